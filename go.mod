@@ -1,0 +1,3 @@
+module github.com/parley-voice/parley
+
+go 1.26
