@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make` lists what there is. Everything works without network once it has run once.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+PARLEY := bin/parley
+DEMO_OUT ?= demo-out
+FUZZTIME ?= 10s
+SIM_SEEDS ?= 50
+
+# Where goroutines meet; everywhere else the race detector costs ten times the time and finds nothing.
+RACE_PACKAGES := ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/... .
+
+# Revision by git rather than by the go command, which refuses to build in a clone that another user owns.
+VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
+BUILD_FLAGS := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+say = @printf '==> %s\n'
+
+.PHONY: help
+help: ## list the targets (the default)
+	@printf 'Parley: a runtime kernel for real-time voice agents\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nStart with make demo, then make test. Needed: Go 1.26 or later; for the speech engines, apt or an archive of them.\n'
+
+.PHONY: need-go
+need-go:
+	@command -v $(GO) >/dev/null || { \
+		printf 'make: no "%s" on PATH. Parley is built with Go 1.26 or later: https://go.dev/doc/install\n' '$(GO)' >&2; exit 1; }
+
+.PHONY: engines
+engines: need-go ## set up the offline speech engines (once; checked by checksum)
+	@scripts/engines/build.sh
+
+.PHONY: engines-archive
+engines-archive: engines ## pack the engines for a machine that cannot build them
+	@scripts/engines/build.sh --archive
+
+.PHONY: build
+build: need-go ## build bin/parley, one static binary
+	$(say) 'building $(PARLEY)'
+	@CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o $(PARLEY) ./cmd/parley
+
+.PHONY: demo
+demo: engines build ## hear it: a conversation with a barge-in, in real time, no key
+	$(say) 'a conversation in real time; it leaves its recording, sound and timeline in $(DEMO_OUT)'
+	@$(PARLEY) demo --out $(DEMO_OUT)
+
+.PHONY: test
+test: engines lint vet build sim race ## everything a change must pass; ends with go test's own lines
+	$(say) 'go test'
+	@$(GO) test ./...
+
+.PHONY: lint
+lint: need-go ## golangci-lint at the pinned version (built once)
+	$(say) 'lint'
+	@scripts/lint.sh
+
+.PHONY: vet
+vet: need-go
+	$(say) 'go vet'
+	@$(GO) vet ./...
+
+.PHONY: sim
+sim: build ## random conversations and faults against the kernel, each seed twice
+	$(say) 'simulation, $(SIM_SEEDS) seeds'
+	@$(PARLEY) sim --seeds $(SIM_SEEDS)
+
+.PHONY: race
+race: need-go
+	$(say) 'go test -race where goroutines meet'
+	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || cc=clang; \
+	command -v "$${cc%% *}" >/dev/null || { \
+		echo 'make: the race detector needs a C compiler: apt-get install gcc libc6-dev' >&2; exit 1; }; \
+	CC=$$cc CGO_ENABLED=1 $(GO) test -race $(RACE_PACKAGES)
+
+.PHONY: bench
+bench: engines build ## the speed targets, as ratios beside their denominators
+	$(say) 'benchmarks'
+	@$(PARLEY) bench
+
+.PHONY: fuzz
+fuzz: need-go ## every fuzz target for FUZZTIME (10s) each
+	@GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: cross
+cross: need-go ## build for the other platforms, into dist/
+	@for platform in $(PLATFORMS); do \
+		os=$${platform%/*}; arch=$${platform#*/}; suffix=; [ $$os != windows ] || suffix=.exe; \
+		echo "==> building for $$platform"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(BUILD_FLAGS) -o dist/parley-$$os-$$arch$$suffix ./cmd/parley; \
+	done
+
+.PHONY: verify
+verify: test cross fuzz ## make test, and what is too slow for every change
+	$(say) 'go.mod is tidy and the modules are what go.sum says'
+	@$(GO) mod tidy -diff
+	@$(GO) mod verify
+
+.PHONY: clean
+clean: ## remove what was built here; the cache of engines and tools stays
+	rm -rf bin dist $(DEMO_OUT)
