@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package arch
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ring says what the packages below one folder may import of this module.
+type ring struct {
+	root string   // a folder; the longest root that holds a package is its ring
+	may  []string // folders; "x" allows x and what is below it, "x$" only x itself
+	why  string
+}
+
+// rings is the layout. A package that no ring holds is a finding, so that a new
+// folder is a decision and not an accident.
+func rings() []ring {
+	const (
+		adapter = "an adapter could live in somebody else's repository: it sees its contract and the envelope, never the inside"
+		kernel  = "the kernel replays because it sees nothing but the vocabulary and itself"
+		leaf    = "it is a tool that several rings use, so it may lean on none of them"
+	)
+	return []ring{
+		{".", []string{"api", "node$", "provider$", "transport$", "internal"}, "the facade wires the inside; which adapters there are is the user's list, or cmd's"},
+		{"api", []string{"api"}, "the vocabulary is what everybody may import, so it imports nobody"},
+		{"provider", nil, "the provider contract is the smallest thing a vendor adapter can be written against"},
+		{"provider/", []string{"provider$"}, adapter},
+		{"node", []string{"api/eventabi"}, "the node contract speaks in envelopes and nothing else of ours"},
+		{"node/", []string{"node$", "api/eventabi"}, adapter},
+		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
+		{"transport/", []string{"transport$", "api/eventabi"}, adapter},
+		{"internal/kernel/timebase", []string{"api"}, kernel},
+		{"internal/kernel/turn", []string{"api", "internal/kernel/timebase"}, "turn, flow and graph change for different reasons; only session knows all three"},
+		{"internal/kernel/flow", []string{"api", "internal/kernel/timebase"}, "turn, flow and graph change for different reasons; only session knows all three"},
+		{"internal/kernel/graph", []string{"api", "internal/kernel/timebase"}, "turn, flow and graph change for different reasons; only session knows all three"},
+		{"internal/kernel/session", []string{"api", "internal/kernel"}, kernel},
+		{"internal/runtime", []string{"api", "internal/kernel", "internal/runtime", "node$", "provider$", "transport$"}, "the shell performs what the kernel decided, through contracts; recorders and adapters are handed to it"},
+		{"internal/observability", []string{"api", "internal/kernel", "internal/observability"}, "a recording is read by the kernel alone: what replays must not need the shell that recorded it"},
+		{"internal/simulation", []string{"api", "node$", "provider$", "transport$", "internal/kernel", "internal/observability", "internal/runtime"}, "the simulated world drives the real kernel and the real shell, never an adapter"},
+		{"internal/report", []string{"api", "internal/kernel", "internal/observability", "internal/audio"}, "a report is made from a recording, not from a live session"},
+		{"internal/audio", nil, leaf},
+		{"internal/engines", []string{"internal/audio"}, leaf},
+		{"internal/voices", []string{"internal/audio"}, leaf},
+		{"internal/arch", nil, "what judges the tree must not depend on it"},
+		{"cmd", []string{".", "api", "internal", "node", "provider", "transport"}, "commands list their adapters, and nothing imports a command"},
+		{"examples", []string{".", "api", "node", "provider", "transport"}, "an example shows what a user can do, and a user cannot import the inside"},
+	}
+}
+
+// ringOf finds the ring with the longest root. A root that ends in a slash holds what
+// is below a folder and not the folder; the facade's ring holds the root alone.
+func ringOf(dir string) (ring, bool) {
+	var best ring
+	found := false
+	for _, r := range rings() {
+		holds := dir == r.root
+		if below, ok := strings.CutSuffix(r.root, "/"); ok {
+			holds = strings.HasPrefix(dir, below+"/")
+		} else if r.root != "." {
+			holds = within(dir, r.root)
+		}
+		if holds && (!found || len(r.root) > len(best.root)) {
+			best, found = r, true
+		}
+	}
+	return best, found
+}
+
+// allows says whether a package in from, which this ring holds, may import dir.
+func (r ring) allows(from, dir string) bool {
+	if strings.HasSuffix(r.root, "/") && within(dir, from) {
+		return true // an adapter's own parts
+	}
+	return slices.ContainsFunc(r.may, func(may string) bool {
+		if exact, ok := strings.CutSuffix(may, "$"); ok {
+			return dir == exact
+		}
+		if may == "." {
+			return dir == "."
+		}
+		return within(dir, may)
+	})
+}
+
+// apiStandard is the whole standard library that the vocabulary may see.
+func apiStandard() []string {
+	return append(kernelStandard(), "bytes", "embed", "encoding/json")
+}
+
+// kernelStandard is the whole standard library that the kernel may see: nothing in
+// it can answer differently twice. Of time only types and constants (see purity.go).
+func kernelStandard() []string {
+	return []string{
+		"cmp", "crypto/sha256", "encoding/binary", "encoding/hex", "errors", "fmt", "hash", "iter", "maps", "math", "math/bits",
+		"slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
+	}
+}
+
+func ringChecks() []Check {
+	return []Check{
+		{"rings", "an import against the arrows turns two layers into one", checkRings},
+		{"standard", "what the kernel cannot import it cannot depend on by accident", checkStandard},
+	}
+}
+
+// imports calls visit for each import of the package's own files; tests may reach further.
+func (t *Tree) imports(p *Package, visit func(path, where string)) {
+	for _, f := range p.Files {
+		if f.Test {
+			continue
+		}
+		for _, spec := range f.Syntax.Imports {
+			if name, err := strconv.Unquote(spec.Path.Value); err == nil {
+				visit(name, t.at(spec))
+			}
+		}
+	}
+}
+
+func checkRings(t *Tree) (found []Finding) {
+	for _, p := range t.Packages {
+		r, ok := ringOf(p.Dir)
+		if !ok {
+			found = append(found, Finding{p.Dir, "no ring says what this package may import; add it to rings() with its reason"})
+			continue
+		}
+		t.imports(p, func(path, where string) {
+			dir, ours := t.local(path)
+			if !ours || dir == p.Dir || r.allows(p.Dir, dir) {
+				return
+			}
+			found = append(found, Finding{where, p.Dir + " must not import " + dir + ": " + r.why})
+		})
+	}
+	return found
+}
+
+func checkStandard(t *Tree) (found []Finding) {
+	for _, p := range t.Packages {
+		var allowed []string
+		switch {
+		case within(p.Dir, "internal/kernel"):
+			allowed = kernelStandard()
+		case within(p.Dir, "api"):
+			allowed = apiStandard()
+		default:
+			continue
+		}
+		t.imports(p, func(path, where string) {
+			if _, ours := t.local(path); !ours && !slices.Contains(allowed, path) {
+				found = append(found, Finding{where, p.Dir + " must not import " + path + ", which is not on its short list"})
+			}
+		})
+	}
+	return found
+}
