@@ -15,8 +15,8 @@ DEMO_OUT ?= demo-out
 FUZZTIME ?= 10s
 SIM_SEEDS ?= 50
 
-# Where goroutines meet; everywhere else the race detector costs ten times the time and finds nothing.
-RACE_PACKAGES := ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/... .
+# Where goroutines meet; elsewhere the race detector costs time and has nothing to find.
+RACE_PACKAGES := ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/...
 
 # Revision by git rather than by the go command, which refuses to build in a clone that another user owns.
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
@@ -41,7 +41,7 @@ engines: need-go ## set up the offline speech engines (once; checked by checksum
 	@scripts/engines/build.sh
 
 .PHONY: engines-archive
-engines-archive: engines ## pack the engines for a machine that cannot build them
+engines-archive: need-go ## pack the engines for a machine that cannot build them
 	@scripts/engines/build.sh --archive
 
 .PHONY: build

@@ -194,6 +194,15 @@ func TestSortedKeysAreOrdered(t *testing.T) {
 	}
 }
 
+// TestCoveredSkipIsAccepted shows the one way in which a test may skip.
+func TestCoveredSkipIsAccepted(t *testing.T) {
+	files := sound()
+	files["node/x_test.go"] = header + "package node\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Skipf(\"no mount: %v (TestY needs none)\", 1) }\n"
+	for _, f := range runCheck(t, "finished", files) {
+		t.Error(f)
+	}
+}
+
 // TestNestedModulesAreNotOurs shows that another module's packages keep their own rules.
 func TestNestedModulesAreNotOurs(t *testing.T) {
 	files := sound()

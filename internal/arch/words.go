@@ -75,6 +75,9 @@ func (t *Tree) unlisted(listed []string) (found []Finding) {
 			}
 			continue
 		}
+		if strings.Contains(p.Dir, "/internal/") {
+			continue // a part of the package above it
+		}
 		if !slices.ContainsFunc(listed, func(at string) bool { return at == p.Dir || path.Dir(at) == p.Dir }) {
 			found = append(found, Finding{p.Dir, "is a package that no row of " + wordsFile + " names"})
 		}
