@@ -114,7 +114,7 @@ func faults() []fault {
 		{"finished/skip", "finished", "node/x_test.go", header + "package node\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Skip() }\n", "a skipped test"},
 
 		{"places/workplace", "places", "scripts/x.sh", "cd /work" + "/main\n", "scripts/x.sh:1"},
-		{"places/home", "places", "docs/x.md", "see /home" + "/someone/notes\n", "names"},
+		{"places/home", "places", "docs/x.md", "see /root" + "/notes\n", "names"},
 		{"places/neighbour", "places", "docs/x.md", "see ../" + "shared/design\n", "names"},
 		{"places/mirror", "places", "Makefile", "a:\n\tGOPROXY=https://proxy.golang" + ".org\n", "Makefile:2"},
 

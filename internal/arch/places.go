@@ -18,12 +18,11 @@ func placeChecks() []Check {
 // places are what no file may name. They are spelt in pieces, or this file would be the first to break the rule.
 func places() *regexp.Regexp {
 	folders := []string{
-		`(^|[^\w.])/` + `work/\w`,                // a workplace
-		`(^|[^\w.])/` + `(root|Users)/[\w.]`,     // somebody's home
-		`(^|[^\w.])/` + `home/[a-z][a-z0-9_-]*/`, // somebody's home
-		`\.\./` + `shared\b`,                     // a neighbour folder of one checkout
-		`\.` + `library/`,                        // likewise
-		`\bspec/[a-z-]+` + `\.md\b`,              // the specification is cited by name and section
+		`(^|[^\w.])/` + `work/\w`,            // a workplace
+		`(^|[^\w.])/` + `(root|Users)/[\w.]`, // somebody's home
+		`\.\./` + `shared\b`,                 // a neighbour folder of one checkout
+		`\.` + `library/`,                    // likewise
+		`\bspec/[a-z-]+` + `\.md\b`,          // the specification is cited by name and section
 	}
 	hosts := []string{
 		`proxy\.golang` + `\.org`, `sum\.golang` + `\.org`, `registry\.npmjs` + `\.org`, `pypi` + `\.org`, `files\.pythonhosted` + `\.org`,

@@ -42,7 +42,7 @@ func rings() []ring {
 		{"internal/simulation", []string{"api", "node$", "provider$", "transport$", "internal/kernel", "internal/observability", "internal/runtime"}, "the simulated world drives the real kernel and the real shell, never an adapter"},
 		{"internal/report", []string{"api", "internal/kernel", "internal/observability", "internal/audio"}, "a report is made from a recording, not from a live session"},
 		{"internal/audio", nil, leaf},
-		{"internal/engines", []string{"internal/audio"}, leaf},
+		{"internal/engines", []string{"internal/engines", "internal/audio"}, leaf},
 		{"internal/voices", []string{"internal/audio"}, leaf},
 		{"internal/arch", nil, "what judges the tree must not depend on it"},
 		{"cmd", []string{".", "api", "internal", "node", "provider", "transport"}, "commands list their adapters, and nothing imports a command"},

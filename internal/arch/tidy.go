@@ -125,7 +125,7 @@ func skips(call *ast.CallExpr) bool {
 
 // namesTest says whether a literal argument of call names a test.
 func namesTest(call *ast.CallExpr) bool {
-	name := regexp.MustCompile(`\bTest[A-Z]\w+`)
+	name := regexp.MustCompile(`\bTest[A-Z]\w*`)
 	return slices.ContainsFunc(call.Args, func(arg ast.Expr) bool {
 		literal, ok := arg.(*ast.BasicLit)
 		return ok && name.MatchString(literal.Value)
