@@ -106,7 +106,7 @@ func (a Account) String() string {
 	fmt.Fprintf(&b, "Recording %s", a.Path)
 	if a.Major != 0 {
 		fmt.Fprintf(&b, " (format %d.%d, id %s, %s)", a.Major, a.Minor,
-			hex.EncodeToString(a.RecordingID[:4]), count(uint64(a.SegmentsFound), "segment")) //nolint:gosec // not negative
+			hex.EncodeToString(a.RecordingID[:4]), count(uint64(a.SegmentsFound), "segment"))
 	}
 	good := "nothing of it is good"
 	if a.GoodRecords > 0 {
@@ -137,7 +137,7 @@ func (a Account) bad() string {
 	if a.BadBytes == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %s from there on %s not accepted.", count(uint64(a.BadBytes), "byte"), was(a.BadBytes)) //nolint:gosec // not negative
+	return fmt.Sprintf(" %s from there on %s not accepted.", count(uint64(a.BadBytes), "byte"), was(a.BadBytes))
 }
 
 func (a Account) extras(b *strings.Builder) {

@@ -32,6 +32,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func benchAppend(b *testing.B, o Options, kind Type, payload []byte) {
+	b.Helper()
 	w := mustCreate(b, filepath.Join(b.TempDir(), "a"), o)
 	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()

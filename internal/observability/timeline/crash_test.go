@@ -19,10 +19,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashEnv); dir != "" {
 		if err := crashChild(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
 		}
+		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 func crashPayload(i int) string { return fmt.Sprintf("record %d", i) }
@@ -41,7 +41,7 @@ func crashChild(dir string) error {
 			if err := w.Sync(); err != nil {
 				return err
 			}
-			fmt.Println(i)
+			fmt.Fprintln(os.Stdout, i)
 		}
 	}
 }

@@ -75,11 +75,11 @@ func (w *Writer) open(meta []byte) error {
 func (w *Writer) discard(made bool) {
 	if w.log.file != nil {
 		path := w.log.path()
-		_ = w.log.close(false) //nolint:errcheck // the file goes
-		_ = os.Remove(path)    //nolint:errcheck // an empty rest does not look whole
+		_ = w.log.close(false) // the file goes
+		_ = os.Remove(path)    // an empty rest does not look whole
 	}
 	if made {
-		_ = os.Remove(w.log.dir) //nolint:errcheck // fails, rightly, when it is not empty
+		_ = os.Remove(w.log.dir) // fails, rightly, when it is not empty
 	}
 }
 

@@ -51,7 +51,7 @@ func (r *Reader) finding(kind Kind, why, expected, found string) Finding {
 		id = r.head.segment
 	}
 	if id == 0 {
-		id = uint32(r.at + 1) //nolint:gosec // at most maxSegment
+		id = uint32(r.at + 1)
 	}
 	r.acct.BadBytes = r.behind(r.offset)
 	r.acct.Whole = false

@@ -14,17 +14,17 @@ import (
 
 // twoSegments is a small recording, all its records, and for each segment
 // the offsets at which a record ends.
-func twoSegments(t testing.TB) (files map[string][]byte, all []entry, ends map[string][]int) {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "a.parley")
-	writeSample(t, dir, 1, 620, sample(14))
-	files = segmentsOf(t, dir)
+func twoSegments(tb testing.TB) (files map[string][]byte, all []entry, ends map[string][]int) {
+	tb.Helper()
+	dir := filepath.Join(tb.TempDir(), "a.parley")
+	writeSample(tb, dir, 1, 620, sample(14))
+	files = segmentsOf(tb, dir)
 	if len(files) != 2 {
-		t.Fatalf("%d segments, the tests need 2", len(files))
+		tb.Fatalf("%d segments, the tests need 2", len(files))
 	}
-	all, a := readSource(t, inMemory(files))
+	all, a := readSource(tb, inMemory(files))
 	if !a.Whole {
-		t.Fatal(a)
+		tb.Fatal(a)
 	}
 	ends = map[string][]int{}
 	for name, b := range files {
@@ -172,7 +172,12 @@ func TestMixedUpSegments(t *testing.T) {
 			t.Errorf("account says too little: %s", text)
 		}
 	}
-	// The same faults in the last segment, where a crash can cause them.
+}
+
+// TestFaultsOfACrash: what a crash can leave in the last segment is a cut.
+func TestFaultsOfACrash(t *testing.T) {
+	a, _, _ := twoSegments(t)
+	last := segmentName(2)
 	for kind, rest := range map[Kind][]byte{
 		KindSegmentEmpty:   nil,
 		KindHeaderCut:      a[last][:40],

@@ -47,8 +47,8 @@ func (f *flakyFS) create(path string) (segmentFile, error) {
 	if f.full && f.left == 0 {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOSPC}
 	}
-	real, err := disk{}.create(path)
-	return flakyFile{f, real}, err
+	file, err := disk{}.create(path)
+	return flakyFile{f, file}, err
 }
 
 func (f *flakyFS) syncDir(path string) error {
@@ -177,13 +177,13 @@ func TestBackoffAndRecovery(t *testing.T) {
 		for i := 1; i < len(files.writes); i++ {
 			waits = append(waits, files.writes[i].Sub(files.writes[i-1]))
 		}
-		want := []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000}
+		want := []int64{100, 200, 400, 800, 1600, 3200, 5000, 5000}
 		if len(waits) != len(want) {
 			t.Fatalf("waits %v", waits)
 		}
-		for i, d := range want {
-			if waits[i] != d*time.Millisecond {
-				t.Errorf("wait %d is %v, expected %v", i, waits[i], d*time.Millisecond)
+		for i, ms := range want {
+			if waits[i].Milliseconds() != ms {
+				t.Errorf("wait %d is %v, expected %d ms", i, waits[i], ms)
 			}
 		}
 		files.heal()

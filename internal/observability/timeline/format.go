@@ -93,7 +93,7 @@ func headerSound(b []byte) bool {
 func appendFrame(dst []byte, table *crc32.Table, t Type, seq uint64, payload []byte) []byte {
 	at := len(dst)
 	var head [frameSize]byte
-	binary.LittleEndian.PutUint32(head[0:], uint32(bodyHead+len(payload))) //nolint:gosec // at most MaxPayload
+	binary.LittleEndian.PutUint32(head[0:], uint32(bodyHead+len(payload)))
 	head[8] = byte(t)
 	binary.LittleEndian.PutUint64(head[10:], seq)
 	dst = append(dst, head[:]...)

@@ -42,34 +42,34 @@ func sample(n int) []entry {
 }
 
 // writeSample records entries in synchronous mode and closes the recording.
-func writeSample(t testing.TB, dir string, id byte, segment int64, entries []entry) {
-	t.Helper()
+func writeSample(tb testing.TB, dir string, id byte, segment int64, entries []entry) {
+	tb.Helper()
 	w, err := Create(dir, Options{RecordingID: [16]byte{id}, Meta: testMeta(), SegmentBytes: segment, Synchronous: true})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, e := range entries {
 		if err := w.Append(e.kind, []byte(e.payload)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(End{Digest: [32]byte{9, 8, 7}, Reason: "completed"}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // segmentsOf reads all segments of a folder into memory, by name.
-func segmentsOf(t testing.TB, dir string) map[string][]byte {
-	t.Helper()
+func segmentsOf(tb testing.TB, dir string) map[string][]byte {
+	tb.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.wal"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	out := map[string][]byte{}
 	for _, n := range names {
 		b, err := os.ReadFile(n)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out[filepath.Base(n)] = b
 	}
@@ -96,17 +96,17 @@ func inMemory(files map[string][]byte) recordingSource {
 }
 
 // readSource reads all that is good, and the account.
-func readSource(t testing.TB, src recordingSource) ([]entry, Account) {
-	t.Helper()
+func readSource(tb testing.TB, src recordingSource) ([]entry, Account) {
+	tb.Helper()
 	r, err := openSource(src)
 	if err != nil {
-		t.Fatalf("open: %v", err)
+		tb.Fatalf("open: %v", err)
 	}
-	return readAll(t, r)
+	return readAll(tb, r)
 }
 
-func readAll(t testing.TB, r *Reader) ([]entry, Account) {
-	t.Helper()
+func readAll(tb testing.TB, r *Reader) ([]entry, Account) {
+	tb.Helper()
 	var out []entry
 	for {
 		rec, err := r.Next()
@@ -116,42 +116,42 @@ func readAll(t testing.TB, r *Reader) ([]entry, Account) {
 		}
 		a := r.Account()
 		if whole := errors.Is(err, io.EOF); whole != a.Whole {
-			t.Fatalf("error %v, but whole is %v", err, a.Whole)
+			tb.Fatalf("error %v, but whole is %v", err, a.Whole)
 		}
 		if !a.Whole && (a.Truncated == nil) == (a.Corrupt == nil) {
-			t.Fatalf("want one finding: %+v", a)
+			tb.Fatalf("want one finding: %+v", a)
 		}
 		if a.Truncated != nil && !errors.Is(err, ErrTruncated) || a.Corrupt != nil && !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("error %v does not fit the account %s", err, a)
+			tb.Fatalf("error %v does not fit the account %s", err, a)
 		}
 		if _, again := r.Next(); !errors.Is(again, err) {
-			t.Fatalf("the error does not stay: %v", again)
+			tb.Fatalf("the error does not stay: %v", again)
 		}
 		if err := r.Close(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return out, a
 	}
 }
 
-func readDir(t testing.TB, path string) ([]entry, Account) {
-	t.Helper()
+func readDir(tb testing.TB, path string) ([]entry, Account) {
+	tb.Helper()
 	r, err := Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return readAll(t, r)
+	return readAll(tb, r)
 }
 
 // isPrefix fails unless got is a prefix of want.
-func isPrefix(t testing.TB, got, want []entry) {
-	t.Helper()
+func isPrefix(tb testing.TB, got, want []entry) {
+	tb.Helper()
 	if len(got) > len(want) {
-		t.Fatalf("read %d records, only %d were written", len(got), len(want))
+		tb.Fatalf("read %d records, only %d were written", len(got), len(want))
 	}
 	for i := range got {
 		if got[i] != want[i] {
-			t.Fatalf("record %d: read %v, written %v", i, got[i], want[i])
+			tb.Fatalf("record %d: read %v, written %v", i, got[i], want[i])
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 func (r *Reader) openSegment() error {
 	seg := r.segment()
 	r.offset = 0
-	if want := uint32(r.at + 1); !r.src.single && seg.id != want { //nolint:gosec // at most maxSegment
+	if want := uint32(r.at + 1); !r.src.single && seg.id != want {
 		return r.missing(want, seg)
 	}
 	h, err := seg.open()

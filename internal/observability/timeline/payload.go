@@ -70,7 +70,7 @@ func (e *End) appendTo(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, e.DroppedDetail)
 	dst = binary.LittleEndian.AppendUint64(dst, e.DroppedDetailBytes)
 	dst = binary.LittleEndian.AppendUint64(dst, e.RefusedBaseline)
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(e.Reason))) //nolint:gosec // at most MaxReason
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(e.Reason)))
 	return append(dst, e.Reason...)
 }
 

@@ -67,7 +67,7 @@ func (l *segmentLog) fit(b []byte) (size, count int) {
 	for size < len(b) {
 		n := frameLength(b[size:])
 		over := l.offset+int64(size)+int64(n) > l.limit
-		if over && l.records+uint64(count) > 0 { //nolint:gosec // count is not negative
+		if over && l.records+uint64(count) > 0 {
 			break
 		}
 		size += n
@@ -190,7 +190,7 @@ func (l *segmentLog) close(failed bool) error {
 	file := l.file
 	l.file = nil
 	if failed && l.headed {
-		_ = file.Truncate(l.offset) //nolint:errcheck // best effort on a disk that already fails
+		_ = file.Truncate(l.offset) // best effort on a disk that already fails
 	}
 	if err := file.Close(); err != nil {
 		return diskError("close", l.path(), err)

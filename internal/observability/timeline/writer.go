@@ -99,12 +99,12 @@ func (w *Writer) Append(t Type, payload []byte) error {
 	}
 	if !ok {
 		// Synchronous mode makes room and tries once more.
-		_ = w.flush() //nolint:errcheck // it is in Stats; the record's fate decides
+		_ = w.flush() // it is in Stats; the record's fate decides
 		_, _, err = w.offer(t, payload, false)
 		return err
 	}
 	// The record is kept; a disk error is in Stats and comes back on Close.
-	_ = w.export() //nolint:errcheck // see above
+	_ = w.export() // see above
 	return nil
 }
 
@@ -172,9 +172,9 @@ func (w *Writer) admit(detail bool, payload int) bool {
 func (w *Writer) refuse(t Type, payload int) error {
 	if t.Detail() {
 		w.gap.Detail++
-		w.gap.DetailBytes += uint64(payload) //nolint:gosec // a length
+		w.gap.DetailBytes += uint64(payload)
 		w.lost.Detail++
-		w.lost.DetailBytes += uint64(payload) //nolint:gosec // a length
+		w.lost.DetailBytes += uint64(payload)
 		return nil
 	}
 	w.gap.Baseline++

@@ -13,14 +13,14 @@ import (
 	"testing"
 )
 
-func mustCreate(t testing.TB, dir string, o Options) *Writer {
-	t.Helper()
+func mustCreate(tb testing.TB, dir string, o Options) *Writer {
+	tb.Helper()
 	if o.Meta.SessionID == "" {
 		o.Meta = testMeta()
 	}
 	w, err := Create(dir, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w
 }
