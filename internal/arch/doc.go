@@ -18,7 +18,7 @@
 //  4. Sealed interfaces are marked, so that a switch over one is checked for
 //     completeness (sealed.go).
 //  5. Package names are unique and shadow nothing of the standard library; each
-//     package has exactly one comment, in doc.go (names.go).
+//     package has exactly one comment, in doc.go or its only file (names.go).
 //  6. Files and functions are short, carry their licence, register nothing in init
 //     and leave nothing unfinished (tidy.go).
 //  7. Nothing names one machine's paths or a package registry's host (places.go).

@@ -48,12 +48,12 @@ func checkNames(t *Tree) (found []Finding) {
 func checkComments(t *Tree) (found []Finding) {
 	for _, p := range t.Packages {
 		var where []string
-		onlyTests := true
+		sources := 0
 		for _, f := range p.Files {
-			onlyTests = onlyTests && f.Test
-			if f.Syntax.Doc == nil {
+			if f.Test {
 				continue
 			}
+			sources++
 			if strings.TrimSpace(f.Syntax.Doc.Text()) != "" {
 				where = append(where, f.Path)
 			}
@@ -63,7 +63,7 @@ func checkComments(t *Tree) (found []Finding) {
 			home = path.Join(p.Dir, "main.go")
 		}
 		switch {
-		case onlyTests:
+		case sources == 0 || (sources == 1 && len(where) == 1): // only tests, or no other place for it
 		case len(where) == 0:
 			found = append(found, Finding{p.Dir, "no package comment; write it in " + home})
 		case len(where) > 1:
