@@ -64,6 +64,10 @@ lint: need-go ## golangci-lint at the pinned version (built once)
 	$(say) 'lint'
 	@scripts/lint.sh
 
+.PHONY: fmt
+fmt: need-go ## format as lint wants it (gofumpt, grouped imports)
+	@scripts/lint.sh fmt
+
 .PHONY: vet
 vet: need-go
 	$(say) 'go vet'
