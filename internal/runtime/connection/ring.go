@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package connection
+
+import (
+	"sync"
+
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// Ring keeps the latest caller audio: as pre-roll for a recogniser that opens after
+// speech has begun, and as the queue between the transport and those who listen. Each
+// listener reads at its own position; one that falls behind further than the ring holds
+// loses the oldest audio and is told how much.
+//
+// The ring takes its memory with the first audio and doubles it, up to ringMax, while a
+// listener is slow. It may be used from any goroutine; a Reader belongs to one.
+type Ring struct {
+	mu      sync.Mutex
+	buf     []int16
+	head    timebase.Samples // position after the newest sample
+	readers []*Reader
+	lost    timebase.Samples
+}
+
+const (
+	// ringMin holds the pre-roll of 300 ms, the time that the detector and the kernel
+	// take to open a recogniser, and as much again: 1.02 s, 32 KB.
+	ringMin = 1 << 14
+	// ringMax is 4.1 s, 128 KB.
+	ringMax = 1 << 16
+)
+
+// Reader is one listener's place in a Ring.
+type Reader struct {
+	ring *Ring
+	at   timebase.Samples
+}
+
+// Write appends audio and returns the position of its first sample.
+func (r *Ring) Write(pcm []int16) timebase.Samples {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.buf == nil {
+		r.buf = make([]int16, ringMin)
+	}
+	at := r.head
+	r.grow(len(pcm))
+	for i := 0; i < len(pcm); {
+		n := copy(r.buf[int(r.head)&(len(r.buf)-1):], pcm[i:])
+		i += n
+		r.head += timebase.Samples(n)
+	}
+	return at
+}
+
+// grow makes room for a slow reader, within bounds.
+func (r *Ring) grow(n int) {
+	for _, reader := range r.readers {
+		for int(r.head-reader.at)+n > len(r.buf) && len(r.buf) < ringMax {
+			bigger := make([]int16, 2*len(r.buf))
+			from := max(0, r.head-timebase.Samples(len(r.buf)))
+			for at := from; at < r.head; at++ {
+				bigger[int(at)&(len(bigger)-1)] = r.buf[int(at)&(len(r.buf)-1)]
+			}
+			r.buf = bigger
+		}
+	}
+}
+
+// Head is the position after the newest sample.
+func (r *Ring) Head() timebase.Samples {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.head
+}
+
+// Lost counts the samples that readers were too slow for.
+func (r *Ring) Lost() timebase.Samples {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost
+}
+
+// Listen gives a reader at a position, or at the oldest audio kept.
+func (r *Ring) Listen(from timebase.Samples) *Reader {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reader := &Reader{ring: r, at: max(from, r.head-timebase.Samples(len(r.buf)), 0)}
+	r.readers = append(r.readers, reader)
+	return reader
+}
+
+// Read copies the next samples into dst, none past the position through (negative = no
+// limit), and gives the position of the first. n is 0 when there is nothing to read.
+func (l *Reader) Read(dst []int16, through timebase.Samples) (n int, at timebase.Samples) {
+	r := l.ring
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if oldest := r.head - timebase.Samples(len(r.buf)); l.at < oldest {
+		r.lost += oldest - l.at
+		l.at = oldest
+	}
+	end := r.head
+	if through >= 0 {
+		end = min(end, through)
+	}
+	at = l.at
+	for n < len(dst) && l.at < end {
+		from := int(l.at) & (len(r.buf) - 1)
+		want := min(len(dst)-n, int(end-l.at), len(r.buf)-from)
+		copy(dst[n:n+want], r.buf[from:from+want])
+		n += want
+		l.at += timebase.Samples(want)
+	}
+	return n, at
+}
+
+// Available is how much Read would give now.
+func (l *Reader) Available() timebase.Samples {
+	l.ring.mu.Lock()
+	defer l.ring.mu.Unlock()
+	return l.ring.head - l.at
+}
+
+// At is the position of the next sample.
+func (l *Reader) At() timebase.Samples {
+	l.ring.mu.Lock()
+	defer l.ring.mu.Unlock()
+	return l.at
+}
+
+// Close ends the reader: it holds no audio back any more.
+func (l *Reader) Close() {
+	r := l.ring
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, other := range r.readers {
+		if other == l {
+			r.readers = append(r.readers[:i], r.readers[i+1:]...)
+			return
+		}
+	}
+}

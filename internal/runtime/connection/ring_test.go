@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package connection
+
+import (
+	"testing"
+
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// feed writes n samples, each the low bits of its own position.
+func feed(r *Ring, n int) {
+	head := r.Head()
+	pcm := make([]int16, n)
+	for i := range pcm {
+		pcm[i] = int16(int(head) + i)
+	}
+	r.Write(pcm)
+}
+
+func readAll(t *testing.T, l *Reader, through timebase.Samples) (n int) {
+	t.Helper()
+	var buf [333]int16
+	for {
+		got, at := l.Read(buf[:], through)
+		if got == 0 {
+			return n
+		}
+		for i, v := range buf[:got] {
+			if v != int16(int(at)+i) {
+				t.Fatalf("sample at %d is %d", int(at)+i, v)
+			}
+		}
+		n += got
+	}
+}
+
+func TestReadersFollowAtTheirOwnPace(t *testing.T) {
+	var r Ring
+	live := r.Listen(0)
+	for range 100 {
+		feed(&r, 320)
+		if n := readAll(t, live, -1); n != 320 {
+			t.Fatalf("read %d, want 320", n)
+		}
+	}
+	late := r.Listen(32000 - 4800) // 300 ms of pre-roll
+	if n := readAll(t, late, -1); n != 4800 {
+		t.Errorf("pre-roll of %d samples, want 4800", n)
+	}
+	feed(&r, 1000)
+	if n := readAll(t, late, 32500); n != 500 || late.At() != 32500 {
+		t.Errorf("read %d up to %d, want 500 up to 32500", n, late.At())
+	}
+	if r.Lost() != 0 || len(r.buf) != ringMin {
+		t.Errorf("lost %d, ring of %d: nobody was slow", r.Lost(), len(r.buf))
+	}
+}
+
+func TestSlowReaderGrowsTheRingThenLosesTheOldest(t *testing.T) {
+	var r Ring
+	slow := r.Listen(0)
+	for range 300 { // 96,000 samples
+		feed(&r, 320)
+	}
+	if len(r.buf) != ringMax {
+		t.Errorf("ring of %d samples, want it at its bound of %d", len(r.buf), ringMax)
+	}
+	if n := readAll(t, slow, -1); n != ringMax {
+		t.Errorf("read %d, want the newest %d", n, ringMax)
+	}
+	if r.Lost() != 96000-ringMax {
+		t.Errorf("lost %d, want %d counted", r.Lost(), 96000-ringMax)
+	}
+	slow.Close()
+	if len(r.readers) != 0 {
+		t.Error("a closed reader is still followed")
+	}
+}
+
+func TestRingIsFreeUntilAudioComes(t *testing.T) {
+	var r Ring
+	l := r.Listen(0)
+	if n, _ := l.Read(make([]int16, 10), -1); n != 0 || r.buf != nil {
+		t.Error("an idle ring holds memory")
+	}
+}
+
+func TestCallerFrameCostsNoAllocation(t *testing.T) {
+	var r Ring
+	l := r.Listen(0)
+	pcm, buf := make([]int16, 320), make([]int16, 512)
+	r.Write(pcm)
+	if n := testing.AllocsPerRun(500, func() {
+		r.Write(pcm)
+		l.Read(buf, -1)
+	}); n != 0 {
+		t.Errorf("%v allocations a frame, want 0", n)
+	}
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import "github.com/parley-voice/parley/api/eventabi"
+
+// SampleRate is the rate of all audio inside a graph, in Hz: signed 16 bit, mono, in
+// frames of FrameSamples (flow section 6).
+const (
+	SampleRate   = 16000
+	FrameSamples = SampleRate / 50
+)
+
+// Instant is a point on the session's monotonic clock, in nanoseconds since the session
+// was created.
+type Instant int64
+
+// Never is later than every instant.
+const Never Instant = 1<<63 - 1
+
+// Event is what nodes take and give: the part of the envelope that a node needs, with
+// the samples or the text themselves. The runtime stamps the envelope.
+type Event struct {
+	Kind  eventabi.Kind
+	Type  Type
+	Class eventabi.PayloadClass
+	At    Instant // when it was handed over
+	// Invocation names the provider call that the event belongs to, where there is one.
+	Invocation eventabi.InvocationID
+	Index      int64 // number of a segment, a chunk or a revision within the call
+	Sample     int64 // media time: position of PCM[0], or the position spoken of
+	Heard      int64 // voice events: up to where the detector had heard
+	PCM        []int16
+	Text       string
+	Final      bool // no further revision, segment or chunk follows
+	Protected  bool // output that may not be interrupted
+}
+
+// Type is what an event of a kind is.
+type Type string
+
+// The event types of the built-in nodes.
+const (
+	TypeAudioChunk     Type = "audio_chunk"      // PCM at Sample
+	TypeAudioEnd       Type = "audio_end"        // no more audio of this call
+	TypeVoiceOn        Type = "voice_on"         // speech began at Sample
+	TypeVoiceOff       Type = "voice_off"        // speech stopped at Sample
+	TypeEndOfUtterance Type = "end_of_utterance" // the utterance ended at Sample
+	TypeListen         Type = "listen"           // open a recogniser on the audio from Sample on
+	TypeFinalize       Type = "finalize"         // the recogniser's utterance ends at Sample
+	TypeTranscript     Type = "transcript"       // Text so far, revision Index
+	TypeRespond        Type = "respond"          // answer the conversation as it stands
+	TypeTextDelta      Type = "text_delta"       // new text of the reply
+	TypeTextEnd        Type = "text_end"         // the reply's text is complete
+	TypeSegment        Type = "segment"          // speakable piece Index of the reply
+	TypeTimer          Type = "timer"            // the instant asked for has come
+)
