@@ -237,3 +237,53 @@ func TestRepair(t *testing.T) {
 		t.Errorf("nothing good: %v", err)
 	}
 }
+
+// TestRecordsOutOfPlace: records with a right checksum of their own, but not
+// where, or not what, was written.
+func TestRecordsOutOfPlace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a.parley")
+	writeSample(t, dir, 1, 0, sample(6))
+	one := segmentName(1)
+	b := segmentsOf(t, dir)[one]
+	var frames [][]byte
+	for at := headerSize; at < len(b); at += frameLength(b[at:]) {
+		frames = append(frames, b[at:at+frameLength(b[at:])])
+	}
+	join := func(order ...int) []byte {
+		out := bytes.Clone(b[:headerSize])
+		for _, i := range order {
+			out = append(out, frames[i]...)
+		}
+		return out
+	}
+	other := appendFrame(bytes.Clone(b[:headerSize]), castagnoli(), TypeMeta, 1, []byte(`{}`))
+	for i := 1; i < len(frames); i++ {
+		other = append(other, frames[i]...)
+	}
+	fewer := appendFrame(join(0, 1), castagnoli(), TypeEnd, 3, frames[7][frameSize:])
+	for _, c := range []struct {
+		name string
+		data []byte
+		kind Kind
+		good uint64
+	}{
+		{"swapped", join(0, 1, 3, 2, 4, 5, 6, 7), KindRecordSequence, 2},
+		{"left out", join(0, 1, 3, 4, 5, 6, 7), KindRecordSequence, 2},
+		{"left out before the end", join(0, 1, 2, 3, 4, 5, 7), KindRecordSequence, 6},
+		{"repeated", join(0, 1, 1, 2, 3, 4, 5, 6, 7), KindRecordSequence, 2},
+		{"replaced", other, KindEndMismatch, 7},
+		{"end of another", fewer, KindEndMismatch, 2},
+		{"no meta", appendFrame(bytes.Clone(b[:headerSize]), castagnoli(), TypeInput, 1, nil), KindMetaDamaged, 0},
+		{"bad meta", appendFrame(bytes.Clone(b[:headerSize]), castagnoli(), TypeMeta, 1, []byte("{")), KindMetaDamaged, 0},
+		{"second meta", appendFrame(join(0), castagnoli(), TypeMeta, 2, []byte("{}")), KindMetaDamaged, 1},
+	} {
+		_, a := readSource(t, inMemory(map[string][]byte{one: c.data}))
+		f := a.Corrupt
+		if f == nil {
+			f = a.Truncated
+		}
+		if f == nil || f.Kind != c.kind || a.GoodRecords != c.good {
+			t.Errorf("%s: %s", c.name, a)
+		}
+	}
+}

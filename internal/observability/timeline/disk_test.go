@@ -144,8 +144,8 @@ func TestDiskFullAtAnyByte(t *testing.T) {
 				}
 				continue
 			}
-			if a.Whole || a.Corrupt != nil {
-				t.Fatalf("full after %d: %v, but %s", after, err, a)
+			if a.Whole || a.Corrupt != nil || a.Truncated.Kind == KindRecordCut {
+				t.Fatalf("full after %d: %v, but %s: half a record should have been taken off", after, err, a)
 			}
 			if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), ".wal") || !strings.Contains(err.Error(), "free space") {
 				t.Fatalf("full after %d: the error says too little: %v", after, err)
@@ -292,4 +292,46 @@ func TestHangingDisk(t *testing.T) {
 			t.Errorf("Close has failed, yet %s", a)
 		}
 	})
+}
+
+// What Close has given up on does not become whole behind its back.
+func TestForsakenRecordingStaysOpenEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "a.parley")
+		files := &flakyFS{}
+		w := mustCreate(t, dir, Options{files: files})
+		files.mu.Lock()
+		files.hang = make(chan struct{})
+		files.mu.Unlock()
+		if err := w.Append(TypeDecision, []byte("d")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(End{}); !errors.Is(err, ErrStalled) {
+			t.Error(err)
+		}
+		close(files.hang)
+		<-w.done
+		got, a := readDir(t, dir)
+		if a.Whole || a.Truncated == nil || a.Truncated.Kind != KindEndMissing || len(got) != 2 {
+			t.Errorf("Close has failed, yet %s", a)
+		}
+	})
+}
+
+func TestSyncMarksOnce(t *testing.T) {
+	w := mustCreate(t, filepath.Join(t.TempDir(), "a"), Options{Synchronous: true})
+	if err := w.Append(TypeInput, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := w.Sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := w.Stats(); s.Appended != 3 || s.Synced != 3 {
+		t.Errorf("%+v", s)
+	}
+	if err := w.Abort(); err != nil {
+		t.Error(err)
+	}
 }
