@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// interruption ties the policy's judge to the utterance that it judges.
+type interruption struct {
+	judge     turn.Interruption
+	utterance int64
+}
+
+// bargeIn is a confirmed interruption that waits to take effect: at once, unless
+// protected output is still to be heard out.
+type bargeIn struct {
+	wanted bool
+	reason controlplane.CancelReason
+}
+
+// overlap meets user speech over assistant output: what counts as a barge-in is policy
+// (lifecycle section 7.1).
+func (m *Machine) overlap(u *utterance, lead timebase.Span) {
+	switch m.policy.Interruption {
+	case turn.Off:
+	case turn.Immediate:
+		m.counters.InterruptionsConfirmed++
+		m.requestBargeIn(controlplane.CancelBargeIn)
+	case turn.HoldThenDecide:
+		if m.interruption.judge.Open() && m.interruption.utterance != u.number {
+			m.settleStart(m.enoughSpeech()) // a new start ends the judgement of the one before
+		}
+		m.interruption.utterance = u.number
+		m.interruption.judge.Start(m.now, max(0, lead))
+		m.interruption.judge.Text(textKind(u.text.Class), u.text.Words)
+		u.judging = true
+		m.hold(holdInterruption)
+	}
+}
+
+// judge asks the policy for its verdict.
+func (m *Machine) judge() {
+	j := &m.interruption.judge
+	if !j.Open() {
+		return
+	}
+	if !m.speaking() {
+		m.ordinary()
+		return
+	}
+	switch j.Judge(&m.policy, m.settings.StreamingSTT, m.now) {
+	case turn.VerdictWait:
+	case turn.VerdictConfirm:
+		m.settleStart(true)
+	case turn.VerdictResume:
+		m.settleStart(false)
+		m.release(holdInterruption)
+	}
+}
+
+// ordinary: the output that the start met is gone by itself, so the start is speech
+// like any other.
+func (m *Machine) ordinary() {
+	u := m.utterance(m.interruption.utterance)
+	m.interruption.judge.Close()
+	m.release(holdInterruption)
+	if u == nil {
+		return
+	}
+	u.judging = false
+	if u.ended && !(u.final && u.text.Class == TextNone) {
+		m.propose(u, m.authority.epoch)
+	}
+}
+
+// settleStart takes the verdict: confirmed speech cancels and goes on to be a turn;
+// anything else was no utterance, and its recognition is given up.
+func (m *Machine) settleStart(confirmed bool) {
+	u := m.utterance(m.interruption.utterance)
+	m.interruption.judge.Close()
+	if confirmed {
+		m.counters.InterruptionsConfirmed++
+		m.requestBargeIn(controlplane.CancelBargeIn)
+	} else {
+		m.counters.InterruptionsFalse++
+	}
+	if u == nil {
+		return
+	}
+	u.judging = false
+	if confirmed {
+		if u.ended && m.state == controlplane.SessionActive {
+			m.propose(u, m.authority.epoch)
+		}
+		return
+	}
+	u.ended, u.final, u.voiced = true, true, false
+	if c := m.call(u.stt); c != nil {
+		m.cancelCall(c, string(controlplane.CancelPolicy))
+	}
+}
+
+// enoughSpeech says that the start being judged lacks nothing but its final words.
+func (m *Machine) enoughSpeech() bool {
+	u := m.utterance(m.interruption.utterance)
+	return u != nil && u.text.Class != TextBackchannel &&
+		m.interruption.judge.Speech(m.now) >= timebase.MS(m.policy.MinInterruptionMS)
+}
+
+func (m *Machine) requestBargeIn(reason controlplane.CancelReason) {
+	if !m.barge.wanted {
+		m.barge = bargeIn{wanted: true, reason: reason}
+	}
+}
+
+// cutIn lets a confirmed interruption take effect. Protected output is heard out
+// first; what is queued behind it stays held.
+func (m *Machine) cutIn() bool {
+	if !m.barge.wanted {
+		return false
+	}
+	if m.protected() {
+		m.hold(holdInterruption)
+		return false
+	}
+	reason := m.barge.reason
+	m.barge = bargeIn{}
+	if !m.speaking() {
+		m.release(holdInterruption)
+		return true
+	}
+	m.stopScope(cancelOrder{scope: eventabi.CancelTurn, reason: reason, barge: true})
+	return true
+}
+
+// protected says that output which may not be interrupted is still to be heard.
+func (m *Machine) protected() bool { return m.protectedLeft() > 0 }
+
+// protectedLeft is how much protected sound is ahead of the listener. Protected text
+// that is still being synthesised counts as some.
+func (m *Machine) protectedLeft() timebase.Span {
+	var left timebase.Span
+	for _, out := range m.outputs {
+		if out.cancelled || out.completed {
+			continue
+		}
+		if until := out.reply.ProtectedUntil(out.played); until > out.played {
+			left = max(left, (until - out.played).Span())
+		}
+		if out.turn == m.turn.id && m.arbiter.State() == controlplane.TurnActive && out.reply.Owed() {
+			left = max(left, protectedPoll)
+		}
+	}
+	return left
+}
+
+func (m *Machine) protectedDeadline() timebase.Instant {
+	if !m.barge.wanted {
+		return timebase.Never
+	}
+	return m.now.Add(max(m.protectedLeft(), protectedPoll))
+}

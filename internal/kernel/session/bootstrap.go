@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// bootstrap opens the session or ends it before it began (lifecycle section 1).
+func (m *Machine) bootstrap(in *Bootstrap) {
+	if m.state != controlplane.SessionConnecting {
+		m.refuse(controlplane.CodeInvalidSessionTransition, in.kind(), "")
+		return
+	}
+	m.identity.session = in.Session
+	m.identity.tenant = in.Tenant
+	m.identity.pipeline = in.Pipeline
+	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
+	m.authority.epoch = in.Epoch
+	if in.Refusal != "" {
+		m.end("bootstrap_refused:" + in.Refusal)
+		return
+	}
+	m.settings = in.Settings.withDefaults()
+	m.policy = in.Settings.Policy.WithDefaults()
+	m.identity.keys.limit = int(m.settings.DedupeKeys)
+	m.plans.open(in, &m.settings)
+	m.link.state = controlplane.ConnectionConnected
+	m.change(controlplane.SessionActive, "bootstrap")
+	m.emit(eventabi.SignalConnected, eventabi.EmitterConnection, "", "")
+}
+
+func (s Settings) withDefaults() Settings {
+	set := func(v *int64, def int64) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	set(&s.TurnHardCapMS, defaultTurnHardCapMS)
+	set(&s.DrainMS, defaultDrainMS)
+	set(&s.DisconnectMS, defaultDisconnectMS)
+	set(&s.MaxUtteranceMS, defaultMaxUtteranceMS)
+	set(&s.DedupeKeys, defaultDedupeKeys)
+	if s.StaleOutcome == "" {
+		s.StaleOutcome = string(eventabi.SignalDefer)
+	}
+	return s
+}
+
+// change takes a declared edge of the session's machine.
+func (m *Machine) change(to controlplane.SessionState, reason string) {
+	m.fx.add(&SessionChange{From: m.state, To: to, Reason: reason})
+	m.state = to
+}
+
+// drain is what the session knows of its end.
+type drain struct {
+	wanted   string // reason of a drain to begin at the end of this pass
+	reason   string
+	deadline timebase.Instant
+	degraded bool
+}
+
+// beginDrain asks for ACTIVE -> DRAINING. A session that never became active ends at
+// once. Asking again changes nothing.
+func (m *Machine) beginDrain(reason string) {
+	if reason == "" {
+		reason = "close_requested"
+	}
+	switch m.state {
+	case controlplane.SessionConnecting:
+		m.end(reason)
+	case controlplane.SessionActive:
+		if m.drain.wanted == "" {
+			m.drain.wanted = reason
+		}
+	case controlplane.SessionDraining, controlplane.SessionEnded:
+	}
+}
+
+// conclude ends the pass: it enters DRAINING when that was asked for, and ENDED when
+// the last turn is closed and egress is quiet, or the drain deadline is over.
+func (m *Machine) conclude() {
+	if m.state == controlplane.SessionActive && m.drain.wanted != "" {
+		m.drain.reason = m.drain.wanted
+		m.drain.deadline = m.now.Add(timebase.MS(m.settings.DrainMS))
+		m.change(controlplane.SessionDraining, m.drain.reason)
+		m.queue = m.queue[:0]
+		m.finishListening()
+	}
+	m.sweep()
+	m.forgetOutputs()
+	if m.state != controlplane.SessionDraining {
+		return
+	}
+	if m.now >= m.drain.deadline {
+		m.forceEnd()
+		return
+	}
+	if !m.arbiter.Live() && !m.audible() && !m.listening() {
+		m.end(m.drain.reason)
+	}
+}
+
+// forceEnd ends a drain whose time is over: what still runs is cancelled with the
+// session's scope, so that a live turn gets its terminal first.
+func (m *Machine) forceEnd() {
+	if m.arbiter.Live() {
+		m.barge = bargeIn{}
+		m.stopScope(cancelOrder{scope: eventabi.CancelSession, reason: controlplane.CancelTimeout, force: true})
+		m.arbitrate()
+	}
+	m.end(m.drain.reason + ":drain_deadline")
+}
+
+// end is the last thing a session does.
+func (m *Machine) end(reason string) {
+	if m.audible() {
+		m.fenceOutputs(reason)
+	}
+	for i := range m.calls {
+		m.cancelCall(&m.calls[i], string(controlplane.CancelPolicy))
+	}
+	m.calls = m.calls[:0]
+	m.utterances = m.utterances[:0]
+	m.outputs = m.outputs[:0]
+	m.proposals, m.queue = m.proposals[:0], m.queue[:0]
+	m.interruption = interruption{}
+	m.fences.Add(eventabi.CancelSession, "", m.now)
+	m.fence(&Fence{Session: true})
+	if m.state != controlplane.SessionConnecting || m.identity.session != "" {
+		m.emit(eventabi.SignalEnded, eventabi.EmitterConnection, "", reason)
+	}
+	m.link.state = controlplane.ConnectionEnded
+	m.change(controlplane.SessionEnded, reason)
+	m.fx.add(&Ended{Reason: reason})
+}
+
+// runtimeFault ends a session that cannot go on. A live turn gets its terminal.
+func (m *Machine) runtimeFault(in *RuntimeFault) {
+	m.arbiter.Raise(turn.CauseFailure, controlplane.AbortRuntimeInternalError)
+	m.drain.degraded = true
+	m.arbitrate()
+	if m.state == controlplane.SessionActive {
+		m.change(controlplane.SessionDraining, string(controlplane.AbortRuntimeInternalError))
+	}
+	m.end(string(controlplane.AbortRuntimeInternalError) + ":" + in.Reason)
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A coder walks the fields of an input or an effect, one method call a field, and does
+// one of four things with them: writes them as bytes, reads them from bytes, prints
+// them as key=value, or reads key=value. One description of each record thus serves
+// the recording, the digest, the scenario scripts and the divergence report, and the
+// four cannot drift apart.
+//
+// Bytes: integers are zigzag varints, strings are a varint length and the bytes,
+// booleans one byte. Text: fields with their zero value are left out.
+type coder struct {
+	mode  coderMode
+	buf   []byte // encode: appended to; decode: what is left
+	text  strings.Builder
+	pairs map[string]string
+	err   error
+}
+
+type coderMode uint8
+
+const (
+	modeEncode coderMode = iota
+	modeDecode
+	modePrint
+	modeParse
+)
+
+// maxString bounds a decoded string, in bytes.
+const maxString = 1 << 16
+
+// ErrRecord is wrapped by every failure to read a record from bytes or from text.
+var ErrRecord = errors.New("session: malformed record")
+
+func (c *coder) fail(field, why string) {
+	if c.err == nil {
+		c.err = fmt.Errorf("%w: field %s: %s", ErrRecord, field, why)
+	}
+}
+
+func (c *coder) raw(field string, v int64) int64 {
+	switch c.mode {
+	case modeEncode:
+		c.buf = binary.AppendVarint(c.buf, v)
+	case modeDecode:
+		n, size := binary.Varint(c.buf)
+		if size <= 0 {
+			c.fail(field, "integer cut short")
+			c.buf = nil
+			return 0
+		}
+		c.buf = c.buf[size:]
+		return n
+	case modePrint:
+		if v != 0 {
+			c.pair(field, strconv.FormatInt(v, 10))
+		}
+	case modeParse:
+		s, ok := c.take(field)
+		if !ok {
+			return v
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			c.fail(field, fmt.Sprintf("%q is not a whole number", s))
+		}
+		return n
+	}
+	return v
+}
+
+func (c *coder) pair(field, value string) {
+	if c.text.Len() > 0 {
+		c.text.WriteByte(' ')
+	}
+	c.text.WriteString(field)
+	c.text.WriteByte('=')
+	c.text.WriteString(value)
+}
+
+func (c *coder) take(field string) (string, bool) {
+	s, ok := c.pairs[field]
+	delete(c.pairs, field)
+	return s, ok
+}
+
+type integer interface {
+	~int | ~int32 | ~int64 | ~uint8 | ~uint32
+}
+
+// num walks an integer field. A decoded value that does not fit its type is an error.
+func num[T integer](c *coder, field string, v *T) {
+	got := c.raw(field, int64(*v))
+	if c.mode == modeEncode || c.mode == modePrint {
+		return
+	}
+	if t := T(got); int64(t) != got {
+		c.fail(field, fmt.Sprintf("%d is out of range", got))
+		return
+	}
+	*v = T(got)
+}
+
+// word walks a 64-bit word (a digest, a bit set).
+func word(c *coder, field string, v *uint64) {
+	switch c.mode {
+	case modeEncode:
+		c.buf = binary.LittleEndian.AppendUint64(c.buf, *v)
+	case modeDecode:
+		if len(c.buf) < 8 {
+			c.fail(field, "word cut short")
+			c.buf = nil
+			return
+		}
+		*v = binary.LittleEndian.Uint64(c.buf)
+		c.buf = c.buf[8:]
+	case modePrint:
+		if *v != 0 {
+			c.pair(field, strconv.FormatUint(*v, 16))
+		}
+	case modeParse:
+		if s, ok := c.take(field); ok {
+			n, err := strconv.ParseUint(s, 16, 64)
+			if err != nil {
+				c.fail(field, fmt.Sprintf("%q is not hexadecimal", s))
+			}
+			*v = n
+		}
+	}
+}
+
+// str walks a string field.
+func str[T ~string](c *coder, field string, v *T) {
+	switch c.mode {
+	case modeEncode:
+		c.buf = binary.AppendUvarint(c.buf, uint64(len(*v)))
+		c.buf = append(c.buf, *v...)
+	case modeDecode:
+		n, size := binary.Uvarint(c.buf)
+		if size <= 0 || n > maxString || n > uint64(len(c.buf)-size) {
+			c.fail(field, "string cut short or too long")
+			c.buf = nil
+			return
+		}
+		c.buf = c.buf[size:]
+		*v = T(c.buf[:n])
+		c.buf = c.buf[n:]
+	case modePrint:
+		if *v != "" {
+			c.pair(field, quoteWord(string(*v)))
+		}
+	case modeParse:
+		if s, ok := c.take(field); ok {
+			*v = T(s)
+		}
+	}
+}
+
+// boolean walks a boolean field.
+func boolean(c *coder, field string, v *bool) {
+	switch c.mode {
+	case modeEncode:
+		b := byte(0)
+		if *v {
+			b = 1
+		}
+		c.buf = append(c.buf, b)
+	case modeDecode:
+		if len(c.buf) == 0 || c.buf[0] > 1 {
+			c.fail(field, "boolean cut short or malformed")
+			c.buf = nil
+			return
+		}
+		*v = c.buf[0] == 1
+		c.buf = c.buf[1:]
+	case modePrint:
+		if *v {
+			c.pair(field, "true")
+		}
+	case modeParse:
+		if s, ok := c.take(field); ok {
+			if s != "true" && s != "false" {
+				c.fail(field, fmt.Sprintf("%q is neither true nor false", s))
+			}
+			*v = s == "true"
+		}
+	}
+}
+
+// quoteWord quotes a value that would not survive being split at blanks.
+func quoteWord(s string) string {
+	if strings.ContainsAny(s, " \t\n\"=") {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// splitPairs reads `key=value key="quoted value"` into a map.
+func splitPairs(s string) (map[string]string, error) {
+	pairs := map[string]string{}
+	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
+		key, rest, ok := strings.Cut(s, "=")
+		if !ok || key == "" || strings.ContainsAny(key, " \t\"") {
+			return nil, fmt.Errorf("%w: %q is not key=value", ErrRecord, s)
+		}
+		value := rest
+		if strings.HasPrefix(rest, `"`) {
+			quoted, err := strconv.QuotedPrefix(rest)
+			if err != nil {
+				return nil, fmt.Errorf("%w: field %s: unclosed quote", ErrRecord, key)
+			}
+			value, _ = strconv.Unquote(quoted)
+			s = rest[len(quoted):]
+		} else {
+			value, s, _ = strings.Cut(rest, " ")
+		}
+		if _, twice := pairs[key]; twice {
+			return nil, fmt.Errorf("%w: field %s is given twice", ErrRecord, key)
+		}
+		pairs[key] = value
+	}
+	return pairs, nil
+}

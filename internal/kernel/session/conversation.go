@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+// conversation keeps the record true (nodes-providers-transports section 4a): what the
+// caller said, and of what the assistant generated, what was heard. The kernel knows
+// lengths and places; the texts stay with the shell.
+type conversation struct {
+	utterances int64
+	items      int64
+}
+
+func (m *Machine) newItem() int64 {
+	m.talk.items++
+	return m.talk.items
+}
+
+// recordUser writes an utterance's words down, once. Its place is where it began, so
+// an assistant item that it interrupted stands before it.
+func (m *Machine) recordUser(u *utterance) {
+	if u.recorded || u.text.Class == TextNone {
+		return
+	}
+	u.recorded = true
+	m.fx.add(&Converse{Item: Item{
+		Key: m.newItem(), Order: u.order, Role: ItemUser, Turn: u.turn, Text: u.text.Handle,
+		GeneratedRunes: u.text.Runes, HeardRunes: u.text.Runes,
+	}})
+}
+
+// recordTyped writes a typed utterance down.
+func (m *Machine) recordTyped() {
+	t := &m.turn
+	if t.recorded || t.text.Class == TextNone {
+		return
+	}
+	t.recorded = true
+	m.fx.add(&Converse{Item: Item{
+		Key: m.newItem(), Order: m.identity.nextOrder(), Role: ItemUser, Turn: t.id, Text: t.text.Handle,
+		GeneratedRunes: t.text.Runes, HeardRunes: t.text.Runes,
+	}})
+}
+
+// recordHeard brings the assistant's item up to the playout position. Nothing heard,
+// no item.
+func (m *Machine) recordHeard(out *output, interrupted bool) {
+	if out.item == 0 {
+		if out.played == 0 && !out.started {
+			return
+		}
+		out.item = m.newItem()
+		if out.order == 0 {
+			out.order = m.identity.nextOrder()
+		}
+	}
+	heard, errorMS := out.reply.Heard(out.played)
+	if out.completed && out.played == out.accepted {
+		errorMS = 0
+	}
+	m.fx.add(&Converse{Item: Item{
+		Key: out.item, Order: out.order, Role: ItemAssistant, Turn: out.turn, Interrupted: interrupted,
+		Segments: int64(out.reply.Len()), GeneratedRunes: out.reply.Runes(), HeardRunes: heard, HeardErrorMS: errorMS,
+	}})
+}
+
+// refreshHeard brings every item that is still being spoken up to date before the
+// model reads the conversation.
+func (m *Machine) refreshHeard() {
+	for _, out := range m.outputs {
+		if out.audible() && out.started {
+			m.recordHeard(out, false)
+		}
+	}
+}

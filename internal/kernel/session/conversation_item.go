@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import "github.com/parley-voice/parley/api/eventabi"
+
+// Item is one entry of the conversation record (nodes-providers-transports section
+// 4a). The texts stay with the shell; the kernel says which part of them counts.
+type Item struct {
+	Key         int64 // identity within the session, from 1
+	Order       int64 // place in the order of what happened; items sort by (Order, Key)
+	Role        ItemRole
+	Turn        eventabi.TurnID
+	Interrupted bool
+	Text        int64 // user: handle of the transcript
+	// First and Last are the turn's segments that make up an assistant item, as indexes;
+	// GeneratedRunes is their length, HeardRunes how much of it was heard.
+	Segments       int64
+	GeneratedRunes int64
+	HeardRunes     int64
+	// HeardErrorMS bounds the error of the cut, in milliseconds of speech: 0 when the
+	// cut lies on a segment's edge or everything was heard.
+	HeardErrorMS int64
+}
+
+// ItemRole is who an item is from.
+type ItemRole string
+
+// The roles.
+const (
+	ItemUser      ItemRole = "user"
+	ItemAssistant ItemRole = "assistant"
+)
+
+func (it *Item) code(c *coder) {
+	num(c, "item", &it.Key)
+	num(c, "order", &it.Order)
+	str(c, "role", &it.Role)
+	str(c, "turn", &it.Turn)
+	boolean(c, "interrupted", &it.Interrupted)
+	num(c, "text", &it.Text)
+	num(c, "segments", &it.Segments)
+	num(c, "generated_runes", &it.GeneratedRunes)
+	num(c, "heard_runes", &it.HeardRunes)
+	num(c, "heard_error_ms", &it.HeardErrorMS)
+}

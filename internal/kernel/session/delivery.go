@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// output is the delivery side of a turn: what egress was given and what of it went
+// out. It outlives the turn, because delivery is separate from generation.
+type output struct {
+	turn       eventabi.TurnID
+	generation uint32
+	reply      graph.Reply
+	chunks     int64
+	last       int64 // handle of the last chunk
+	accepted   timebase.Samples
+	played     timebase.Samples
+	started    bool
+	ended      bool // no more audio comes
+	cancelled  bool // fenced
+	completed  bool
+	held       bool
+	item       int64 // conversation item, 0 = nothing was heard yet
+	order      int64
+}
+
+// ahead is how much accepted audio has not been played.
+func (o *output) ahead() timebase.Span { return (o.accepted - o.played).Span() }
+
+// audible says that sound of the output is still to be heard.
+func (o *output) audible() bool {
+	return !o.cancelled && !o.completed && o.accepted > 0
+}
+
+// holdMask says why egress holds.
+type holdMask uint8
+
+const (
+	holdInterruption holdMask = 1 << iota
+	holdLink
+)
+
+func (m *Machine) addOutput(id eventabi.TurnID) *output {
+	out := m.newOutput(id)
+	if len(m.outputs) >= maxOutputs {
+		m.fenceOutput(m.outputs[0])
+		m.outputs = append(m.outputs[:0], m.outputs[1:]...)
+	}
+	m.outputs = append(m.outputs, out)
+	if m.holds != 0 {
+		out.held = true
+		m.fx.add(&Hold{Generation: out.generation})
+	}
+	return out
+}
+
+func (m *Machine) outputOf(id eventabi.TurnID) *output {
+	for _, out := range m.outputs {
+		if out.turn == id {
+			return out
+		}
+	}
+	return nil
+}
+
+// audible says that any accepted sound is still to be heard.
+func (m *Machine) audible() bool {
+	for _, out := range m.outputs {
+		if out.audible() {
+			return true
+		}
+	}
+	return false
+}
+
+// speaking says that assistant output is being generated or still audible: the state
+// in which user speech is an interruption.
+func (m *Machine) speaking() bool {
+	return m.arbiter.State() == controlplane.TurnActive || m.audible()
+}
+
+// hold pauses egress for a reason.
+func (m *Machine) hold(why holdMask) {
+	m.holds |= why
+	for _, out := range m.outputs {
+		if !out.held && !out.cancelled && !out.completed {
+			out.held = true
+			m.fx.add(&Hold{Generation: out.generation})
+		}
+	}
+}
+
+// release takes a reason to hold away; egress resumes when none is left.
+func (m *Machine) release(why holdMask) {
+	if m.holds&why == 0 {
+		return
+	}
+	m.holds &^= why
+	if m.holds != 0 {
+		return
+	}
+	for _, out := range m.outputs {
+		if out.held && !out.cancelled && !out.completed {
+			m.fx.add(&Resume{Generation: out.generation})
+		}
+		out.held = false
+	}
+}
+
+// endAudio tells egress that a turn's audio is complete.
+func (m *Machine) endAudio(out *output) {
+	if out.ended || out.cancelled {
+		return
+	}
+	out.ended = true
+	if out.accepted > 0 {
+		m.fx.add(&EndOfAudio{Turn: out.turn, Generation: out.generation})
+		return
+	}
+	out.completed = true
+}
+
+// delivery takes what egress reports. Reports for a fenced output are refused but for
+// its flush; they can only be late.
+func (m *Machine) delivery(in *Delivery) {
+	if m.stale(in.Epoch, controlplane.OutcomeEdgeDequeue, in) {
+		return
+	}
+	out := m.outputOf(in.Turn)
+	if out == nil {
+		if in.Event != DeliveryFlushed && in.Event != DeliveryProgress {
+			m.late(in, in.Turn)
+		}
+		return
+	}
+	if in.Played < out.played || in.Played > out.accepted {
+		m.refuse("playout_out_of_range", in.kind(), in.Turn)
+		return
+	}
+	if out.cancelled {
+		m.lateDelivery(in, out)
+		return
+	}
+	out.played = in.Played
+	switch in.Event {
+	case DeliveryProgress, DeliveryHeld, DeliveryFlushed:
+	case DeliveryStarted:
+		m.started(out)
+	case DeliveryCompleted:
+		m.completed(out, in)
+	}
+	m.sayNext()
+}
+
+// lateDelivery: what egress says of a fenced output corrects how much was heard; it
+// starts nothing.
+func (m *Machine) lateDelivery(in *Delivery, out *output) {
+	switch in.Event {
+	case DeliveryFlushed, DeliveryHeld, DeliveryProgress:
+		if in.Played != out.played {
+			out.played = in.Played
+			m.recordHeard(out, true)
+		}
+	case DeliveryStarted, DeliveryCompleted:
+		m.counters.LateAfterCancel++
+		m.refuse("late_after_cancel", in.kind(), in.Turn)
+	}
+}
+
+func (m *Machine) started(out *output) {
+	if out.started {
+		m.refuse("duplicate", "delivery", out.turn)
+		return
+	}
+	out.started = true
+	out.order = m.identity.nextOrder()
+	m.emit(eventabi.SignalPlaybackStarted, eventabi.EmitterEgress, out.turn, "")
+	m.recordHeard(out, false)
+}
+
+func (m *Machine) completed(out *output, in *Delivery) {
+	if !out.ended || in.Played != out.accepted || out.completed {
+		m.refuse("playout_incomplete", in.kind(), out.turn)
+		return
+	}
+	if !out.started {
+		m.started(out)
+	}
+	out.completed = true
+	m.emit(eventabi.SignalPlaybackCompleted, eventabi.EmitterEgress, out.turn, "")
+	m.recordHeard(out, false)
+}
+
+// forgetOutputs drops outputs that nothing is owed to any more.
+func (m *Machine) forgetOutputs() {
+	kept := m.outputs[:0]
+	for _, out := range m.outputs {
+		live := out.turn == m.turn.id && m.arbiter.Live()
+		if live || out.audible() {
+			kept = append(kept, out)
+		}
+	}
+	for i := len(kept); i < len(m.outputs); i++ {
+		m.outputs[i] = nil
+	}
+	m.outputs = kept
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// Effect is a decision: something that the shell is to do, or evidence that it is to
+// keep. Effects are performed in the order in which they stand; a Fence always stands
+// before everything that rests on it. The set is closed.
+//
+//sumtype:decl
+type Effect interface {
+	Record
+	effect()
+}
+
+// Effects collects the decisions of one step. The zero value is ready; Reset keeps
+// the memory.
+type Effects struct{ List []Effect }
+
+// Reset empties the list for the next step.
+func (fx *Effects) Reset() {
+	clear(fx.List)
+	fx.List = fx.List[:0]
+}
+
+func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }
+
+// Emit sends a control signal to the timeline and to whoever listens.
+type Emit struct{ Envelope eventabi.Envelope }
+
+// Decide records a decision outcome (event-abi section 7).
+type Decide struct{ Outcome controlplane.DecisionOutcome }
+
+// SessionChange records an edge of the session's state machine.
+type SessionChange struct {
+	From, To controlplane.SessionState
+	Reason   string
+}
+
+// TurnChange records an edge of the turn's state machine.
+type TurnChange struct {
+	Turn       eventabi.TurnID
+	Transition controlplane.TurnTransition
+}
+
+// Refused records an input or a transition that was refused; state is unchanged.
+type Refused struct {
+	Code string // invalid_turn_transition, stale_epoch, late_event, duplicate, ...
+	What string // kind of the input
+	Turn eventabi.TurnID
+}
+
+// Superseded records a trigger that lost a tie (lifecycle section 4).
+type Superseded struct {
+	Turn         eventabi.TurnID
+	Lost, Winner string
+}
+
+// Fence stops every sample of a generation at the last write. It is performed before
+// any other effect of its step. Session fences everything, for good.
+type Fence struct {
+	Turn       eventabi.TurnID
+	Generation uint32
+	Session    bool
+}
+
+// Hold pauses the turn's egress within one frame and asks for a Delivery "held" with
+// the playout position. Nothing is lost.
+type Hold struct{ Generation uint32 }
+
+// Resume continues egress at the very next sample.
+type Resume struct{ Generation uint32 }
+
+// Play hands a chunk of audio to egress, behind what it has.
+type Play struct {
+	Turn       eventabi.TurnID
+	Generation uint32
+	Handle     int64
+	Samples    timebase.Samples
+	Protected  bool // not held by an interruption
+}
+
+// EndOfAudio says that no more audio comes for the turn: when what egress has is
+// played, the turn's playback is complete.
+type EndOfAudio struct {
+	Turn       eventabi.TurnID
+	Generation uint32
+}
+
+// Discard releases a chunk that may not be played.
+type Discard struct{ Handle int64 }
+
+// Open starts a recogniser on the caller's audio from a sample on; the audio kept as
+// pre-roll is fed first.
+type Open struct {
+	Invocation eventabi.InvocationID
+	From       timebase.Samples
+}
+
+// Finalize tells the recogniser that its utterance ends at a sample.
+type Finalize struct {
+	Invocation eventabi.InvocationID
+	Through    timebase.Samples
+}
+
+// Generate asks the language model to answer the conversation as it stands.
+type Generate struct {
+	Invocation eventabi.InvocationID
+	Turn       eventabi.TurnID
+	Attempt    int64
+	TimeoutMS  int64
+}
+
+// Say asks for one segment to be synthesised.
+type Say struct {
+	Invocation eventabi.InvocationID
+	Turn       eventabi.TurnID
+	Generation uint32
+	Attempt    int64
+	TimeoutMS  int64
+	Text       int64 // handle
+}
+
+// CancelCall cancels a provider call. Acknowledgement is not awaited.
+type CancelCall struct {
+	Invocation eventabi.InvocationID
+	Reason     string
+}
+
+// Hook runs a hook of the turn's nodes.
+type Hook struct {
+	Turn eventabi.TurnID
+	Hook HookName
+}
+
+// HookName names a node hook.
+type HookName string
+
+// The hooks that the kernel calls; init, start and stop belong to the node host.
+const (
+	HookBargeIn         HookName = "on_barge_in"
+	HookCancel          HookName = "on_cancel"
+	HookBudgetExhausted HookName = "on_budget_exhausted"
+)
+
+// Detach gives up a call or node that is still running when its grace is over; its
+// output is discarded and the session counts as degraded.
+type Detach struct{ Invocation eventabi.InvocationID }
+
+// Converse changes the conversation record: Item is the new value of the item with
+// its Key; an item with a new key is placed by Order.
+type Converse struct{ Item Item }
+
+// AppendTerminal asks for the turn's terminal evidence to be appended locally and
+// answered by an Appended input; commit waits for it.
+type AppendTerminal struct {
+	Turn    eventabi.TurnID
+	Outputs int64 // chunks accepted
+	Last    int64 // handle of the final output, 0 = control-only terminal marker
+}
+
+// Evidence is what the timeline keeps of a closed turn, whatever the recording level:
+// the kernel's part of the OR-02 manifest.
+type Evidence struct {
+	Turn          eventabi.TurnID
+	Index         int64
+	PlanID        string
+	PlanHash      string
+	EpochOpen     eventabi.Epoch
+	EpochTerminal eventabi.Epoch
+	Outcome       string // "commit" or "abort"
+	Reason        string
+	Proposed      timebase.Instant // metric anchors; 0 = did not occur
+	Opened        timebase.Instant
+	EndOfSpeech   timebase.Instant // end of utterance decided
+	FirstOutput   timebase.Instant
+	Cancelled     timebase.Instant
+	Fenced        timebase.Instant
+	Closed        timebase.Instant
+	Rejected      int64 // outputs refused after the fence, so far
+}
+
+// Ended says that the session is over: its resources can be released.
+type Ended struct{ Reason string }
+
+func (*Emit) effect()           {}
+func (*Decide) effect()         {}
+func (*SessionChange) effect()  {}
+func (*TurnChange) effect()     {}
+func (*Refused) effect()        {}
+func (*Superseded) effect()     {}
+func (*Fence) effect()          {}
+func (*Hold) effect()           {}
+func (*Resume) effect()         {}
+func (*Play) effect()           {}
+func (*EndOfAudio) effect()     {}
+func (*Discard) effect()        {}
+func (*Open) effect()           {}
+func (*Finalize) effect()       {}
+func (*Generate) effect()       {}
+func (*Say) effect()            {}
+func (*CancelCall) effect()     {}
+func (*Hook) effect()           {}
+func (*Detach) effect()         {}
+func (*Converse) effect()       {}
+func (*AppendTerminal) effect() {}
+func (*Evidence) effect()       {}
+func (*Ended) effect()          {}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"encoding/json"
+
+	"github.com/parley-voice/parley/api/eventabi"
+)
+
+// newEffect gives an empty effect of a kind, nil when the kind is unknown.
+func newEffect(kind string) Effect {
+	switch kind {
+	case "emit":
+		return &Emit{}
+	case "decide":
+		return &Decide{}
+	case "session_change":
+		return &SessionChange{}
+	case "turn_change":
+		return &TurnChange{}
+	case "refused":
+		return &Refused{}
+	case "superseded":
+		return &Superseded{}
+	case "fence":
+		return &Fence{}
+	case "hold":
+		return &Hold{}
+	case "resume":
+		return &Resume{}
+	case "play":
+		return &Play{}
+	case "end_of_audio":
+		return &EndOfAudio{}
+	case "discard":
+		return &Discard{}
+	case "open":
+		return &Open{}
+	case "finalize":
+		return &Finalize{}
+	case "generate":
+		return &Generate{}
+	case "say":
+		return &Say{}
+	case "cancel_call":
+		return &CancelCall{}
+	case "hook":
+		return &Hook{}
+	case "detach":
+		return &Detach{}
+	case "converse":
+		return &Converse{}
+	case "append_terminal":
+		return &AppendTerminal{}
+	case "evidence":
+		return &Evidence{}
+	case "ended":
+		return &Ended{}
+	}
+	return nil
+}
+
+func (*Emit) kind() string           { return "emit" }
+func (*Decide) kind() string         { return "decide" }
+func (*SessionChange) kind() string  { return "session_change" }
+func (*TurnChange) kind() string     { return "turn_change" }
+func (*Refused) kind() string        { return "refused" }
+func (*Superseded) kind() string     { return "superseded" }
+func (*Fence) kind() string          { return "fence" }
+func (*Hold) kind() string           { return "hold" }
+func (*Resume) kind() string         { return "resume" }
+func (*Play) kind() string           { return "play" }
+func (*EndOfAudio) kind() string     { return "end_of_audio" }
+func (*Discard) kind() string        { return "discard" }
+func (*Open) kind() string           { return "open" }
+func (*Finalize) kind() string       { return "finalize" }
+func (*Generate) kind() string       { return "generate" }
+func (*Say) kind() string            { return "say" }
+func (*CancelCall) kind() string     { return "cancel_call" }
+func (*Hook) kind() string           { return "hook" }
+func (*Detach) kind() string         { return "detach" }
+func (*Converse) kind() string       { return "converse" }
+func (*AppendTerminal) kind() string { return "append_terminal" }
+func (*Evidence) kind() string       { return "evidence" }
+func (*Ended) kind() string          { return "ended" }
+
+// code walks the envelope's fields that the kernel fills. Session, pipeline and schema
+// version do not change within a session and stand in its bootstrap.
+func (e *Emit) code(c *coder) {
+	v := &e.Envelope
+	str(c, "signal", &v.Signal)
+	str(c, "by", &v.EmittedBy)
+	str(c, "turn", &v.TurnID)
+	str(c, "reason", &v.Reason)
+	num(c, "seq", &v.RuntimeSequence)
+	num(c, "at_ms", &v.RuntimeTimestampMS)
+	num(c, "wall_ms", &v.WallClockTimestampMS)
+	epoch := eventabi.Epoch(0)
+	if v.AuthorityEpoch != nil {
+		epoch = *v.AuthorityEpoch
+	}
+	num(c, "epoch", &epoch)
+	str(c, "scope", &v.Scope)
+	str(c, "node", &v.NodeID)
+	str(c, "invocation", &v.ProviderInvocationID)
+	str(c, "cause", &v.CausalParentID)
+	body := string(v.Payload)
+	str(c, "payload", &body)
+	if c.mode == modeDecode || c.mode == modeParse {
+		v.AuthorityEpoch = &epoch
+		if body != "" {
+			v.Payload = json.RawMessage(body)
+		}
+	}
+}
+
+func (e *Decide) code(c *coder) {
+	o := &e.Outcome
+	str(c, "outcome", &o.OutcomeKind)
+	str(c, "phase", &o.Phase)
+	str(c, "scope", &o.Scope)
+	str(c, "turn", &o.TurnID)
+	str(c, "event", &o.EventID)
+	str(c, "by", &o.EmittedBy)
+	str(c, "reason", &o.Reason)
+}
+
+func (e *SessionChange) code(c *coder) {
+	str(c, "from", &e.From)
+	str(c, "to", &e.To)
+	str(c, "reason", &e.Reason)
+}
+
+func (e *TurnChange) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "from", &e.Transition.FromState)
+	str(c, "trigger", &e.Transition.Trigger)
+	str(c, "to", &e.Transition.ToState)
+	if c.mode == modeDecode || c.mode == modeParse {
+		e.Transition.Deterministic = true
+	}
+}
+
+func (e *Refused) code(c *coder) {
+	str(c, "code", &e.Code)
+	str(c, "what", &e.What)
+	str(c, "turn", &e.Turn)
+}
+
+func (e *Superseded) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "lost", &e.Lost)
+	str(c, "winner", &e.Winner)
+}
+
+func (e *Fence) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "generation", &e.Generation)
+	boolean(c, "session", &e.Session)
+}
+
+func (e *Hold) code(c *coder)   { num(c, "generation", &e.Generation) }
+func (e *Resume) code(c *coder) { num(c, "generation", &e.Generation) }
+
+func (e *Play) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "generation", &e.Generation)
+	num(c, "handle", &e.Handle)
+	num(c, "samples", &e.Samples)
+	boolean(c, "protected", &e.Protected)
+}
+
+func (e *EndOfAudio) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "generation", &e.Generation)
+}
+
+func (e *Discard) code(c *coder) { num(c, "handle", &e.Handle) }
+
+func (e *Open) code(c *coder) {
+	str(c, "invocation", &e.Invocation)
+	num(c, "from", &e.From)
+}
+
+func (e *Finalize) code(c *coder) {
+	str(c, "invocation", &e.Invocation)
+	num(c, "through", &e.Through)
+}
+
+func (e *Generate) code(c *coder) {
+	str(c, "invocation", &e.Invocation)
+	str(c, "turn", &e.Turn)
+	num(c, "attempt", &e.Attempt)
+	num(c, "timeout_ms", &e.TimeoutMS)
+}
+
+func (e *Say) code(c *coder) {
+	str(c, "invocation", &e.Invocation)
+	str(c, "turn", &e.Turn)
+	num(c, "generation", &e.Generation)
+	num(c, "attempt", &e.Attempt)
+	num(c, "timeout_ms", &e.TimeoutMS)
+	num(c, "text", &e.Text)
+}
+
+func (e *CancelCall) code(c *coder) {
+	str(c, "invocation", &e.Invocation)
+	str(c, "reason", &e.Reason)
+}
+
+func (e *Hook) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "hook", &e.Hook)
+}
+
+func (e *Detach) code(c *coder) { str(c, "invocation", &e.Invocation) }
+
+func (e *Converse) code(c *coder) { e.Item.code(c) }
+
+func (e *AppendTerminal) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "outputs", &e.Outputs)
+	num(c, "last", &e.Last)
+}
+
+func (e *Evidence) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "index", &e.Index)
+	str(c, "plan", &e.PlanID)
+	str(c, "hash", &e.PlanHash)
+	num(c, "epoch_open", &e.EpochOpen)
+	num(c, "epoch_terminal", &e.EpochTerminal)
+	str(c, "outcome", &e.Outcome)
+	str(c, "reason", &e.Reason)
+	num(c, "proposed_ns", &e.Proposed)
+	num(c, "opened_ns", &e.Opened)
+	num(c, "end_of_speech_ns", &e.EndOfSpeech)
+	num(c, "first_output_ns", &e.FirstOutput)
+	num(c, "cancelled_ns", &e.Cancelled)
+	num(c, "fenced_ns", &e.Fenced)
+	num(c, "closed_ns", &e.Closed)
+	num(c, "rejected", &e.Rejected)
+}
+
+func (e *Ended) code(c *coder) { str(c, "reason", &e.Reason) }

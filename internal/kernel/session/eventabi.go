@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strconv"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+)
+
+// emit stamps a control signal and appends it. The caller may fill optional fields of
+// the envelope that comes back. turn is empty for session scope.
+func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventabi.TurnID, reason string) *eventabi.Envelope {
+	m.identity.stamp()
+	scope := eventabi.ScopeSession
+	if turn != "" {
+		scope = eventabi.ScopeTurn
+	}
+	epoch := m.authority.epoch
+	e := &Emit{Envelope: eventabi.Envelope{
+		SchemaVersion:        eventabi.SchemaVersion,
+		EventScope:           scope,
+		SessionID:            m.identity.session,
+		TurnID:               turn,
+		PipelineVersion:      m.identity.pipeline,
+		EventID:              m.identity.eventID(),
+		EventKind:            eventabi.KindControl,
+		Lane:                 eventabi.ControlLane,
+		RuntimeSequence:      m.identity.sequence,
+		RuntimeTimestampMS:   m.now.MS(),
+		WallClockTimestampMS: m.identity.anchor.Wall(m.now),
+		PayloadClass:         eventabi.ClassMetadata,
+		AuthorityEpoch:       &epoch,
+		Signal:               signal,
+		EmittedBy:            by,
+		Reason:               reason,
+	}}
+	m.fx.add(e)
+	return &e.Envelope
+}
+
+// decide records the decision outcome that belongs to a signal.
+func (m *Machine) decide(signal *eventabi.Envelope, kind controlplane.OutcomeKind, phase controlplane.OutcomePhase, scope controlplane.OutcomeScope, turn eventabi.TurnID) {
+	m.fx.add(&Decide{Outcome: controlplane.DecisionOutcome{
+		OutcomeKind:          kind,
+		Phase:                phase,
+		Scope:                scope,
+		SessionID:            signal.SessionID,
+		TurnID:               turn,
+		EventID:              signal.EventID,
+		RuntimeTimestampMS:   signal.RuntimeTimestampMS,
+		WallClockTimestampMS: signal.WallClockTimestampMS,
+		AuthorityEpoch:       signal.AuthorityEpoch,
+		EmittedBy:            signal.EmittedBy,
+		Reason:               signal.Reason,
+	}})
+}
+
+// refuse evidences an input that changes nothing.
+func (m *Machine) refuse(code, what string, turn eventabi.TurnID) {
+	m.counters.Refused++
+	m.fx.add(&Refused{Code: code, What: what, Turn: turn})
+}
+
+// object builds a small JSON object with keys in the order given. Values are integers
+// or strings of the kernel's own vocabulary, so nothing needs escaping but by
+// strconv.Quote's ASCII form, which is valid JSON for them.
+type object struct{ b []byte }
+
+func (o *object) key(name string) {
+	if len(o.b) == 0 {
+		o.b = append(o.b, '{')
+	} else {
+		o.b = append(o.b, ',')
+	}
+	o.b = append(o.b, '"')
+	o.b = append(o.b, name...)
+	o.b = append(o.b, '"', ':')
+}
+
+func (o *object) int(name string, v int64) {
+	o.key(name)
+	o.b = strconv.AppendInt(o.b, v, 10)
+}
+
+func (o *object) str(name, v string) {
+	o.key(name)
+	o.b = strconv.AppendQuoteToASCII(o.b, v)
+}
+
+func (o *object) strs(name string, list []string) {
+	o.key(name)
+	o.b = append(o.b, '[')
+	for i, v := range list {
+		if i > 0 {
+			o.b = append(o.b, ',')
+		}
+		o.b = strconv.AppendQuoteToASCII(o.b, v)
+	}
+	o.b = append(o.b, ']')
+}
+
+func (o *object) done() []byte { return append(o.b, '}') }

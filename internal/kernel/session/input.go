@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// Input is something that happened outside the kernel: a frame's descriptor, a node's
+// or a provider's result, an acknowledgement of delivery, a change of lease, a timer.
+// The set is closed. Inputs are handed over as pointers and belong to the caller again
+// once Step has returned; the kernel copies what it keeps.
+//
+//sumtype:decl
+type Input interface {
+	Record
+	lane() eventabi.Lane
+}
+
+// Record is an input or an effect: what can be written to a recording and read back.
+type Record interface {
+	kind() string
+	code(c *coder)
+}
+
+// TextRef stands for a text that stays outside the kernel. It carries what decisions
+// need, so that a recording without the text still decides the same.
+type TextRef struct {
+	Handle int64     // the shell's key to the text; 0 = no text
+	Runes  int64     // length in characters
+	Words  int64     // length in words
+	Class  TextClass // what the words amount to, see Describe
+	Digest uint64    // keyed hash of the text
+}
+
+// TextClass says what a transcript amounts to for the interruption policy.
+type TextClass uint8
+
+// The text classes.
+const (
+	TextNone        TextClass = iota // no words
+	TextBackchannel                  // only words that never confirm by themselves
+	TextWords                        // at least one word that is none
+)
+
+func (t *TextRef) code(c *coder) {
+	num(c, "text", &t.Handle)
+	num(c, "runes", &t.Runes)
+	num(c, "words", &t.Words)
+	num(c, "class", &t.Class)
+	word(c, "hash", &t.Digest)
+}
+
+// Bootstrap opens the session: identity, lease and settings as the control plane and
+// the transport established them. Refusal, if not empty, says why they refused.
+type Bootstrap struct {
+	Session  eventabi.SessionID
+	Tenant   string
+	Pipeline eventabi.PipelineVersion
+	Profile  string // requested execution profile
+	Graph    string // graph definition reference
+	Epoch    eventabi.Epoch
+	WallMS   int64 // Unix milliseconds at the instant of this input
+	Refusal  string
+	STT      string // provider bindings
+	LLM      string
+	TTS      string
+	Settings Settings
+}
+
+// CloseRequest asks the session to end: a client's close, or a drain order.
+type CloseRequest struct{ Reason string }
+
+// Link reports the state of the transport's link.
+type Link struct{ State LinkState }
+
+// LinkState is a connection event (nodes-providers-transports section 6).
+type LinkState string
+
+// The connection events.
+const (
+	LinkLost    LinkState = "lost"    // retry possible
+	LinkGone    LinkState = "gone"    // no retry under way
+	LinkResumed LinkState = "resumed" // with valid token and epoch
+	LinkLeft    LinkState = "left"    // the client left
+)
+
+// LeaseChange reports what the lease authority decided.
+type LeaseChange struct {
+	Epoch   eventabi.Epoch
+	Revoked bool
+}
+
+// Snapshots reports the control-plane decision sets that are held locally.
+type Snapshots struct {
+	Versions [SnapshotKinds]int64 // 0 = missing
+	AgeMS    int64                // of the oldest, at this instant
+	// Admission is the admission decision of the current policy for a next turn: empty
+	// or "admit", "reject", "defer"; Reason names the limit.
+	Admission string
+	Reason    string
+}
+
+// SnapshotKinds is the number of snapshot references in a plan's provenance.
+const SnapshotKinds = 6
+
+// Wake says that the deadline the kernel reported has come.
+type Wake struct{}
+
+// AudioIn describes one frame of caller audio; the samples stay outside.
+type AudioIn struct {
+	Epoch     eventabi.Epoch
+	Transport int64            // the transport's own sequence
+	Sample    timebase.Samples // position of the first sample
+	Samples   timebase.Samples // length
+}
+
+// VoiceOn says that the detector hears speech that began at Onset; it had heard the
+// audio up to Heard when it said so.
+type VoiceOn struct {
+	Onset timebase.Samples
+	Heard timebase.Samples
+}
+
+// VoiceOff says that speech stopped at Offset. Trailing silence has begun; the
+// utterance is not over.
+type VoiceOff struct {
+	Offset timebase.Samples
+	Heard  timebase.Samples
+}
+
+// EndOfUtterance says that the user's utterance is over, by the endpointer ("vad") or
+// by the client's word ("client").
+type EndOfUtterance struct {
+	Epoch  eventabi.Epoch
+	Sample timebase.Samples
+	Reason string
+	Key    eventabi.IdempotencyKey
+}
+
+// TextIn is an utterance typed instead of spoken.
+type TextIn struct {
+	Epoch eventabi.Epoch
+	Text  TextRef
+	Key   eventabi.IdempotencyKey
+}
+
+// Transcript is a recogniser's result for its utterance. Each interim one replaces
+// the one before.
+type Transcript struct {
+	Invocation eventabi.InvocationID
+	Revision   int64 // strictly rising within the invocation
+	Final      bool
+	Text       TextRef
+}
+
+// Progress says that a call's stream is alive: its first token has come, or more have
+// since the last one. The shell sends the first at once and later ones at most every
+// 250 ms, so that the idle timeout sees tokens that make no segment yet.
+type Progress struct {
+	Invocation eventabi.InvocationID
+	Attempt    int64
+}
+
+// Segment is a speakable piece of the reply, in order.
+type Segment struct {
+	Invocation eventabi.InvocationID
+	Attempt    int64 // of the call that produced it
+	Index      int64 // from 0, strictly rising within the invocation
+	Text       TextRef
+	// Protected output may not be interrupted (a disclosure that the law requires).
+	Protected bool
+}
+
+// Speech is one chunk of synthesised audio of one segment.
+type Speech struct {
+	Invocation eventabi.InvocationID
+	Attempt    int64 // of the call that produced it
+	Chunk      int64 // from 0, strictly rising within the invocation
+	Handle     int64 // the shell's key to the samples
+	Samples    timebase.Samples
+}
+
+// InvocationEnd is the outcome of one attempt of a provider call.
+type InvocationEnd struct {
+	Invocation eventabi.InvocationID
+	Attempt    int64
+	Class      string // outcome class of the provider contract
+	Reason     string
+	Retryable  bool
+	BackoffMS  int64
+}
+
+// Delivery reports what egress did with a turn's audio. Played counts the samples of
+// the turn that went out so far.
+type Delivery struct {
+	Epoch  eventabi.Epoch
+	Turn   eventabi.TurnID
+	Event  DeliveryEvent
+	Played timebase.Samples
+}
+
+// DeliveryEvent is the kind of a delivery report.
+type DeliveryEvent string
+
+// The delivery events. Held answers a Hold effect, Flushed a Fence.
+const (
+	// Progress carries the playout position only. While audio is playing, the shell puts
+	// one in front of every pass that holds anything but caller audio, so that a decision
+	// knows what was heard.
+	DeliveryProgress  DeliveryEvent = "progress"
+	DeliveryStarted   DeliveryEvent = "started"
+	DeliveryHeld      DeliveryEvent = "held"
+	DeliveryCompleted DeliveryEvent = "completed"
+	DeliveryFlushed   DeliveryEvent = "flushed"
+)
+
+// Cancel asks to cancel a scope, from a client or from the control plane.
+type Cancel struct {
+	Epoch      eventabi.Epoch
+	Scope      eventabi.CancelScope
+	Turn       eventabi.TurnID       // scope turn; empty = the current one
+	Node       eventabi.NodeID       // scope node
+	Invocation eventabi.InvocationID // scope provider_invocation
+	Reason     string                // cause code of lifecycle section 8
+	Force      bool                  // overrides protected output
+	Fenced     uint32                // generation that the shell has fenced already, 0 = none
+	Key        eventabi.IdempotencyKey
+}
+
+// Stop ends the current output without implying a new turn.
+type Stop struct {
+	Epoch  eventabi.Epoch
+	Force  bool
+	Fenced uint32
+	Key    eventabi.IdempotencyKey
+}
+
+// Appended answers an AppendTerminal effect: the turn's terminal evidence is in the
+// local timeline, or cannot be kept.
+type Appended struct {
+	Turn eventabi.TurnID
+	OK   bool
+}
+
+// EvidenceLost says that the recorder cannot keep baseline evidence any more.
+type EvidenceLost struct{}
+
+// NodeFailed reports a node that panicked, returned an error or passed a time limit.
+type NodeFailed struct {
+	Node   eventabi.NodeID
+	Turn   eventabi.TurnID // empty in session scope
+	Reason string          // "panic", "error", "hook_timeout"
+}
+
+// CancelAck says that a provider or a node has stopped after a cancel.
+type CancelAck struct{ Invocation eventabi.InvocationID }
+
+// RuntimeFault ends the session: the shell caught a panic in its step or its nodes'
+// host, or lost a resource that the session cannot go on without.
+type RuntimeFault struct{ Reason string }

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import "github.com/parley-voice/parley/api/eventabi"
+
+// newInput gives an empty input of a kind, nil when the kind is unknown.
+func newInput(kind string) Input {
+	switch kind {
+	case "bootstrap":
+		return &Bootstrap{}
+	case "close_request":
+		return &CloseRequest{}
+	case "link":
+		return &Link{}
+	case "lease":
+		return &LeaseChange{}
+	case "snapshots":
+		return &Snapshots{}
+	case "wake":
+		return &Wake{}
+	case "audio_in":
+		return &AudioIn{}
+	case "voice_on":
+		return &VoiceOn{}
+	case "voice_off":
+		return &VoiceOff{}
+	case "end_of_utterance":
+		return &EndOfUtterance{}
+	case "text_in":
+		return &TextIn{}
+	case "transcript":
+		return &Transcript{}
+	case "progress":
+		return &Progress{}
+	case "segment":
+		return &Segment{}
+	case "speech":
+		return &Speech{}
+	case "invocation_end":
+		return &InvocationEnd{}
+	case "delivery":
+		return &Delivery{}
+	case "cancel":
+		return &Cancel{}
+	case "stop":
+		return &Stop{}
+	case "appended":
+		return &Appended{}
+	case "evidence_lost":
+		return &EvidenceLost{}
+	case "node_failed":
+		return &NodeFailed{}
+	case "cancel_ack":
+		return &CancelAck{}
+	case "runtime_fault":
+		return &RuntimeFault{}
+	}
+	return nil
+}
+
+func (*Bootstrap) kind() string      { return "bootstrap" }
+func (*CloseRequest) kind() string   { return "close_request" }
+func (*Link) kind() string           { return "link" }
+func (*LeaseChange) kind() string    { return "lease" }
+func (*Snapshots) kind() string      { return "snapshots" }
+func (*Wake) kind() string           { return "wake" }
+func (*AudioIn) kind() string        { return "audio_in" }
+func (*VoiceOn) kind() string        { return "voice_on" }
+func (*VoiceOff) kind() string       { return "voice_off" }
+func (*EndOfUtterance) kind() string { return "end_of_utterance" }
+func (*TextIn) kind() string         { return "text_in" }
+func (*Transcript) kind() string     { return "transcript" }
+func (*Progress) kind() string       { return "progress" }
+func (*Segment) kind() string        { return "segment" }
+func (*Speech) kind() string         { return "speech" }
+func (*InvocationEnd) kind() string  { return "invocation_end" }
+func (*Delivery) kind() string       { return "delivery" }
+func (*Cancel) kind() string         { return "cancel" }
+func (*Stop) kind() string           { return "stop" }
+func (*Appended) kind() string       { return "appended" }
+func (*EvidenceLost) kind() string   { return "evidence_lost" }
+func (*NodeFailed) kind() string     { return "node_failed" }
+func (*CancelAck) kind() string      { return "cancel_ack" }
+func (*RuntimeFault) kind() string   { return "runtime_fault" }
+
+func (*Bootstrap) lane() eventabi.Lane      { return eventabi.ControlLane }
+func (*CloseRequest) lane() eventabi.Lane   { return eventabi.ControlLane }
+func (*Link) lane() eventabi.Lane           { return eventabi.ControlLane }
+func (*LeaseChange) lane() eventabi.Lane    { return eventabi.ControlLane }
+func (*Snapshots) lane() eventabi.Lane      { return eventabi.ControlLane }
+func (*Wake) lane() eventabi.Lane           { return eventabi.ControlLane }
+func (*AudioIn) lane() eventabi.Lane        { return eventabi.DataLane }
+func (*VoiceOn) lane() eventabi.Lane        { return eventabi.ControlLane }
+func (*VoiceOff) lane() eventabi.Lane       { return eventabi.ControlLane }
+func (*EndOfUtterance) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*TextIn) lane() eventabi.Lane         { return eventabi.DataLane }
+func (*Transcript) lane() eventabi.Lane     { return eventabi.DataLane }
+func (*Progress) lane() eventabi.Lane       { return eventabi.DataLane }
+func (*Segment) lane() eventabi.Lane        { return eventabi.DataLane }
+func (*Speech) lane() eventabi.Lane         { return eventabi.DataLane }
+func (*InvocationEnd) lane() eventabi.Lane  { return eventabi.DataLane }
+func (*Delivery) lane() eventabi.Lane       { return eventabi.ControlLane }
+func (*Cancel) lane() eventabi.Lane         { return eventabi.ControlLane }
+func (*Stop) lane() eventabi.Lane           { return eventabi.ControlLane }
+func (*Appended) lane() eventabi.Lane       { return eventabi.ControlLane }
+func (*EvidenceLost) lane() eventabi.Lane   { return eventabi.ControlLane }
+func (*NodeFailed) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*CancelAck) lane() eventabi.Lane      { return eventabi.ControlLane }
+func (*RuntimeFault) lane() eventabi.Lane   { return eventabi.ControlLane }
+
+func (in *Bootstrap) code(c *coder) {
+	str(c, "session", &in.Session)
+	str(c, "tenant", &in.Tenant)
+	str(c, "pipeline", &in.Pipeline)
+	str(c, "profile", &in.Profile)
+	str(c, "graph", &in.Graph)
+	num(c, "epoch", &in.Epoch)
+	num(c, "wall_ms", &in.WallMS)
+	str(c, "refusal", &in.Refusal)
+	str(c, "stt", &in.STT)
+	str(c, "llm", &in.LLM)
+	str(c, "tts", &in.TTS)
+	in.Settings.code(c)
+}
+
+func (in *CloseRequest) code(c *coder) { str(c, "reason", &in.Reason) }
+
+func (in *Link) code(c *coder) { str(c, "state", &in.State) }
+
+func (in *LeaseChange) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	boolean(c, "revoked", &in.Revoked)
+}
+
+func (in *Snapshots) code(c *coder) {
+	for i := range in.Versions {
+		num(c, snapshotField(i), &in.Versions[i])
+	}
+	num(c, "age_ms", &in.AgeMS)
+	str(c, "admission", &in.Admission)
+	str(c, "reason", &in.Reason)
+}
+
+func (*Wake) code(*coder) {}
+
+func (in *AudioIn) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	num(c, "transport", &in.Transport)
+	num(c, "sample", &in.Sample)
+	num(c, "samples", &in.Samples)
+}
+
+func (in *VoiceOn) code(c *coder) {
+	num(c, "onset", &in.Onset)
+	num(c, "heard", &in.Heard)
+}
+
+func (in *VoiceOff) code(c *coder) {
+	num(c, "offset", &in.Offset)
+	num(c, "heard", &in.Heard)
+}
+
+func (in *EndOfUtterance) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	num(c, "sample", &in.Sample)
+	str(c, "reason", &in.Reason)
+	str(c, "key", &in.Key)
+}
+
+func (in *TextIn) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	in.Text.code(c)
+	str(c, "key", &in.Key)
+}
+
+func (in *Transcript) code(c *coder) {
+	str(c, "invocation", &in.Invocation)
+	num(c, "revision", &in.Revision)
+	boolean(c, "final", &in.Final)
+	in.Text.code(c)
+}
+
+func (in *Progress) code(c *coder) {
+	str(c, "invocation", &in.Invocation)
+	num(c, "attempt", &in.Attempt)
+}
+
+func (in *Segment) code(c *coder) {
+	str(c, "invocation", &in.Invocation)
+	num(c, "attempt", &in.Attempt)
+	num(c, "index", &in.Index)
+	in.Text.code(c)
+	boolean(c, "protected", &in.Protected)
+}
+
+func (in *Speech) code(c *coder) {
+	str(c, "invocation", &in.Invocation)
+	num(c, "attempt", &in.Attempt)
+	num(c, "chunk", &in.Chunk)
+	num(c, "handle", &in.Handle)
+	num(c, "samples", &in.Samples)
+}
+
+func (in *InvocationEnd) code(c *coder) {
+	str(c, "invocation", &in.Invocation)
+	num(c, "attempt", &in.Attempt)
+	str(c, "class", &in.Class)
+	str(c, "reason", &in.Reason)
+	boolean(c, "retryable", &in.Retryable)
+	num(c, "backoff_ms", &in.BackoffMS)
+}
+
+func (in *Delivery) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	str(c, "turn", &in.Turn)
+	str(c, "event", &in.Event)
+	num(c, "played", &in.Played)
+}
+
+func (in *Cancel) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	str(c, "scope", &in.Scope)
+	str(c, "turn", &in.Turn)
+	str(c, "node", &in.Node)
+	str(c, "invocation", &in.Invocation)
+	str(c, "reason", &in.Reason)
+	boolean(c, "force", &in.Force)
+	num(c, "fenced", &in.Fenced)
+	str(c, "key", &in.Key)
+}
+
+func (in *Stop) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	boolean(c, "force", &in.Force)
+	num(c, "fenced", &in.Fenced)
+	str(c, "key", &in.Key)
+}
+
+func (in *Appended) code(c *coder) {
+	str(c, "turn", &in.Turn)
+	boolean(c, "ok", &in.OK)
+}
+
+func (*EvidenceLost) code(*coder) {}
+
+func (in *NodeFailed) code(c *coder) {
+	str(c, "node", &in.Node)
+	str(c, "turn", &in.Turn)
+	str(c, "reason", &in.Reason)
+}
+
+func (in *CancelAck) code(c *coder) { str(c, "invocation", &in.Invocation) }
+
+func (in *RuntimeFault) code(c *coder) { str(c, "reason", &in.Reason) }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import "github.com/parley-voice/parley/internal/kernel/timebase"
+
+// The bounds of one session. What passes a bound is refused and evidenced.
+const (
+	// maxUtterances are utterances whose transcript is still awaited.
+	maxUtterances = 8
+	// maxCalls are provider calls that have not ended, cancelled ones included.
+	maxCalls = 64
+	// maxOutputs are turns whose audio is with egress.
+	maxOutputs = 8
+	// maxItems are items of the conversation that the kernel still changes; the shell
+	// keeps older ones.
+	maxItems = 64
+	// maxProposals are proposals of one pass.
+	maxProposals = 8
+)
+
+// The numbers of simple/v1 (turn-plan section 6) that the session uses itself.
+const (
+	defaultTurnHardCapMS  = 60000
+	defaultDrainMS        = 30000
+	defaultDisconnectMS   = 15000
+	defaultBootstrapMS    = 10000
+	defaultMaxUtteranceMS = 30000
+	defaultDedupeKeys     = 8192
+	dedupeWindow          = 600 * timebase.Second
+	cancelGrace           = 75 * timebase.Millisecond
+	backoffMS             = 50
+	backoffCapMS          = 200
+	preRoll               = 300 * timebase.Millisecond
+	// aheadLimit is how much unplayed audio the synthesiser may run ahead of the
+	// listener; it bounds what egress has to hold.
+	aheadLimit = 30 * timebase.Second
+	// protectedPoll is the least time between two looks at protected output.
+	protectedPoll = 5 * timebase.Millisecond
+)

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strconv"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// utterance is one stretch of caller speech, from its first sound until its transcript
+// has found its place.
+type utterance struct {
+	number     int64
+	order      int64 // place in the conversation
+	stt        eventabi.InvocationID
+	openedAt   timebase.Instant
+	voiced     bool
+	voicedFrom timebase.Samples
+	ended      bool
+	endedAt    timebase.Instant
+	final      bool // no better transcript will come
+	text       TextRef
+	revision   int64
+	judging    bool // the interruption policy has not decided what it is
+	waiting    bool // its proposal is pending or queued
+	turn       eventabi.TurnID
+	recorded   bool // its words are in the conversation
+}
+
+// proposal is an intent to open a turn (turn_open_proposed); it is never lifecycle
+// state by itself.
+type proposal struct {
+	utterance int64 // 0 = typed
+	text      TextRef
+	epoch     eventabi.Epoch
+	at        timebase.Instant
+	recorded  bool // the words are in the conversation already
+}
+
+func (m *Machine) audioIn(in *AudioIn) {
+	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) {
+		return
+	}
+	m.authority.staleRun = false
+	m.heard = max(m.heard, in.Sample+in.Samples)
+}
+
+// open gives the utterance that is being spoken, nil when there is none.
+func (m *Machine) open() *utterance {
+	if n := len(m.utterances); n > 0 && !m.utterances[n-1].ended {
+		return &m.utterances[n-1]
+	}
+	return nil
+}
+
+func (m *Machine) utterance(number int64) *utterance {
+	for i := range m.utterances {
+		if m.utterances[i].number == number {
+			return &m.utterances[i]
+		}
+	}
+	return nil
+}
+
+// begin opens an utterance and starts its recognition, pre-roll included.
+func (m *Machine) begin(onset timebase.Samples) *utterance {
+	if len(m.utterances) >= maxUtterances {
+		m.refuse("utterance_limit", "voice_on", "")
+		return nil
+	}
+	m.talk.utterances++
+	n := m.talk.utterances
+	u := utterance{
+		number:     n,
+		order:      m.identity.nextOrder(),
+		stt:        eventabi.InvocationID("u" + strconv.FormatInt(n, 10) + "-stt"),
+		openedAt:   m.now,
+		voicedFrom: onset,
+	}
+	m.utterances = append(m.utterances, u)
+	m.calls = append(m.calls, call{id: u.stt, kind: callSTT, utterance: n, attempt: 1, deadline: timebase.Never})
+	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll))})
+	return &m.utterances[len(m.utterances)-1]
+}
+
+// voiceOn: interruption acts at speech start, not at the proposal. After the session
+// has begun to end, speech starts nothing.
+func (m *Machine) voiceOn(in *VoiceOn) {
+	if m.state != controlplane.SessionActive {
+		return
+	}
+	m.heard = max(m.heard, in.Heard)
+	u := m.open()
+	if u == nil {
+		if u = m.begin(in.Onset); u == nil {
+			return
+		}
+	}
+	if u.voiced {
+		return
+	}
+	u.voiced, u.voicedFrom = true, in.Onset
+	if m.speaking() && u.turn == "" {
+		m.overlap(u, (in.Heard - in.Onset).Span())
+	}
+	if m.policy.Trigger == turn.TriggerSpeechStart && !u.judging && !u.waiting && u.turn == "" {
+		m.propose(u, m.authority.epoch)
+	}
+}
+
+func (m *Machine) voiceOff(in *VoiceOff) {
+	m.heard = max(m.heard, in.Heard)
+	u := m.open()
+	if u == nil || !u.voiced {
+		return
+	}
+	u.voiced = false
+	if m.interruption.utterance == u.number {
+		m.interruption.judge.Pause(m.now,
+			max(0, in.Offset-u.voicedFrom).Span(), max(0, in.Heard-in.Offset).Span())
+	}
+}
+
+// endOfUtterance finalises the recogniser and proposes a turn. Without an open
+// utterance it is a duplicate and ignored (nodes-providers-transports section 7).
+func (m *Machine) endOfUtterance(in *EndOfUtterance) {
+	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) || m.duplicate(in.Key, in) {
+		return
+	}
+	u := m.open()
+	if u == nil {
+		m.refuse("no_open_utterance", in.kind(), "")
+		return
+	}
+	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", in.Reason)
+	m.endUtterance(u, in.Sample)
+	epoch := in.Epoch
+	if epoch == 0 {
+		epoch = m.authority.epoch
+	}
+	switch {
+	case m.state != controlplane.SessionActive:
+	case u.judging && in.Reason == "client": // the client's word, push to talk: no doubt left
+		m.settleStart(true)
+	case u.judging:
+		m.interruption.judge.Ending(!u.final)
+	case !u.waiting && u.turn == "":
+		m.propose(u, epoch)
+	case u.turn == m.turn.id && m.arbiter.Live(): // opened at speech start
+		m.turn.budget.Start(m.now, timebase.MS(m.turn.plan.Budgets.TurnBudgetMS), timebase.MS(m.settings.TurnHardCapMS))
+		m.turn.endOfSpeech = m.now
+		m.ask()
+	}
+}
+
+func (m *Machine) endUtterance(u *utterance, through timebase.Samples) {
+	if u.voiced && m.interruption.utterance == u.number {
+		m.interruption.judge.Pause(m.now, max(0, m.heard-u.voicedFrom).Span(), 0)
+	}
+	u.ended, u.endedAt, u.voiced = true, m.now, false
+	if through == 0 {
+		through = m.heard
+	}
+	if c := m.call(u.stt); c != nil && !c.cancelled {
+		c.deadline = m.now.Add(m.invocationTimeout())
+		m.fx.add(&Finalize{Invocation: u.stt, Through: through})
+	}
+}
+
+// cutUtterance ends an utterance that has lasted too long; speech that goes on is a
+// new one.
+func (m *Machine) cutUtterance(u *utterance) {
+	voiced := u.voiced
+	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", "vad")
+	m.endUtterance(u, m.heard)
+	if m.state == controlplane.SessionActive {
+		if u.judging {
+			m.interruption.judge.Ending(!u.final)
+		} else if !u.waiting && u.turn == "" {
+			m.propose(u, m.authority.epoch)
+		}
+		if voiced {
+			if next := m.begin(m.heard); next != nil {
+				next.voiced = true
+			}
+		}
+	}
+}
+
+// finishListening ends the utterance under way when the session begins to end: its
+// words still reach the conversation.
+func (m *Machine) finishListening() {
+	m.interruption.judge.Close()
+	for i := range m.utterances {
+		m.utterances[i].judging, m.utterances[i].waiting = false, false
+	}
+	if u := m.open(); u != nil {
+		m.endUtterance(u, m.heard)
+	}
+	m.release(holdInterruption)
+}
+
+// listening says that a transcript is still awaited.
+func (m *Machine) listening() bool {
+	for i := range m.utterances {
+		if !m.utterances[i].final {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Machine) propose(u *utterance, epoch eventabi.Epoch) {
+	u.waiting = true
+	m.addProposal(proposal{utterance: u.number, epoch: epoch, at: m.now})
+}
+
+func (m *Machine) addProposal(p proposal) {
+	if len(m.proposals) >= maxProposals {
+		m.dropProposal(m.proposals[0], "proposal_superseded")
+		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
+	}
+	m.proposals = append(m.proposals, p)
+}
+
+func (m *Machine) dropProposal(p proposal, code string) {
+	m.refuse(code, "turn_open_proposed", "")
+	if u := m.utterance(p.utterance); u != nil {
+		u.waiting = false
+	}
+}
+
+// textIn is an utterance that was typed. It counts as confirmed at once.
+func (m *Machine) textIn(in *TextIn) {
+	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) || m.duplicate(in.Key, in) {
+		return
+	}
+	epoch := in.Epoch
+	if epoch == 0 {
+		epoch = m.authority.epoch
+	}
+	if m.speaking() && m.state == controlplane.SessionActive && m.policy.Overlap == turn.OverlapPreempt {
+		m.requestBargeIn(controlplane.CancelBargeIn)
+	}
+	m.addProposal(proposal{text: in.Text, epoch: epoch, at: m.now})
+}
+
+// transcript takes a recogniser's result. It belongs to the utterance it was heard in,
+// whenever it comes.
+func (m *Machine) transcript(in *Transcript) {
+	c := m.call(in.Invocation)
+	if c == nil || c.kind != callSTT || c.cancelled {
+		m.late(in, "")
+		return
+	}
+	u := m.utterance(c.utterance)
+	if u == nil || u.final || in.Revision <= u.revision {
+		m.refuse("revision_out_of_order", in.kind(), "")
+		return
+	}
+	u.text, u.revision = in.Text, in.Revision
+	if u.judging {
+		m.interruption.judge.Text(textKind(in.Text.Class), in.Text.Words)
+	}
+	if in.Final {
+		m.finalText(u)
+	}
+}
+
+func textKind(c TextClass) turn.TextKind {
+	switch c {
+	case TextNone:
+		return turn.NoText
+	case TextBackchannel:
+		return turn.BackchannelText
+	case TextWords:
+		return turn.WordText
+	}
+	return turn.WordText
+}
+
+// finalText settles an utterance's words.
+func (m *Machine) finalText(u *utterance) {
+	u.final = true
+	if u.judging {
+		m.interruption.judge.Ending(false)
+		return
+	}
+	if u.waiting {
+		return
+	}
+	switch {
+	case u.turn != "" && u.turn == m.turn.id && m.arbiter.State() == controlplane.TurnActive:
+		m.ask()
+	case u.turn != "" || m.state == controlplane.SessionDraining:
+		m.lateSpeech(u)
+	}
+}
+
+// lateSpeech: the turn of these words is closed. The conversation keeps them; policy
+// says whether they may open a fresh turn (lifecycle section 9).
+func (m *Machine) lateSpeech(u *utterance) {
+	m.recordUser(u)
+	if m.policy.Late != turn.LateRemap || m.state != controlplane.SessionActive || u.text.Class == TextNone {
+		return
+	}
+	m.addProposal(proposal{text: u.text, epoch: m.authority.epoch, at: m.now, recorded: true})
+}
+
+// sweep forgets utterances that have found their place.
+func (m *Machine) sweep() {
+	kept := m.utterances[:0]
+	for _, u := range m.utterances {
+		if !u.final || !u.ended || u.judging || u.waiting || m.awaited(&u) {
+			kept = append(kept, u)
+		}
+	}
+	m.utterances = kept
+}
+
+// awaited says that the live turn has yet to take the utterance's words.
+func (m *Machine) awaited(u *utterance) bool {
+	return u.turn != "" && u.turn == m.turn.id && m.arbiter.Live() && !m.turn.asked
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// Machine is the kernel of one session. One owner steps it. Its parts are values that
+// only the machine moves.
+type Machine struct {
+	state    controlplane.SessionState
+	now      timebase.Instant
+	deadline timebase.Instant
+	fx       *Effects // of the step under way
+	fenced   bool     // the step under way has a Fence
+
+	identity  identity
+	authority authority
+	settings  Settings
+	policy    turn.Policy
+	plans     plans
+	link      link
+	drain     drain
+
+	arbiter      turn.Arbiter
+	turn         liveTurn
+	generation   uint32
+	fences       turn.Fences
+	interruption interruption
+	barge        bargeIn
+	holds        holdMask
+	cancelling   cancelOrder
+	proposals    []proposal
+	queue        []proposal
+
+	utterances []utterance
+	heard      timebase.Samples // end of the caller audio so far
+	calls      []call
+	outputs    []*output
+	talk       conversation
+
+	counters Counters
+}
+
+// Counters are what a session counted; they are metrics, not decisions.
+type Counters struct {
+	Turns                  int64 // accepted
+	Commits, Aborts        int64
+	InterruptionsConfirmed int64
+	InterruptionsFalse     int64
+	Refused                int64
+	Deduped                int64
+	StaleEpoch             int64
+	LateAfterCancel        int64 // outputs that came after their fence and were dropped
+	TransitionsInvalid     int64
+}
+
+// New gives a session in CONNECTING at instant 0. It waits for a Bootstrap.
+func New() *Machine {
+	m := &Machine{state: controlplane.SessionConnecting}
+	m.link.state = controlplane.ConnectionDisconnected
+	m.deadline = timebase.Instant(timebase.MS(defaultBootstrapMS))
+	return m
+}
+
+// State gives the session's state.
+func (m *Machine) State() controlplane.SessionState { return m.state }
+
+// TurnState gives the state of the turn arbiter.
+func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() }
+
+// Counters gives the session's counters.
+func (m *Machine) Counters() Counters { return m.counters }
+
+// Degraded says that the session lost a capability or had to give a node up.
+func (m *Machine) Degraded() bool { return m.drain.degraded }
+
+// Deadline is when the machine wants to be stepped next, timebase.Never when it only
+// waits for inputs. The shell sends a Wake then.
+func (m *Machine) Deadline() timebase.Instant { return m.deadline }
+
+// Step is one pass: it takes everything that has arrived, decides, and appends the
+// decisions to fx. Instants do not go back: an earlier one counts as the present.
+func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
+	m.now = max(m.now, at)
+	if len(in) == 1 && m.now < m.deadline {
+		if frame, ok := in[0].(*AudioIn); ok && m.frame(frame) {
+			return
+		}
+	}
+	m.fx, m.fenced = fx, false
+	first := len(fx.List)
+	for _, lane := range [...]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
+		for _, i := range in {
+			if i.lane() == lane {
+				m.take(i)
+			}
+		}
+	}
+	m.expire()
+	m.settle()
+	m.conclude()
+	m.deadline = m.nextDeadline()
+	if m.fenced {
+		fencesFirst(fx.List[first:])
+	}
+	m.verify(fx.List[first:])
+	m.fx = nil
+}
+
+// frame is the path of a caller frame when nothing is due: no decision, no allocation.
+func (m *Machine) frame(in *AudioIn) bool {
+	if m.state != controlplane.SessionActive || !m.authority.current(in.Epoch) {
+		return false
+	}
+	m.authority.staleRun = false
+	m.identity.stamp()
+	m.heard = max(m.heard, in.Sample+in.Samples)
+	return true
+}
+
+// take accepts one input and applies it.
+func (m *Machine) take(in Input) {
+	m.identity.stamp()
+	switch m.state {
+	case controlplane.SessionConnecting:
+		switch in.(type) {
+		case *Bootstrap, *CloseRequest, *Wake, *RuntimeFault, *Snapshots, *Link:
+		default:
+			m.refuse("session_not_active", in.kind(), "")
+			return
+		}
+	case controlplane.SessionEnded:
+		m.refuse("session_ended", in.kind(), "")
+		return
+	case controlplane.SessionActive, controlplane.SessionDraining:
+	}
+	m.apply(in)
+}
+
+func (m *Machine) apply(in Input) {
+	switch in := in.(type) {
+	case *Bootstrap:
+		m.bootstrap(in)
+	case *CloseRequest:
+		m.beginDrain(in.Reason)
+	case *Link:
+		m.linkChanged(in)
+	case *LeaseChange:
+		m.leaseChanged(in)
+	case *Snapshots:
+		m.plans.update(in, m.now)
+	case *Wake:
+	case *AudioIn:
+		m.audioIn(in)
+	case *VoiceOn:
+		m.voiceOn(in)
+	case *VoiceOff:
+		m.voiceOff(in)
+	case *EndOfUtterance:
+		m.endOfUtterance(in)
+	case *TextIn:
+		m.textIn(in)
+	case *Transcript:
+		m.transcript(in)
+	case *Progress:
+		m.progress(in)
+	case *Segment:
+		m.segment(in)
+	case *Speech:
+		m.speech(in)
+	case *InvocationEnd:
+		m.invocationEnd(in)
+	case *Delivery:
+		m.delivery(in)
+	case *Cancel:
+		m.cancel(in)
+	case *Stop:
+		m.stop(in)
+	case *Appended:
+		m.appended(in)
+	case *EvidenceLost:
+		m.arbiter.Raise(turn.CauseEvidence, controlplane.AbortEvidenceUnavailable)
+		m.plans.evidenceLost = true
+	case *NodeFailed:
+		m.nodeFailed(in)
+	case *CancelAck:
+		m.cancelAck(in)
+	case *RuntimeFault:
+		m.runtimeFault(in)
+	}
+}
+
+// settle runs verdicts, terminals and openings until nothing moves any more.
+func (m *Machine) settle() {
+	for {
+		m.judge()
+		moved := m.cutIn()
+		moved = m.arbitrate() || moved
+		moved = m.openNext() || moved
+		if !moved {
+			return
+		}
+	}
+}
+
+// fencesFirst moves fences to the front and keeps every other order: a fence stands
+// before everything that rests on it.
+func fencesFirst(list []Effect) {
+	front := 0
+	for i, e := range list {
+		if _, ok := e.(*Fence); ok {
+			copy(list[front+1:i+1], list[front:i])
+			list[front] = e
+			front++
+		}
+	}
+}

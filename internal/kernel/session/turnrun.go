@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// result finds the running call that a result belongs to. A result of a call that has
+// ended, was cancelled, or of another attempt is late: nothing comes of it.
+func (m *Machine) result(id eventabi.InvocationID, attempt int64, kind callKind, in Input) *call {
+	c := m.call(id)
+	if c == nil || c.kind != kind || c.cancelled || c.retryAt != 0 ||
+		attempt != 0 && attempt != c.attempt || m.arbiter.State() != controlplane.TurnActive || c.turn != m.turn.id {
+		id := eventabi.TurnID("")
+		if c != nil {
+			id = c.turn
+		}
+		m.late(in, id)
+		return nil
+	}
+	return c
+}
+
+// late evidences a result that came too late to count. Output of a fenced scope is
+// counted apart: late_after_cancel.
+func (m *Machine) late(in Input, id eventabi.TurnID) {
+	code := "late_event"
+	if id != "" && m.fences.Has(eventabi.CancelTurn, string(id)) {
+		code = "late_after_cancel"
+		m.counters.LateAfterCancel++
+		if id == m.turn.id {
+			m.turn.rejected++
+		}
+	}
+	m.refuse(code, in.kind(), id)
+}
+
+// progress keeps a streaming call alive.
+func (m *Machine) progress(in *Progress) {
+	c := m.call(in.Invocation)
+	if c == nil || c.cancelled || c.retryAt != 0 || in.Attempt != 0 && in.Attempt != c.attempt {
+		m.late(in, "")
+		return
+	}
+	if c.kind != callSTT {
+		c.deadline = m.now.Add(m.invocationTimeout())
+	}
+}
+
+// segment takes a speakable piece of the reply. The first one is spoken while the
+// model still writes.
+func (m *Machine) segment(in *Segment) {
+	c := m.result(in.Invocation, in.Attempt, callLLM, in)
+	if c == nil {
+		return
+	}
+	reply := &m.turn.output.reply
+	if in.Index != int64(reply.Len()) {
+		m.refuse("segment_out_of_order", in.kind(), c.turn)
+		return
+	}
+	c.chunks++
+	c.deadline = m.now.Add(m.invocationTimeout())
+	if !reply.Add(graph.Spoken{Text: in.Text.Handle, Runes: in.Text.Runes, Protected: in.Protected}) {
+		m.refuse("segment_limit", in.kind(), c.turn)
+		m.arbiter.Raise(turn.CauseFailure, controlplane.AbortEdgeOverflow)
+		return
+	}
+	m.sayNext()
+}
+
+// sayNext hands the next segment to the synthesiser, one at a time and not too far
+// ahead of the listener.
+func (m *Machine) sayNext() {
+	t := &m.turn
+	if m.arbiter.State() != controlplane.TurnActive || t.output.cancelled {
+		return
+	}
+	i, ok := t.output.reply.Next()
+	if !ok || t.output.ahead() > aheadLimit {
+		return
+	}
+	c, ok := m.newCall(callTTS, i, 1)
+	if !ok {
+		return
+	}
+	t.output.reply.Begin()
+	m.startCall(c)
+}
+
+// speech takes a chunk of audio: the fence and the epoch are checked here and again at
+// the last write.
+func (m *Machine) speech(in *Speech) {
+	c := m.result(in.Invocation, in.Attempt, callTTS, in)
+	if c == nil {
+		m.fx.add(&Discard{Handle: in.Handle})
+		return
+	}
+	out := m.turn.output
+	cur := out.reply.Current()
+	if in.Chunk != c.chunks || in.Samples <= 0 || cur == nil {
+		m.refuse("chunk_out_of_order", in.kind(), c.turn)
+		m.fx.add(&Discard{Handle: in.Handle})
+		return
+	}
+	c.chunks++
+	c.deadline = m.now.Add(m.invocationTimeout())
+	cur.Samples += in.Samples
+	out.accepted += in.Samples
+	out.chunks++
+	out.last = in.Handle
+	if m.turn.firstOutput == 0 {
+		m.turn.firstOutput = m.now
+		m.turn.budget.Output()
+	}
+	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, c.turn, "")
+	signal.ProviderInvocationID = c.id
+	m.fx.add(&Play{Turn: c.turn, Generation: out.generation, Handle: in.Handle, Samples: in.Samples, Protected: cur.Protected})
+}
+
+// finished asks for the terminal evidence once nothing more will be spoken.
+func (m *Machine) finished() {
+	t := &m.turn
+	if m.arbiter.State() != controlplane.TurnActive || t.appending || !t.asked || !t.output.reply.Complete() {
+		return
+	}
+	t.appending = true
+	m.endAudio(t.output)
+	m.fx.add(&AppendTerminal{Turn: t.id, Outputs: t.output.chunks, Last: t.output.last})
+}
+
+// appended: commit needs a prior local append (lifecycle section 6).
+func (m *Machine) appended(in *Appended) {
+	if in.Turn != m.turn.id || m.arbiter.State() != controlplane.TurnActive || !m.turn.appending {
+		m.refuse("late_event", in.kind(), in.Turn)
+		return
+	}
+	if in.OK {
+		m.arbiter.Raise(turn.CauseCommit, "")
+		return
+	}
+	m.arbiter.Raise(turn.CauseEvidence, controlplane.AbortEvidenceUnavailable)
+}
+
+// nodeFailed: a node that failed costs its own instance. What the turn cannot do
+// without ends it (T10).
+func (m *Machine) nodeFailed(in *NodeFailed) {
+	m.drain.degraded = true
+	if in.Turn == "" || in.Turn != m.turn.id || m.arbiter.State() != controlplane.TurnActive {
+		m.refuse("node_failed:"+in.Reason, string(in.Node), in.Turn)
+		return
+	}
+	m.arbiter.Raise(turn.CauseFailure, controlplane.AbortNodeFailure)
+}
+
+// expireBudget reports what the turn's envelope has to say.
+func (m *Machine) expireBudget() {
+	if m.arbiter.State() != controlplane.TurnActive {
+		return
+	}
+	id := m.turn.id
+	switch m.turn.budget.Due(m.now) {
+	case turn.BudgetNothing:
+	case turn.BudgetWarning:
+		m.emit(eventabi.SignalBudgetWarning, eventabi.EmitterBudget, id, "turn_budget")
+	case turn.BudgetOverrun:
+		m.emit(eventabi.SignalBudgetWarning, eventabi.EmitterBudget, id, "turn_budget:continue")
+	case turn.BudgetExhausted:
+		m.exhausted("turn_budget")
+	case turn.BudgetHardCap:
+		m.exhausted("turn_hard_cap")
+	}
+}
+
+// exhausted: the voice graph has no step to degrade to and no branch to fall back to,
+// so the outcome is terminate.
+func (m *Machine) exhausted(reason string) {
+	m.emit(eventabi.SignalBudgetExhausted, eventabi.EmitterBudget, m.turn.id, reason)
+	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookBudgetExhausted})
+	m.arbiter.Raise(turn.CauseBudget, controlplane.AbortBudgetExhausted)
+}
+
+// expire lets time act: everything that is due at this pass.
+func (m *Machine) expire() {
+	switch m.state {
+	case controlplane.SessionConnecting:
+		if m.now >= timebase.Instant(timebase.MS(defaultBootstrapMS)) {
+			m.end("bootstrap_timeout")
+		}
+		return
+	case controlplane.SessionEnded:
+		return
+	case controlplane.SessionActive, controlplane.SessionDraining:
+	}
+	if m.link.deadline != 0 && m.now >= m.link.deadline {
+		m.disconnect("disconnect_timeout")
+	}
+	m.expireCalls()
+	m.expireBudget()
+	if u := m.open(); u != nil && m.now >= m.utteranceDeadline(u) {
+		m.cutUtterance(u)
+	}
+	m.sayNext()
+}
+
+func (m *Machine) utteranceDeadline(u *utterance) timebase.Instant {
+	return u.openedAt.Add(timebase.MS(m.settings.MaxUtteranceMS))
+}
+
+// nextDeadline is the earliest instant at which time alone changes something.
+func (m *Machine) nextDeadline() timebase.Instant {
+	d := timebase.Never
+	switch m.state {
+	case controlplane.SessionConnecting:
+		return timebase.Instant(timebase.MS(defaultBootstrapMS))
+	case controlplane.SessionEnded:
+		return timebase.Never
+	case controlplane.SessionDraining:
+		d = m.drain.deadline
+	case controlplane.SessionActive:
+	}
+	if m.link.deadline != 0 {
+		d = timebase.Earliest(d, m.link.deadline)
+	}
+	for i := range m.calls {
+		c := &m.calls[i]
+		switch {
+		case c.cancelled:
+			d = timebase.Earliest(d, c.grace)
+		case c.retryAt != 0:
+			d = timebase.Earliest(d, c.retryAt)
+		default:
+			d = timebase.Earliest(d, c.deadline)
+		}
+	}
+	if m.arbiter.State() == controlplane.TurnActive {
+		d = timebase.Earliest(d, m.turn.budget.Deadline())
+		d = timebase.Earliest(d, m.sayDeadline())
+	}
+	if u := m.open(); u != nil {
+		d = timebase.Earliest(d, m.utteranceDeadline(u))
+	}
+	d = timebase.Earliest(d, m.interruption.judge.Deadline(&m.policy, m.settings.StreamingSTT, m.now))
+	return timebase.Earliest(d, m.protectedDeadline())
+}
+
+// sayDeadline is when the listener will have caught up enough for the next segment.
+func (m *Machine) sayDeadline() timebase.Instant {
+	out := m.turn.output
+	if _, waiting := out.reply.Next(); !waiting || out.ahead() <= aheadLimit {
+		return timebase.Never
+	}
+	return m.now.Add(max(out.ahead()-aheadLimit, 20*timebase.Millisecond))
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// liveTurn is the accepted turn, the last one when none is live.
+type liveTurn struct {
+	id        eventabi.TurnID
+	index     int64
+	plan      controlplane.ResolvedTurnPlan
+	budget    turn.Budget
+	output    *output
+	utterance int64 // adopted; 0 = typed
+	text      TextRef
+	recorded  bool // the user's words are in the conversation
+	asked     bool // the model was asked, or there was nothing to ask
+	appending bool // terminal evidence is being appended
+	calls     int64
+
+	proposed, opened, endOfSpeech, firstOutput, cancelled, fenced timebase.Instant
+	rejected                                                      int64
+}
+
+// openNext arbitrates the next proposal. It reports whether anything moved.
+func (m *Machine) openNext() bool {
+	if len(m.proposals) == 0 && len(m.queue) > 0 && !m.arbiter.Live() && !m.barge.wanted {
+		m.proposals = append(m.proposals, m.queue[0])
+		m.queue = append(m.queue[:0], m.queue[1:]...)
+	}
+	if len(m.proposals) == 0 {
+		return false
+	}
+	p := m.proposals[0]
+	switch {
+	case m.state != controlplane.SessionActive:
+		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
+		m.turnAway(p, "session_"+lower(m.state))
+	case m.arbiter.Live():
+		return m.overlapping(p)
+	case m.barge.wanted: // a protected output is still to be heard out
+		return false
+	default:
+		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
+		m.openTurn(p)
+	}
+	return true
+}
+
+func lower(s controlplane.SessionState) string {
+	switch s {
+	case controlplane.SessionConnecting:
+		return "connecting"
+	case controlplane.SessionDraining:
+		return "draining"
+	case controlplane.SessionEnded:
+		return "ended"
+	case controlplane.SessionActive:
+		return "active"
+	}
+	return "active"
+}
+
+// overlapping settles a proposal that meets a live turn (lifecycle section 7).
+func (m *Machine) overlapping(p proposal) bool {
+	policy := m.policy.Overlap
+	if policy == turn.OverlapPreempt && m.policy.Interruption == turn.Off && p.utterance != 0 {
+		policy = turn.OverlapQueue // speech is kept for the next proposal
+	}
+	if policy == turn.OverlapPreempt {
+		if m.barge.wanted {
+			return false // the live turn ends as soon as its output may be cut
+		}
+		m.requestBargeIn(controlplane.CancelBargeIn)
+		return true
+	}
+	m.proposals = append(m.proposals[:0], m.proposals[1:]...)
+	if policy == turn.OverlapReject {
+		m.turnAway(p, "turn_in_progress")
+		return true
+	}
+	if len(m.queue) >= int(m.policy.MaxQueued) { // newest wins
+		m.dropProposal(m.queue[0], "proposal_superseded")
+		m.queue = append(m.queue[:0], m.queue[1:]...)
+	}
+	m.queue = append(m.queue, p)
+	return true
+}
+
+// turnAway refuses a proposal that never reached the gates.
+func (m *Machine) turnAway(p proposal, reason string) {
+	signal := m.emit(eventabi.SignalReject, eventabi.EmitterAdmission, "", reason)
+	m.decide(signal, controlplane.OutcomeReject, controlplane.PhasePreTurn, controlplane.OutcomeSession, "")
+	m.abandon(p)
+}
+
+func (m *Machine) abandon(p proposal) {
+	if u := m.utterance(p.utterance); u != nil {
+		u.waiting = false
+	}
+}
+
+// openTurn takes a proposal through the gates, in the order of lifecycle section 3:
+// snapshots, admission, epoch, revocation, plan. The first failure decides.
+func (m *Machine) openTurn(p proposal) {
+	id := m.identity.nextTurn()
+	m.move(id, controlplane.TriggerTurnOpenProposed)
+	if !m.gates(p, id) {
+		m.abandon(p)
+		return
+	}
+	plan := m.plans.resolver.Resolve(id, m.authority.epoch, m.plans.provenance())
+	admit := m.emit(eventabi.SignalAdmit, eventabi.EmitterAdmission, "", "authorized")
+	m.decide(admit, controlplane.OutcomeAdmit, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
+	m.identity.opened++
+	m.generation++
+	m.turn = liveTurn{id: id, index: m.identity.opened, plan: plan, proposed: p.at, opened: m.now, endOfSpeech: p.at, text: p.text, recorded: p.recorded}
+	m.turn.output = m.addOutput(id)
+	m.openSignal()
+	m.move(id, controlplane.TriggerTurnOpen)
+	m.counters.Turns++
+	m.adopt(p)
+	m.ask()
+}
+
+// gates runs the pre-turn gates and emits the outcome of the first that fails.
+func (m *Machine) gates(p proposal, id eventabi.TurnID) bool {
+	v, ok := m.plans.snapshotGate(m.now)
+	if ok {
+		v, ok = m.plans.admissionGate()
+	}
+	if ok && p.epoch != m.authority.epoch {
+		reason := string(m.authority.reason(p.epoch))
+		signal := m.emit(eventabi.SignalStaleEpochReject, eventabi.EmitterAuthority, "", reason)
+		m.decide(signal, controlplane.OutcomeStaleEpochReject, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
+		m.move(id, controlplane.TriggerStaleEpochReject)
+		return false
+	}
+	if ok && m.authority.revoked {
+		m.emitDeauthorized(id, controlplane.PhasePreTurn, controlplane.OutcomeTurn)
+		m.move(id, controlplane.TriggerDeauthorizedDrain)
+		return false
+	}
+	if ok {
+		v, ok = m.plans.planGate()
+	}
+	if ok && m.plans.evidenceLost {
+		v, ok = verdict{signal: eventabi.SignalReject, reason: string(controlplane.AbortEvidenceUnavailable)}, false
+	}
+	if ok {
+		return true
+	}
+	signal := m.emit(v.signal, eventabi.EmitterAdmission, "", v.reason)
+	m.decide(signal, controlplane.OutcomeKind(v.signal), controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
+	m.move(id, controlplane.Trigger(v.signal))
+	return false
+}
+
+// openSignal emits turn_open. Plan hash, seed and ordering markers travel in its
+// payload (event-abi section 5).
+func (m *Machine) openSignal() {
+	t := &m.turn
+	signal := m.emit(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
+	var body object
+	body.int("turn_index", t.index)
+	body.str("resolved_turn_plan_id", t.plan.ResolvedTurnPlanID)
+	body.str("plan_hash", t.plan.PlanHash)
+	body.int("seed", t.plan.Determinism.Seed)
+	body.strs("ordering_markers", t.plan.Determinism.OrderingMarkers)
+	signal.Payload = body.done()
+}
+
+// adopt ties the turn to the utterance that proposed it and starts its budget. Speech
+// that goes on from another utterance is judged as an interruption from now on.
+func (m *Machine) adopt(p proposal) {
+	t := &m.turn
+	t.utterance = p.utterance
+	started := true
+	if u := m.utterance(p.utterance); u != nil {
+		u.waiting, u.turn = false, t.id
+		t.endOfSpeech = u.endedAt
+		started = u.ended
+	}
+	if started {
+		t.budget.Start(m.now, timebase.MS(t.plan.Budgets.TurnBudgetMS), timebase.MS(m.settings.TurnHardCapMS))
+	}
+	if u := m.open(); u != nil && u.voiced && u.turn == "" && u.number != p.utterance {
+		u.voicedFrom = m.heard
+		m.overlap(u, 0)
+	}
+}
+
+// ask hands the caller's words to the model once they are final. A turn in which
+// nothing was said has nothing to answer.
+func (m *Machine) ask() {
+	t := &m.turn
+	if t.asked || m.arbiter.State() != controlplane.TurnActive {
+		return
+	}
+	if t.utterance != 0 {
+		u := m.utterance(t.utterance)
+		if u == nil || !u.final || !u.ended {
+			return
+		}
+		t.text = u.text
+		m.recordUser(u)
+	} else {
+		m.recordTyped()
+	}
+	t.asked = true
+	if t.text.Class == TextNone {
+		t.output.reply.End()
+		m.finished()
+		return
+	}
+	m.refreshHeard()
+	m.generate(1)
+}
+
+// move takes an edge of the turn's machine; an illegal one is refused and evidenced.
+func (m *Machine) move(id eventabi.TurnID, trigger controlplane.Trigger) bool {
+	transition, err := m.arbiter.Move(trigger)
+	if err != nil {
+		m.counters.TransitionsInvalid++
+		m.refuse(controlplane.CodeInvalidTurnTransition, string(trigger), id)
+		return false
+	}
+	m.fx.add(&TurnChange{Turn: id, Transition: transition})
+	return true
+}
+
+// newOutput makes the delivery side of a turn.
+func (m *Machine) newOutput(id eventabi.TurnID) *output {
+	return &output{turn: id, generation: m.generation, reply: graph.Reply{}}
+}
