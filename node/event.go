@@ -50,8 +50,10 @@ const (
 	TypeFinalize       Type = "finalize"         // the recogniser's utterance ends at Sample
 	TypeTranscript     Type = "transcript"       // Text so far, revision Index
 	TypeRespond        Type = "respond"          // answer the conversation as it stands
+	TypeTextStart      Type = "text_start"       // a reply begins; what there was of another attempt is void
 	TypeTextDelta      Type = "text_delta"       // new text of the reply
 	TypeTextEnd        Type = "text_end"         // the reply's text is complete
 	TypeSegment        Type = "segment"          // speakable piece Index of the reply
+	TypeTaken          Type = "taken"            // the next stage has taken a segment
 	TypeTimer          Type = "timer"            // the instant asked for has come
 )

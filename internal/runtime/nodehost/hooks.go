@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodehost
+
+import (
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/node"
+)
+
+type hook uint8
+
+const (
+	hookInit hook = iota
+	hookStart
+	hookEvent
+	hookBargeIn
+	hookCancel
+	hookBudget
+	hookStop
+)
+
+func (h hook) String() string {
+	return [...]string{"init", "start", "on_event", "on_barge_in", "on_cancel", "on_budget_exhausted", "stop"}[h]
+}
+
+// pending is a hook that waits for its turn; due is its limit, counted from the request.
+type pending struct {
+	hook   hook
+	due    timebase.Instant
+	cancel node.Cancel
+	budget node.BudgetOutcome
+}
+
+const (
+	workIdle int32 = iota
+	workBusy
+	workMore
+)
+
+// maxHooks bounds the hooks that wait; a turn gives an instance at most four.
+const maxHooks = 16
+
+// Feed makes pull the source of events: after each Kick the instance takes events from
+// it until it says false. pull fills the event that it is given; it runs on the
+// instance's worker. It is set before the first Kick.
+func (i *Instance) Feed(pull func(ev *node.Event) bool) { i.pull = pull }
+
+// Kick says that there may be something to pull. It does not wait.
+func (i *Instance) Kick() {
+	for {
+		switch i.work.Load() {
+		case workIdle:
+			if i.work.CompareAndSwap(workIdle, workBusy) {
+				i.launch()
+				return
+			}
+		case workBusy:
+			if i.work.CompareAndSwap(workBusy, workMore) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// BargeIn runs OnBargeIn; a Cancel follows.
+func (i *Instance) BargeIn() {
+	i.request(pending{hook: hookBargeIn, due: i.due(hookBargeIn)})
+}
+
+// Cancel trips the instance's token at once and runs OnCancel. It does not wait.
+func (i *Instance) Cancel(c node.Cancel) {
+	i.token.Trip(c)
+	i.request(pending{hook: hookCancel, due: i.due(hookCancel), cancel: c})
+}
+
+// Budget runs OnBudgetExhausted.
+func (i *Instance) Budget(outcome node.BudgetOutcome) {
+	i.request(pending{hook: hookBudget, due: i.due(hookBudget), budget: outcome})
+}
+
+// Stop runs Stop once, after the hooks that wait. It does not wait itself.
+func (i *Instance) Stop() { i.request(pending{hook: hookStop, due: i.due(hookStop)}) }
+
+func (i *Instance) request(p pending) {
+	i.mu.Lock()
+	ok := len(i.hooks) < maxHooks || p.hook == hookStop
+	if ok {
+		i.hooks = append(i.hooks, p)
+	}
+	i.mu.Unlock()
+	if !ok {
+		i.context.Telemetry.Count("node_hook_dropped", 1)
+		return
+	}
+	i.watch.expect(p.due)
+	i.Kick()
+}
+
+// run is the worker: hooks first, then events, until there is nothing to do.
+func (i *Instance) run() {
+	for {
+		for i.next() {
+		}
+		if i.work.CompareAndSwap(workBusy, workIdle) {
+			return
+		}
+		i.work.Store(workBusy)
+	}
+}
+
+func (i *Instance) next() bool {
+	i.mu.Lock()
+	var p pending
+	asked := len(i.hooks) > 0
+	if asked {
+		p = i.hooks[0]
+		i.hooks = append(i.hooks[:0], i.hooks[1:]...)
+	}
+	i.mu.Unlock()
+	if asked {
+		i.hook(p)
+		return true
+	}
+	if i.pull == nil || !i.Alive() {
+		return false
+	}
+	i.event = node.Event{}
+	if !i.pull(&i.event) {
+		return false
+	}
+	return i.Call(&i.event)
+}
+
+// hook runs a requested hook. An instance that never ran an event has nothing to be
+// told; it only stops.
+func (i *Instance) hook(p pending) {
+	defer i.watch.met()
+	if !i.enter() {
+		if p.hook == hookStop {
+			i.retire()
+		}
+		return
+	}
+	defer i.leave()
+	if i.phase == phaseRunning {
+		i.perform(p.hook, nil, p)
+	}
+	if p.hook == hookStop {
+		i.phase = phaseStopped
+		i.retire()
+	}
+}
+
+// retire releases what the host holds for an instance that has stopped or failed.
+func (i *Instance) retire() {
+	if i.state.CompareAndSwap(alive, stopped) {
+		close(i.dead)
+	}
+	i.stopTimer()
+	i.watch.stop()
+	i.token.Release()
+}

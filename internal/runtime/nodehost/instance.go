@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodehost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/node"
+)
+
+// Settings is what an Instance is built from. Node, ID and Exec are required.
+type Settings struct {
+	Node    node.Node
+	ID      eventabi.NodeID
+	Session eventabi.SessionID
+	Turn    eventabi.TurnID // empty in session scope
+	Exec    Executor
+	Limits  node.Limits
+	Parent  context.Context // ends with the session; nil = never
+	// Out takes what the node emits, on the goroutine that emits it.
+	Out func(ev *node.Event)
+	// Failed is told once when the instance fails, on any goroutine.
+	Failed func(f Failure)
+	// Count takes telemetry; nil = nobody listens.
+	Count        func(name string, n int64)
+	Conversation func() []node.Message
+	Store        *Store
+	Seed         int64
+}
+
+// Failure says how an instance ended before its time.
+type Failure struct {
+	Node   eventabi.NodeID
+	Turn   eventabi.TurnID
+	Reason string // ReasonPanic, ReasonError, ReasonTimeout
+	Hook   string
+	Detail string
+}
+
+// The reasons of a failure, as the kernel's NodeFailed has them.
+const (
+	ReasonPanic   = "panic"
+	ReasonError   = "error"
+	ReasonTimeout = "hook_timeout"
+)
+
+// Instance is one hosted node.
+type Instance struct {
+	settings Settings
+	context  node.Context
+	token    *node.CancelToken
+	soft     timebase.Span
+
+	// turnstile admits one hook at a time; dead is closed by the first failure and by
+	// the end of Stop.
+	turnstile chan struct{}
+	dead      chan struct{}
+	state     atomic.Int32
+	phase     phase // guarded by the turnstile
+	watch     watch
+
+	mu      sync.Mutex
+	hooks   []pending
+	pull    func(ev *node.Event) bool
+	work    atomic.Int32 // workIdle, workBusy, workMore
+	launch  func()
+	event   node.Event // the one that was pulled; lent to the node
+	timer   func()     // takes the timer back
+	timerAt timebase.Instant
+	late    atomic.Int64
+}
+
+type phase uint8
+
+const (
+	phaseNew phase = iota
+	phaseRunning
+	phaseStopped
+)
+
+const (
+	alive int32 = iota
+	failed
+	stopped
+)
+
+// New hosts a node. It checks the declaration and runs no hook.
+func New(s Settings) (*Instance, error) {
+	if err := node.Check(s.Node); err != nil {
+		return nil, fmt.Errorf("nodehost: node %s is not registered: %w", s.ID, err)
+	}
+	if scope := s.Node.Declaration().Scope; (scope == node.ScopeTurn) != (s.Turn != "") {
+		return nil, fmt.Errorf("nodehost: node %s: execution_scope: %q does not fit turn %q: a turn-scoped node runs in a turn, a session-scoped one outside", s.ID, scope, s.Turn)
+	}
+	if s.Parent == nil {
+		s.Parent = context.Background()
+	}
+	if s.Store == nil {
+		s.Store = &Store{}
+	}
+	s.Limits = s.Limits.WithDefaults()
+	i := &Instance{
+		settings:  s,
+		token:     node.NewCancelToken(s.Parent),
+		soft:      timebase.Span(s.Limits.Event),
+		turnstile: make(chan struct{}, 1),
+		dead:      make(chan struct{}),
+	}
+	i.launch = s.Exec.Worker(i.run)
+	i.watch.instance = i
+	i.context = node.Context{
+		Session:   s.Session,
+		Turn:      s.Turn,
+		Node:      s.ID,
+		Cancel:    i.token,
+		Budget:    noBudget{},
+		Timebase:  (*clock)(i),
+		State:     &stateHandle{store: s.Store, turn: s.Turn, conversation: s.Conversation},
+		Telemetry: telemetry(s.Count),
+		Out:       i.emit,
+	}
+	if s.Turn != "" {
+		i.context.Determinism = newChance(s.Seed)
+	}
+	return i, nil
+}
+
+// Alive says that the instance takes events.
+func (i *Instance) Alive() bool { return i.state.Load() == alive }
+
+// Late counts what the node emitted after its turn was cancelled.
+func (i *Instance) Late() int64 { return i.late.Load() }
+
+// Call gives the node one event and waits for the hook. It says false when the
+// instance does not take events (any more).
+func (i *Instance) Call(ev *node.Event) bool {
+	if !i.enter() {
+		return false
+	}
+	defer i.leave()
+	return i.prepare() && i.perform(hookEvent, ev, pending{})
+}
+
+// enter waits for the turnstile, or for the instance's end.
+func (i *Instance) enter() bool {
+	select {
+	case i.turnstile <- struct{}{}:
+		if i.Alive() {
+			return true
+		}
+		<-i.turnstile
+		return false
+	case <-i.dead:
+		return false
+	}
+}
+
+func (i *Instance) leave() { <-i.turnstile }
+
+// prepare runs Init and Start before the first event.
+func (i *Instance) prepare() bool {
+	if i.phase == phaseNew {
+		i.phase = phaseRunning
+		return i.perform(hookInit, nil, pending{}) && i.perform(hookStart, nil, pending{})
+	}
+	return i.phase == phaseRunning
+}
+
+// perform runs one hook under its limit. It says whether the instance is still well.
+func (i *Instance) perform(h hook, ev *node.Event, p pending) bool {
+	began := i.watch.begin(h)
+	err := i.invoke(h, ev, p)
+	i.watch.end()
+	if h == hookEvent && !i.settings.Exec.Virtual() && i.settings.Exec.Now().Sub(began) > i.soft {
+		i.context.Telemetry.Count("node_budget_exceeded", 1)
+	}
+	if err != nil {
+		reason := ReasonError
+		if errors.As(err, new(*panicError)) {
+			reason = ReasonPanic
+		}
+		i.fail(h, reason, err.Error())
+	}
+	return i.Alive() || i.state.Load() == stopped
+}
+
+// panicError is a recovered panic.
+type panicError struct{ value any }
+
+func (p *panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
+
+// invoke calls the hook. It is the one place where a node's panic is caught.
+func (i *Instance) invoke(h hook, ev *node.Event, p pending) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{r}
+		}
+	}()
+	n := i.settings.Node
+	switch h {
+	case hookInit:
+		return n.Init(&i.context)
+	case hookStart:
+		return n.Start(&i.context)
+	case hookEvent:
+		return n.OnEvent(&i.context, ev)
+	case hookBargeIn:
+		if b, ok := n.(node.BargeInHandler); ok {
+			return b.OnBargeIn(&i.context)
+		}
+	case hookCancel:
+		return n.OnCancel(&i.context, p.cancel)
+	case hookBudget:
+		if b, ok := n.(node.BudgetHandler); ok {
+			return b.OnBudgetExhausted(&i.context, p.budget)
+		}
+	case hookStop:
+		return n.Stop(&i.context)
+	}
+	return nil
+}
+
+// fail ends the instance: nothing goes in or comes out any more.
+func (i *Instance) fail(h hook, reason, detail string) {
+	if !i.state.CompareAndSwap(alive, failed) {
+		return
+	}
+	i.token.Trip(node.Cancel{Reason: "node_failure"})
+	close(i.dead)
+	i.stopTimer()
+	i.context.Telemetry.Count("node_failed_"+reason, 1)
+	if i.settings.Failed != nil {
+		i.settings.Failed(Failure{Node: i.settings.ID, Turn: i.settings.Turn, Reason: reason, Hook: h.String(), Detail: detail})
+	}
+}
+
+// emit is the node's way out.
+func (i *Instance) emit(ev *node.Event) {
+	if !i.Alive() {
+		i.late.Add(1)
+		return
+	}
+	if i.settings.Turn != "" && i.settings.Node.Declaration().Mode != node.CancelSoft {
+		if _, over := i.token.Cancelled(); over {
+			i.late.Add(1)
+			return
+		}
+	}
+	if i.settings.Out != nil {
+		i.settings.Out(ev)
+	}
+}
