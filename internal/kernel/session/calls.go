@@ -187,6 +187,10 @@ func (m *Machine) recogniserEnded(number int64) {
 // callFailed decides what a failed attempt leads to: another attempt where policy and
 // time allow, else the end of what needed it (turn-plan section 10).
 func (m *Machine) callFailed(c *call, class, reason string, retryable bool, backoff int64) {
+	if u := m.utterance(c.utterance); c.kind == callSTT && (u == nil || u.final) {
+		m.removeCall(c.id) // its words are in already; how it ends matters to nobody
+		return
+	}
 	signal := m.emit(eventabi.SignalProviderError, eventabi.EmitterInvocation, c.turn, errorReason(class, reason))
 	signal.ProviderInvocationID = c.id
 	if c.kind == callSTT {

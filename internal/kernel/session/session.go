@@ -17,6 +17,8 @@ type Machine struct {
 	deadline timebase.Instant
 	fx       *Effects // of the step under way
 	fenced   bool     // the step under way has a Fence
+	emitted  eventabi.Sequence
+	checks   []invariant
 
 	identity  identity
 	authority authority
@@ -61,7 +63,7 @@ type Counters struct {
 
 // New gives a session in CONNECTING at instant 0. It waits for a Bootstrap.
 func New() *Machine {
-	m := &Machine{state: controlplane.SessionConnecting}
+	m := &Machine{state: controlplane.SessionConnecting, checks: invariants()}
 	m.link.state = controlplane.ConnectionDisconnected
 	m.deadline = timebase.Instant(timebase.MS(defaultBootstrapMS))
 	return m
@@ -106,7 +108,7 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 	m.conclude()
 	m.deadline = m.nextDeadline()
 	if m.fenced {
-		fencesFirst(fx.List[first:])
+		m.fencesFirst(fx.List[first:])
 	}
 	m.verify(fx.List[first:])
 	m.fx = nil
@@ -209,10 +211,14 @@ func (m *Machine) settle() {
 }
 
 // fencesFirst moves fences to the front and keeps every other order: a fence stands
-// before everything that rests on it.
-func fencesFirst(list []Effect) {
+// before everything that rests on it. What the same pass had accepted for a fenced
+// turn before its cancel is not played.
+func (m *Machine) fencesFirst(list []Effect) {
 	front := 0
 	for i, e := range list {
+		if play, ok := e.(*Play); ok && m.fences.Has(eventabi.CancelTurn, string(play.Turn)) {
+			list[i] = &Discard{Handle: play.Handle}
+		}
 		if _, ok := e.(*Fence); ok {
 			copy(list[front+1:i+1], list[front:i])
 			list[front] = e

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/observability/timeline"
+)
+
+// Codec names the encoding of inputs and decisions. It changes when a recording of
+// before cannot be replayed by the kernel of after.
+const Codec = "parley-kernel/1"
+
+// CheckpointEvery is the number of decisions between two checkpoints.
+const CheckpointEvery = 256
+
+// MaxPending bounds the passes without decisions that wait in memory, in bytes.
+const MaxPending = 4096
+
+// Log is where a recorder appends; *timeline.Writer is one.
+type Log interface {
+	Append(t timeline.Type, payload []byte) error
+}
+
+// Recorder writes one session. It is used by the session's owner only.
+type Recorder struct {
+	log        Log
+	digest     session.Digest
+	pending    []byte
+	scratch    []byte
+	last       timebase.Instant
+	checkpoint int64
+}
+
+// NewRecorder gives a recorder that appends to log.
+func NewRecorder(log Log) *Recorder { return &Recorder{log: log} }
+
+// Pass records one step of the kernel. The error says that baseline evidence could not
+// be kept.
+func (r *Recorder) Pass(at timebase.Instant, in []session.Input, decisions []session.Effect) error {
+	r.pending = binary.AppendUvarint(r.pending, uint64(max(0, at-r.last)))
+	r.last = max(r.last, at)
+	r.pending = binary.AppendUvarint(r.pending, uint64(len(in)))
+	for _, i := range in {
+		r.scratch = session.Marshal(r.scratch[:0], i)
+		r.pending = binary.AppendUvarint(r.pending, uint64(len(r.scratch)))
+		r.pending = append(r.pending, r.scratch...)
+	}
+	if len(decisions) == 0 && len(r.pending) < MaxPending {
+		return nil
+	}
+	if err := r.Flush(); err != nil {
+		return err
+	}
+	for _, d := range decisions {
+		r.scratch = session.Marshal(r.scratch[:0], d)
+		if err := r.log.Append(timeline.TypeDecision, r.scratch); err != nil {
+			return fmt.Errorf("replay: decision %s: %w", session.Kind(d), err)
+		}
+	}
+	r.digest.Add(decisions)
+	if r.digest.Count() < r.checkpoint+CheckpointEvery {
+		return nil
+	}
+	return r.check()
+}
+
+// Flush appends the passes that wait in memory.
+func (r *Recorder) Flush() error {
+	if len(r.pending) == 0 {
+		return nil
+	}
+	err := r.log.Append(timeline.TypeInput, r.pending)
+	r.pending = r.pending[:0]
+	if err != nil {
+		return fmt.Errorf("replay: inputs: %w", err)
+	}
+	return nil
+}
+
+func (r *Recorder) check() error {
+	r.checkpoint = r.digest.Count()
+	sum := r.digest.Sum()
+	r.scratch = binary.LittleEndian.AppendUint64(r.scratch[:0], uint64(r.checkpoint))
+	r.scratch = append(r.scratch, sum[:]...)
+	if err := r.log.Append(timeline.TypeCheckpoint, r.scratch); err != nil {
+		return fmt.Errorf("replay: checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Digest gives the digest of every decision so far.
+func (r *Recorder) Digest() [32]byte { return r.digest.Sum() }
+
+// Decisions gives the number of decisions so far.
+func (r *Recorder) Decisions() int64 { return r.digest.Count() }
