@@ -13,7 +13,10 @@
 // CheckpointEvery decisions a checkpoint carries the rolling digest.
 //
 //	input       passes: uvarint instant difference in ns, uvarint inputs, then for each
-//	            uvarint length and the kernel's own bytes
+//	            uvarint length and the kernel's own bytes. 0 inputs stand for one caller
+//	            frame, the commonest pass by far: varints of what differs from the frame
+//	            that would follow the last one (epoch, transport sequence, position,
+//	            length); 1 input with length 0 is a pass without any input
 //	decision    the kernel's own bytes
 //	checkpoint  u64 decisions so far, 32 bytes digest
 //

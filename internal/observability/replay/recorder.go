@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/observability/timeline"
@@ -33,6 +34,7 @@ type Recorder struct {
 	pending    []byte
 	scratch    []byte
 	last       timebase.Instant
+	frame      session.AudioIn // the last caller frame
 	checkpoint int64
 }
 
@@ -44,12 +46,7 @@ func NewRecorder(log Log) *Recorder { return &Recorder{log: log} }
 func (r *Recorder) Pass(at timebase.Instant, in []session.Input, decisions []session.Effect) error {
 	r.pending = binary.AppendUvarint(r.pending, uint64(max(0, at-r.last)))
 	r.last = max(r.last, at)
-	r.pending = binary.AppendUvarint(r.pending, uint64(len(in)))
-	for _, i := range in {
-		r.scratch = session.Marshal(r.scratch[:0], i)
-		r.pending = binary.AppendUvarint(r.pending, uint64(len(r.scratch)))
-		r.pending = append(r.pending, r.scratch...)
-	}
+	r.inputs(in)
 	if len(decisions) == 0 && len(r.pending) < MaxPending {
 		return nil
 	}
@@ -67,6 +64,57 @@ func (r *Recorder) Pass(at timebase.Instant, in []session.Input, decisions []ses
 		return nil
 	}
 	return r.check()
+}
+
+func (r *Recorder) inputs(in []session.Input) {
+	if len(in) == 1 {
+		if f, ok := in[0].(*session.AudioIn); ok {
+			r.pending = appendFrame(append(r.pending, 0), f, &r.frame)
+			return
+		}
+	}
+	if len(in) == 0 {
+		r.pending = append(r.pending, 1, 0)
+		return
+	}
+	r.pending = binary.AppendUvarint(r.pending, uint64(len(in)))
+	for _, i := range in {
+		r.scratch = session.Marshal(r.scratch[:0], i)
+		r.pending = binary.AppendUvarint(r.pending, uint64(len(r.scratch)))
+		r.pending = append(r.pending, r.scratch...)
+	}
+}
+
+// appendFrame writes what of a frame does not follow from the one before, and makes it
+// the one before.
+func appendFrame(b []byte, f, last *session.AudioIn) []byte {
+	b = binary.AppendVarint(b, int64(f.Epoch-last.Epoch))
+	b = binary.AppendVarint(b, f.Transport-last.Transport-1)
+	b = binary.AppendVarint(b, int64(f.Sample-last.Sample-last.Samples))
+	b = binary.AppendVarint(b, int64(f.Samples-last.Samples))
+	*last = *f
+	return b
+}
+
+// readFrame reads what appendFrame wrote; n is the bytes taken, 0 when cut short.
+func readFrame(b []byte, last *session.AudioIn) (session.AudioIn, int) {
+	var diff [4]int64
+	n := 0
+	for i := range diff {
+		v, size := binary.Varint(b[n:])
+		if size <= 0 {
+			return session.AudioIn{}, 0
+		}
+		diff[i], n = v, n+size
+	}
+	f := session.AudioIn{
+		Epoch:     last.Epoch + eventabi.Epoch(diff[0]),
+		Transport: last.Transport + 1 + diff[1],
+		Sample:    last.Sample + last.Samples + timebase.Samples(diff[2]),
+		Samples:   last.Samples + timebase.Samples(diff[3]),
+	}
+	*last = f
+	return f, n
 }
 
 // Flush appends the passes that wait in memory.

@@ -90,7 +90,8 @@ type player struct {
 	due     [][]byte // decisions recomputed and not yet compared
 	scratch []byte
 	digest  session.Digest
-	history []moment // the latest, oldest first
+	frame   session.AudioIn // the last caller frame
+	history []moment        // the latest, oldest first
 }
 
 // moment is an input or a decision on the way.
@@ -156,22 +157,42 @@ func (p *player) passes(b []byte) error {
 		}
 		b = b[n+m:]
 		p.now += timebase.Instant(delta)
-		var in []session.Input
-		for range count {
-			size, n := binary.Uvarint(b)
-			if n <= 0 || size > uint64(len(b)-n) {
-				return fmt.Errorf("%w: input cut short", ErrRecord)
-			}
-			i, err := session.UnmarshalInput(b[n : n+int(size)])
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrRecord, err)
-			}
-			in = append(in, i)
-			b = b[n+int(size):]
+		in, rest, err := p.inputs(count, b)
+		if err != nil {
+			return err
 		}
+		b = rest
 		p.step(in)
 	}
 	return nil
+}
+
+// inputs reads the inputs of one pass and gives the bytes behind them.
+func (p *player) inputs(count uint64, b []byte) ([]session.Input, []byte, error) {
+	if count == 0 {
+		f, n := readFrame(b, &p.frame)
+		if n == 0 {
+			return nil, nil, fmt.Errorf("%w: frame cut short", ErrRecord)
+		}
+		return []session.Input{&f}, b[n:], nil
+	}
+	var in []session.Input
+	for range count {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return nil, nil, fmt.Errorf("%w: input cut short", ErrRecord)
+		}
+		if size == 0 && count == 1 {
+			return nil, b[n:], nil
+		}
+		i, err := session.UnmarshalInput(b[n : n+int(size)])
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+		in = append(in, i)
+		b = b[n+int(size):]
+	}
+	return in, b, nil
 }
 
 func (p *player) step(in []session.Input) {
