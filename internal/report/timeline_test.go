@@ -85,6 +85,11 @@ func TestTimelineEscapesEveryText(t *testing.T) {
 		d.Signals[i] = Signal{AtMs: 1, Signal: evil, Emitter: evil, TurnID: evil, Reason: evil}
 	}
 	page := render(t, d)
+	if *keep != "" {
+		if err := os.WriteFile(filepath.Join(*keep, "hostile.html"), []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := strings.Count(page, "<script"); got != 2 {
 		t.Errorf("%d script elements, want the data and the program", got)
 	}
@@ -123,6 +128,11 @@ func TestTimelineAudioAddressIsSafe(t *testing.T) {
 
 func TestTimelineOfAlmostNothing(t *testing.T) {
 	page := render(t, Data{Session: Session{ID: "s", DurationMs: 20}})
+	if *keep != "" {
+		if err := os.WriteFile(filepath.Join(*keep, "nothing.html"), []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, want := range []string{`"turns":[]`, `"floor":[]`, `"signals":[]`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the data do not hold %s", want)

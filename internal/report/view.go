@@ -15,7 +15,7 @@ type fact struct{ Label, Value, Detail, Tone string }
 // turnView is a turn as the page's list tells it.
 type turnView struct {
 	Index                                   int
-	ID, Key                                 string
+	ID                                      string
 	Transcript, Heard, Unheard, OtherReply  string
 	Terminal, Reason, Tone                  string
 	Total, Sum, Beside, Cancel, Holds, Span string
@@ -28,9 +28,9 @@ type bar struct{ Key, Label, Ms, Left, Width string }
 
 // turnRow is a turn as the table tells it, all figures as text, "–" for what did not occur.
 type turnRow struct {
-	Index                                                             int
-	ID, Transcript, Heard, Terminal, Reason, EOU, Open, Final, Token  string
-	Segment, Audio, Sink, Total, Held, Fence, FramesAfterFence, Ended string
+	Index                                                        int
+	Transcript, Heard, Terminal, Reason, EOU, Open, Final, Token string
+	Segment, Audio, Sink, Total, Fence, FramesAfterFence, Ended  string
 }
 
 type signalRow struct{ At, Signal, Emitter, Turn, Reason string }
@@ -141,7 +141,7 @@ func turnViewOf(turn *Turn, scale float64) turnView {
 	latencies := LatenciesOf(turn)
 	heard, unheard := heardParts(turn)
 	v := turnView{
-		Index: turn.Index, ID: turn.TurnID, Key: strconv.Itoa(turn.Index), Transcript: turn.Transcript,
+		Index: turn.Index, ID: turn.TurnID, Transcript: turn.Transcript,
 		Heard: heard, Unheard: unheard,
 		Terminal: turn.Terminal, Reason: turn.Reason, Tone: tone(turn), Span: spanLine(turn),
 		Holds: holdLine(turn), Cancel: cancelLine(turn),
@@ -220,18 +220,15 @@ func cancelLine(turn *Turn) string {
 
 func turnRowOf(turn *Turn) turnRow {
 	row := turnRow{
-		Index: turn.Index, ID: turn.TurnID, Transcript: orAbsent(turn.Transcript), Heard: orAbsent(turn.HeardText),
+		Index: turn.Index, Transcript: orAbsent(turn.Transcript), Heard: orAbsent(turn.HeardText),
 		Terminal: orAbsent(turn.Terminal), Reason: orAbsent(turn.Reason),
 		EOU: clockOr(turn.EOUMs), Open: clockOr(turn.OpenedMs), Final: clockOr(turn.STTFinalMs),
 		Token: clockOr(turn.FirstTokenMs), Segment: clockOr(turn.FirstSegmentMs), Audio: clockOr(turn.FirstAudioMs),
 		Sink: clockOr(turn.PlaybackStartedMs), Ended: clockOr(turn.PlaybackEndMs),
-		Total: absent, Held: absent, Fence: absent, FramesAfterFence: absent,
+		Total: absent, Fence: absent, FramesAfterFence: absent,
 	}
 	if total := LatenciesOf(turn).EOUToFirstAudioMs; total != nil {
 		row.Total = duration(*total)
-	}
-	if held := holdLine(turn); held != "" {
-		row.Held = held
 	}
 	if c := turn.Cancel; c != nil {
 		row.FramesAfterFence = strconv.Itoa(c.FramesAfterFence)
