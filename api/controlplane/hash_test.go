@@ -76,9 +76,9 @@ func TestCanonicalPlanAgreesWithGenericEncoder(t *testing.T) {
 	var full ResolvedTurnPlan
 	n := 0
 	fill(reflect.ValueOf(&full).Elem(), &n)
-	sparse := SamplePlan()
+	sparse := samplePlan()
 	sparse.ProviderPlans, sparse.NodeExecutionPolicies, sparse.StreamingHandoff = nil, nil, nil
-	for name, p := range map[string]*ResolvedTurnPlan{"every field": &full, "sample": SamplePlan(), "sparse": sparse} {
+	for name, p := range map[string]*ResolvedTurnPlan{"every field": &full, "sample": samplePlan(), "sparse": sparse} {
 		t.Run(name, func(t *testing.T) {
 			got, want := CanonicalPlan(p), generic(t, p)
 			if !bytes.Equal(got, want) {
@@ -93,8 +93,8 @@ func TestCanonicalPlanAgreesWithGenericEncoder(t *testing.T) {
 }
 
 func TestPlanHashIgnoresItsOwnFieldsAndNothingElse(t *testing.T) {
-	base := PlanHash(SamplePlan())
-	p := SamplePlan()
+	base := PlanHash(samplePlan())
+	p := samplePlan()
 	p.PlanHash, p.ResolvedTurnPlanID = "x", "y"
 	if PlanHash(p) != base {
 		t.Error("plan_hash or resolved_turn_plan_id entered the hash")
@@ -105,7 +105,7 @@ func TestPlanHashIgnoresItsOwnFieldsAndNothingElse(t *testing.T) {
 		if name == "PlanHash" || name == "ResolvedTurnPlanID" {
 			continue
 		}
-		p := SamplePlan()
+		p := samplePlan()
 		f := reflect.ValueOf(p).Elem().Field(i)
 		n := 100 + i
 		fill(f, &n)
@@ -116,7 +116,7 @@ func TestPlanHashIgnoresItsOwnFieldsAndNothingElse(t *testing.T) {
 }
 
 func TestMarshalledPlanReadsBack(t *testing.T) {
-	p := SamplePlan()
+	p := samplePlan()
 	new(PlanSealer).Seal(p)
 	raw, err := json.Marshal(p)
 	if err != nil {
@@ -148,7 +148,7 @@ func TestSeed(t *testing.T) {
 }
 
 func BenchmarkPlanSeal(b *testing.B) {
-	p := SamplePlan()
+	p := samplePlan()
 	var s PlanSealer
 	b.ReportAllocs()
 	for b.Loop() {

@@ -2,9 +2,9 @@
 
 package controlplane
 
-// SamplePlan is a plan with the defaults of turn-plan section 6 on the five edges
+// samplePlan is a plan with the defaults of turn-plan section 6 on the five edges
 // and three providers of a voice graph.
-func SamplePlan() *ResolvedTurnPlan {
+func samplePlan() *ResolvedTurnPlan {
 	edge := func(s BufferStrategy) EdgeBufferPolicy {
 		return EdgeBufferPolicy{
 			Strategy: s, MaxQueueItems: 64, MaxQueueMS: 200, MaxQueueBytes: 262144,
