@@ -2,11 +2,7 @@
 
 package session
 
-import (
-	"encoding/json"
-
-	"github.com/parley-voice/parley/api/eventabi"
-)
+import "github.com/parley-voice/parley/api/eventabi"
 
 // newEffect gives an empty effect of a kind, nil when the kind is unknown.
 func newEffect(kind string) Effect {
@@ -110,7 +106,7 @@ func (e *Emit) code(c *coder) {
 	if c.mode == modeDecode || c.mode == modeParse {
 		v.AuthorityEpoch = &epoch
 		if body != "" {
-			v.Payload = json.RawMessage(body)
+			v.Payload = []byte(body)
 		}
 	}
 }

@@ -19,6 +19,8 @@ type Input interface {
 }
 
 // Record is an input or an effect: what can be written to a recording and read back.
+//
+//sumtype:decl
 type Record interface {
 	kind() string
 	code(c *coder)

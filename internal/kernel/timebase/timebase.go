@@ -58,14 +58,18 @@ const (
 	FrameSamples = SampleRate * FrameMS / 1000
 )
 
+// sampleSpan is how long one sample lasts: a whole number of nanoseconds, so that
+// conversions both ways are exact.
+const sampleSpan = Second / SampleRate
+
 // Span gives the time that n samples last.
-func (n Samples) Span() Span { return Span(int64(n) * int64(Second) / SampleRate) }
+func (n Samples) Span() Span { return Span(n) * sampleSpan }
 
 // MS gives whole milliseconds of n samples, rounded down.
 func (n Samples) MS() int64 { return int64(n) * 1000 / SampleRate }
 
 // SamplesIn gives the whole samples that fit in s.
-func SamplesIn(s Span) Samples { return Samples(int64(s) / 1000 * SampleRate / 1_000_000) }
+func SamplesIn(s Span) Samples { return Samples(s / sampleSpan) }
 
 // Anchor ties the monotonic axis to the wall clock: wall time WallMS held at instant At.
 type Anchor struct {
