@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"sync"
+	"time"
+)
+
+// Moment is what a cue waits for.
+type Moment uint8
+
+// The moments.
+const (
+	AtTime        Moment = iota // an instant of the session's clock
+	AgentSpeaking               // the agent has begun to speak since the last cue
+	AgentDone                   // the agent has spoken and fallen silent since the last cue
+)
+
+// Cue is one thing that the caller says.
+type Cue struct {
+	Name  string // of the recording
+	PCM   []int16
+	When  Moment
+	Delay time.Duration // after the moment; for AtTime the instant itself
+}
+
+// patience is how long a cue waits for its moment before it comes anyway: a caller
+// who gets no answer speaks again, and no demo hangs.
+const patience = 12 * time.Second
+
+// Director is the caller: it follows its cues and gives the audio of each 20 ms. It
+// may be used from several goroutines.
+type Director struct {
+	mu       sync.Mutex
+	cues     []Cue
+	next     int // cue to come
+	playing  []int16
+	last     time.Duration // when the last cue ended, or the session began
+	started  time.Duration // when the agent last began to speak, -1 = not since the last cue
+	done     time.Duration // when it fell silent, -1 = not since the last cue
+	speaking bool
+	finished bool
+	onCue    func(at time.Duration, c Cue)
+}
+
+// NewDirector gives the caller who follows cues; onCue (nil = nobody) is told when one
+// begins.
+func NewDirector(cues []Cue, onCue func(time.Duration, Cue)) *Director {
+	if onCue == nil {
+		onCue = func(time.Duration, Cue) {}
+	}
+	return &Director{cues: cues, started: -1, done: -1, onCue: onCue}
+}
+
+// AgentStarted tells the caller that the agent begins to be heard.
+func (d *Director) AgentStarted(at time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.speaking, d.started = true, at
+}
+
+// AgentStopped tells the caller that the agent has fallen silent.
+func (d *Director) AgentStopped(at time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.speaking, d.done = false, at
+}
+
+// Frame fills the caller's audio of the 20 ms that end at an instant.
+func (d *Director) Frame(at time.Duration, frame []int16) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(frame)
+	if len(d.playing) == 0 && d.next < len(d.cues) && d.ripe(at) {
+		c := d.cues[d.next]
+		d.next++
+		d.playing = c.PCM
+		d.onCue(at, c)
+	}
+	if len(d.playing) > 0 {
+		n := copy(frame, d.playing)
+		if d.playing = d.playing[n:]; len(d.playing) == 0 {
+			d.last, d.done = at, -1
+			if !d.speaking {
+				d.started = -1
+			}
+		}
+	}
+}
+
+// ripe says that the next cue's moment has come.
+func (d *Director) ripe(at time.Duration) bool {
+	c := d.cues[d.next]
+	if c.When == AtTime {
+		return at >= c.Delay
+	}
+	return d.reached(c.When, c.Delay, at)
+}
+
+func (d *Director) reached(m Moment, delay, at time.Duration) bool {
+	since := d.started
+	if m == AgentDone {
+		since = d.done
+		if d.speaking {
+			return false
+		}
+	}
+	if since >= 0 {
+		return at >= since+delay
+	}
+	return !d.speaking && at >= d.last+patience
+}
+
+// Finished says that everything was said and answered: the call can end.
+func (d *Director) Finished(at time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.finished || d.next < len(d.cues) || len(d.playing) > 0 {
+		return d.finished
+	}
+	d.finished = d.reached(AgentDone, farewell, at)
+	return d.finished
+}
+
+// farewell is how long the caller listens on after the last answer.
+const farewell = 700 * time.Millisecond
