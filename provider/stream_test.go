@@ -18,9 +18,11 @@ func metadata(n int) Chunk { return Chunk{Kind: ChunkMetadata, Sequence: n} }
 func audio(n, hz int) Chunk {
 	return Chunk{Kind: ChunkAudio, Sequence: n, PCM: make([]int16, 4), SampleRate: hz}
 }
+
 func final(n int) Chunk {
 	return Chunk{Kind: ChunkFinal, Sequence: n, Outcome: Outcome{Class: OutcomeSuccess}}
 }
+
 func failed(n int, c OutcomeClass) Chunk {
 	return Chunk{Kind: ChunkError, Sequence: n, Outcome: Outcome{Class: c}}
 }

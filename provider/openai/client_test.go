@@ -50,7 +50,7 @@ func serve(t *testing.T, handle http.HandlerFunc) *Client {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	c, err := New(context.Background(), Config{BaseURL: server.URL, Model: "m1", APIKey: secret})
+	c, err := New(t.Context(), Config{BaseURL: server.URL, Model: "m1", APIKey: secret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestStreamsAReply(t *testing.T) {
 			delta("Once "), delta("upon ☀ a time"), `{"choices":[{"index":1,"delta":{"content":"another choice"}}]}`,
 			finish("stop"), `{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4}}`, "[DONE]")
 	})
-	r := generate(context.Background(), t, c, prompt())
+	r := generate(t.Context(), t, c, prompt())
 	if r.outcome.Class != provider.OutcomeSuccess || strings.Join(r.deltas, "|") != "Once |upon ☀ a time" {
 		t.Fatalf("%+v", r)
 	}
@@ -213,7 +213,7 @@ func TestStreamEnds(t *testing.T) {
 		{"error as text", func(w http.ResponseWriter, _ *http.Request) { sse(w, `{"error":"out of memory"}`) }, infra, "server_error", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := generate(context.Background(), t, serve(t, c.handle), prompt())
+			r := generate(t.Context(), t, serve(t, c.handle), prompt())
 			if r.outcome.Class != c.class || r.outcome.Reason != c.reason || strings.Join(r.deltas, "") != c.text {
 				t.Errorf("%+v; want %s %s after %q", r, c.class, c.reason, c.text)
 			}
@@ -258,7 +258,7 @@ func TestStatusOutcomes(t *testing.T) {
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			})
-			got := generate(context.Background(), t, client, prompt()).outcome
+			got := generate(t.Context(), t, client, prompt()).outcome
 			if got.StatusCode != c.status || !strings.Contains(got.Detail, fmt.Sprint(c.status)) {
 				t.Errorf("status %d, detail %q", got.StatusCode, got.Detail)
 			}
@@ -272,7 +272,7 @@ func TestStatusOutcomes(t *testing.T) {
 
 func TestSlowFirstByteIsATimeout(t *testing.T) {
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() })
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	if o := generate(ctx, t, c, prompt()).outcome; o.Class != provider.OutcomeTimeout || !o.Retryable {
 		t.Errorf("%+v", o)
@@ -285,7 +285,7 @@ func TestStallInTheMiddleIsATimeout(t *testing.T) {
 		sse(w, delta("a"))
 		<-r.Context().Done()
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if r := generate(ctx, t, c, prompt()); r.outcome.Class != provider.OutcomeTimeout {
 		t.Errorf("%+v", r)
@@ -293,7 +293,7 @@ func TestStallInTheMiddleIsATimeout(t *testing.T) {
 }
 
 func TestCancelInTheMiddle(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	gone := make(chan struct{})
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -322,11 +322,11 @@ func TestNobodyListens(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	_ = l.Close()
-	c, err := New(context.Background(), Config{BaseURL: "http://" + addr, Model: "m"})
+	c, err := New(t.Context(), Config{BaseURL: "http://" + addr, Model: "m"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := generate(context.Background(), t, c, prompt()).outcome; o.Reason != "connection_refused" || !o.Retryable {
+	if o := generate(t.Context(), t, c, prompt()).outcome; o.Reason != "connection_refused" || !o.Retryable {
 		t.Errorf("%+v", o)
 	}
 }
@@ -334,18 +334,18 @@ func TestNobodyListens(t *testing.T) {
 func TestNotEncrypted(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	c, err := New(context.Background(), Config{BaseURL: strings.Replace(server.URL, "http:", "https:", 1), Model: "m", APIKey: secret})
+	c, err := New(t.Context(), Config{BaseURL: strings.Replace(server.URL, "http:", "https:", 1), Model: "m", APIKey: secret})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := generate(context.Background(), t, c, prompt()).outcome; o.Class != provider.OutcomeInfrastructureFailure || o.Reason == "" {
+	if o := generate(t.Context(), t, c, prompt()).outcome; o.Class != provider.OutcomeInfrastructureFailure || o.Reason == "" {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestInvalidRequestsDoNotReachTheServer(t *testing.T) {
 	c := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })
-	if o := generate(context.Background(), t, c, provider.Prompt{}).outcome; o.Reason != provider.ReasonInvalidRequest {
+	if o := generate(t.Context(), t, c, provider.Prompt{}).outcome; o.Reason != provider.ReasonInvalidRequest {
 		t.Errorf("%+v", o)
 	}
 }
@@ -358,7 +358,7 @@ func TestConnectionIsReused(t *testing.T) {
 		sse(w, delta("a"), finish("stop"), "[DONE]")
 	})
 	for range 3 {
-		generate(context.Background(), t, c, prompt())
+		generate(t.Context(), t, c, prompt())
 	}
 	if len(from) != 3 || from[0] != from[1] || from[1] != from[2] {
 		t.Errorf("connections %v", from)
@@ -372,14 +372,14 @@ func TestEndMarkEndsTheCall(t *testing.T) {
 		sse(w, delta("a"), finish("stop"), "[DONE]")
 		<-r.Context().Done()
 	})
-	if o := generate(context.Background(), t, c, prompt()).outcome; o.Class != provider.OutcomeSuccess {
+	if o := generate(t.Context(), t, c, prompt()).outcome; o.Class != provider.OutcomeSuccess {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestAsksForAModel(t *testing.T) {
 	c := serve(t, http.NotFound)
-	asked, err := New(context.Background(), Config{BaseURL: c.config.BaseURL + "/v1/"})
+	asked, err := New(t.Context(), Config{BaseURL: c.config.BaseURL + "/v1/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +391,7 @@ func TestAsksForAModel(t *testing.T) {
 		_, _ = io.WriteString(w, `{"object":"list","data":[{"id":"text-embedding-3"}]}`)
 	}))
 	defer server.Close()
-	if _, err := New(context.Background(), Config{BaseURL: server.URL}); err == nil || !strings.Contains(err.Error(), EnvModel) {
+	if _, err := New(t.Context(), Config{BaseURL: server.URL}); err == nil || !strings.Contains(err.Error(), EnvModel) {
 		t.Errorf("a server without a model that can chat gave %v", err)
 	}
 }
@@ -411,7 +411,7 @@ func TestModelsFailures(t *testing.T) {
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }))
 	defer server.Close()
-	_, err := New(context.Background(), Config{BaseURL: server.URL, APIKey: secret})
+	_, err := New(t.Context(), Config{BaseURL: server.URL, APIKey: secret})
 	if o := provider.OutcomeOf(err); o.Reason != "unauthorized" || strings.Contains(err.Error(), secret) {
 		t.Errorf("%v", err)
 	}

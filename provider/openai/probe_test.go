@@ -3,7 +3,6 @@
 package openai
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -39,12 +38,14 @@ func TestProbeTakesTheFirstThatAnswersAsOne(t *testing.T) {
 	}
 	_ = closed.Close()
 	var key string
-	got, err := probe(context.Background(), []Candidate{
+	got, err := probe(t.Context(), []Candidate{
 		{"nobody", "http://" + closed.Addr().String()},
 		place(t, "a web server", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }),
 		place(t, "another API", answer(`{"object":"list","items":[]}`)),
 		place(t, "an error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }),
-		place(t, "a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 302) }),
+		place(t, "a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
+		}),
 		place(t, "no models", answer(`{"object":"list","data":[]}`)),
 		place(t, "embeddings alone", answer(`{"object":"list","data":[{"id":"bge-m3"}]}`)),
 		place(t, "this one", func(w http.ResponseWriter, r *http.Request) {
@@ -62,20 +63,20 @@ func TestProbeTakesTheFirstThatAnswersAsOne(t *testing.T) {
 func TestProbeIsNotHeldUp(t *testing.T) {
 	hang := place(t, "hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	good := place(t, "good", answer(`{"object":"list","data":[{"id":"m"}]}`))
-	if got, err := probe(context.Background(), []Candidate{hang, good}, time.Second); err != nil || got.Name != "good" {
+	if got, err := probe(t.Context(), []Candidate{hang, good}, time.Second); err != nil || got.Name != "good" {
 		t.Errorf("%+v %v", got, err)
 	}
-	if _, err := Probe(context.Background(), []Candidate{hang}); !errors.Is(err, ErrNoServer) {
+	if _, err := Probe(t.Context(), []Candidate{hang}); !errors.Is(err, ErrNoServer) {
 		t.Errorf("%v", err)
 	}
-	if _, err := Probe(context.Background(), nil); !errors.Is(err, ErrNoServer) {
+	if _, err := Probe(t.Context(), nil); !errors.Is(err, ErrNoServer) {
 		t.Errorf("no candidates: %v", err)
 	}
 }
 
 func TestProbeStaysOnThisMachine(t *testing.T) {
 	for _, url := range []string{"http://192.0.2.1:8080", "https://example.com", "http://localhost:8080", "nonsense"} {
-		_, err := Probe(context.Background(), []Candidate{{"far", url}})
+		_, err := Probe(t.Context(), []Candidate{{"far", url}})
 		if err == nil || errors.Is(err, ErrNoServer) || !strings.Contains(err.Error(), `"far"`) {
 			t.Errorf("%s: %v", url, err)
 		}
@@ -87,7 +88,7 @@ func TestLocalServersAreOnThisMachine(t *testing.T) {
 		t.Error(LocalServers())
 	}
 	for _, c := range LocalServers() {
-		if _, err := prober(context.Background(), c); err != nil {
+		if _, err := prober(t.Context(), c); err != nil {
 			t.Error(err)
 		}
 	}

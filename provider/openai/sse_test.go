@@ -4,7 +4,6 @@ package openai
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -117,7 +116,7 @@ func FuzzReply(f *testing.F) {
 				t.Fatal(err)
 			}
 		})}
-		o := r.stream(context.Background(), bytes.NewReader(in))
+		o := r.stream(t.Context(), bytes.NewReader(in))
 		if err := checker.Finish(); err != nil || checker.Outcome() != o {
 			t.Fatalf("%v; returned %+v, streamed %+v", err, o, checker.Outcome())
 		}

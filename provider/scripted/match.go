@@ -53,27 +53,27 @@ func (l *rule) score(heard []string) int {
 // find looks for run in heard and gives its place, -1 for none. misheard is 1 when it
 // was only found with a misheard word.
 func find(run, heard []string) (at, misheard int) {
-	near := -1
+	almost := -1
 	for i := 0; i+len(run) <= len(heard); i++ {
-		exact, close := true, true
+		exact, near := true, true
 		for j, w := range run {
 			if heard[i+j] == w {
 				continue
 			}
 			exact = false
 			if !sounds(w, heard[i+j]) {
-				close = false
+				near = false
 				break
 			}
 		}
 		if exact {
 			return i, 0
 		}
-		if close && near < 0 {
-			near = i
+		if near && almost < 0 {
+			almost = i
 		}
 	}
-	return near, 1
+	return almost, 1
 }
 
 // sounds reports whether heard may be a misheard want: one letter wrong, missing, added

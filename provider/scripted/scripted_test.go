@@ -24,6 +24,7 @@ func responder(t *testing.T, plan ...string) *Responder {
 
 func user(s string) provider.Message  { return provider.Message{Role: provider.RoleUser, Text: s} }
 func agent(s string) provider.Message { return provider.Message{Role: provider.RoleAssistant, Text: s} }
+
 func cut(s string) provider.Message {
 	return provider.Message{Role: provider.RoleAssistant, Text: s, Interrupted: true}
 }
@@ -239,7 +240,7 @@ func TestStreamsWordByWord(t *testing.T) {
 	r := responder(t)
 	var deltas []string
 	checker := provider.NewStreamChecker(provider.ModalityLLM)
-	o := r.Generate(context.Background(), call(), provider.Prompt{Messages: told(user("count to three"))}, func(c provider.Chunk) {
+	o := r.Generate(t.Context(), call(), provider.Prompt{Messages: told(user("count to three"))}, func(c provider.Chunk) {
 		if err := checker.Check(c); err != nil {
 			t.Error(err)
 		}
@@ -257,14 +258,14 @@ func TestStreamsWordByWord(t *testing.T) {
 
 func TestHonoursMaxTokens(t *testing.T) {
 	var text string
-	responder(t).Generate(context.Background(), call(), provider.Prompt{Messages: told(user("a story")), MaxTokens: 3}, func(c provider.Chunk) { text += c.Text })
+	responder(t).Generate(t.Context(), call(), provider.Prompt{Messages: told(user("a story")), MaxTokens: 3}, func(c provider.Chunk) { text += c.Text })
 	if text != "Long ago, on " {
 		t.Errorf("%q", text)
 	}
 }
 
 func TestCancelStopsBetweenWords(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n := 0
 	var last provider.Chunk
