@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -25,7 +26,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel says into the s
 //	----
 //	what the kernel decided, a line each
 //
-// The number is the instant in milliseconds. `fresh` stands for a snapshots input in
+// The number is the instant in milliseconds. A block that ends with ~~~~ instead of
+// ---- only sets the scene: its answers stand in another script. `fresh` stands for a snapshots input in
 // which everything is there and new, `boot` for a bootstrap with usual values; fields
 // given after them win. Run with -rewrite to write down what the kernel says, and
 // review the difference as prose.
@@ -91,9 +93,9 @@ func (s *scenario) run(t *testing.T, script string) string {
 		switch {
 		case answers && line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "@"):
 			continue // the old answer
-		case line == "----":
-			s.out.WriteString("----\n")
-			s.pass(t, n, block)
+		case line == "----", line == "~~~~":
+			s.out.WriteString(line + "\n")
+			s.pass(t, n, block, line == "----")
 			block, answers = nil, true
 			continue
 		case line != "" && !strings.HasPrefix(line, "#"):
@@ -105,7 +107,7 @@ func (s *scenario) run(t *testing.T, script string) string {
 	return s.out.String()
 }
 
-func (s *scenario) pass(t *testing.T, line int, block []string) {
+func (s *scenario) pass(t *testing.T, line int, block []string, loud bool) {
 	t.Helper()
 	if len(block) == 0 || !strings.HasPrefix(block[0], "@") {
 		t.Fatalf("line %d: a block begins with @milliseconds", line+1)
@@ -126,6 +128,9 @@ func (s *scenario) pass(t *testing.T, line int, block []string) {
 	}
 	var fx Effects
 	s.machine.Step(timebase.Instant(timebase.MS(ms)), in, &fx)
+	if !loud {
+		return
+	}
 	for _, e := range fx.List {
 		s.out.WriteString("  " + readable(e) + "\n")
 	}
@@ -168,7 +173,11 @@ func readable(e Effect) string {
 		short := *emit
 		v := &short.Envelope
 		line := "emit " + string(v.Signal)
-		v.Signal, v.RuntimeSequence, v.RuntimeTimestampMS, v.WallClockTimestampMS, v.AuthorityEpoch = "", 0, 0, 0, nil
+		v.RuntimeSequence, v.RuntimeTimestampMS, v.WallClockTimestampMS, v.AuthorityEpoch = 0, 0, 0, nil
+		if v.Signal == eventabi.SignalTurnOpen {
+			v.Payload = nil // the plan has a test of its own
+		}
+		v.Signal = ""
 		if rest := strings.TrimPrefix(Format(&short), "emit"); rest != "" {
 			line += rest
 		}
