@@ -20,8 +20,8 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.pipeline = in.Pipeline
 	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
 	m.authority.epoch = in.Epoch
-	if in.Refusal != "" {
-		m.end("bootstrap_refused:" + in.Refusal)
+	if why := in.unusable(); why != "" {
+		m.end("bootstrap_refused:" + why)
 		return
 	}
 	m.settings = in.Settings.withDefaults()
@@ -131,7 +131,7 @@ func (m *Machine) end(reason string) {
 	m.interruption = interruption{}
 	m.fences.Add(eventabi.CancelSession, "", m.now)
 	m.fence(&Fence{Session: true})
-	if m.state != controlplane.SessionConnecting || m.identity.session != "" {
+	if m.state != controlplane.SessionConnecting { // connected is a session's first signal
 		m.emit(eventabi.SignalEnded, eventabi.EmitterConnection, "", reason)
 	}
 	m.link.state = controlplane.ConnectionEnded

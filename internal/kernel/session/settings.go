@@ -2,7 +2,13 @@
 
 package session
 
-import "github.com/parley-voice/parley/internal/kernel/turn"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
 
 // Settings is what a session may set over the profile's defaults. Zero means "the
 // profile's value"; the plan's default provenance names the layer of every value.
@@ -14,7 +20,6 @@ type Settings struct {
 	Attempts         int64 // attempts per provider call
 	DrainMS          int64
 	DisconnectMS     int64
-	BootstrapMS      int64 // time that CONNECTING may last
 	MaxUtteranceMS   int64
 	StreamingSTT     bool // the recogniser delivers partial transcripts
 	DedupeKeys       int64
@@ -41,10 +46,126 @@ func (s *Settings) code(c *coder) {
 	num(c, "attempts", &s.Attempts)
 	num(c, "drain_ms", &s.DrainMS)
 	num(c, "disconnect_ms", &s.DisconnectMS)
-	num(c, "bootstrap_ms", &s.BootstrapMS)
 	num(c, "max_utterance_ms", &s.MaxUtteranceMS)
 	boolean(c, "streaming_stt", &s.StreamingSTT)
 	num(c, "dedupe_keys", &s.DedupeKeys)
 	str(c, "stale_outcome", &s.StaleOutcome)
 	boolean(c, "availability", &s.AvailabilityMode)
+}
+
+// SettingError names a value of a bootstrap that the kernel cannot run with.
+type SettingError struct {
+	Field string // as in a recording
+	Value string
+	Want  string
+}
+
+func (e *SettingError) Error() string {
+	return fmt.Sprintf("session: %s is %q: give %s", e.Field, e.Value, e.Want)
+}
+
+// The bounds of what may be set.
+const (
+	// maxSettingMS is a day: more is a slip of units.
+	maxSettingMS = 24 * 60 * 60 * 1000
+	// maxAttemptsSet bounds the attempts of one provider call.
+	maxAttemptsSet = 10
+	// maxQueuedSet bounds queued proposals; each keeps an utterance.
+	maxQueuedSet = maxUtterances - 1
+)
+
+// Validate reports every value that the kernel cannot run with, each a SettingError.
+// Zero is always right: it means the profile's value.
+func (b *Bootstrap) Validate() error {
+	s := &b.Settings
+	c := settingsCheck{}
+	c.id("session", string(b.Session), true)
+	c.id("tenant", b.Tenant, false)
+	c.id("pipeline", string(b.Pipeline), true)
+	c.within("epoch", int64(b.Epoch), 0, int64(^uint64(0)>>1))
+	c.within("wall_ms", b.WallMS, 0, int64(^uint64(0)>>1)/2)
+	c.policy(&s.Policy)
+	c.ms("turn_budget_ms", s.TurnBudgetMS)
+	c.ms("turn_hard_cap_ms", s.TurnHardCapMS)
+	c.ms("invocation_ms", s.InvocationMS)
+	c.within("attempts", s.Attempts, 0, maxAttemptsSet)
+	c.ms("drain_ms", s.DrainMS)
+	c.ms("disconnect_ms", s.DisconnectMS)
+	c.ms("max_utterance_ms", s.MaxUtteranceMS)
+	c.within("dedupe_keys", s.DedupeKeys, 0, defaultDedupeKeys)
+	c.oneOf("stale_outcome", s.StaleOutcome, "", string(eventabi.SignalDefer), string(eventabi.SignalReject))
+	return errors.Join(c.faults...)
+}
+
+type settingsCheck struct{ faults []error }
+
+func (c *settingsCheck) policy(p *turn.Policy) {
+	c.oneOf("proposal_trigger", string(p.Trigger), "", string(turn.TriggerEndOfUtterance), string(turn.TriggerSpeechStart))
+	c.oneOf("overlap_policy", string(p.Overlap), "", string(turn.OverlapPreempt), string(turn.OverlapQueue), string(turn.OverlapReject))
+	c.within("max_queued_proposals", p.MaxQueued, 0, maxQueuedSet)
+	c.oneOf("late_event_policy", string(p.Late), "", string(turn.LateDrop), string(turn.LateRemap), string(turn.LateDiagnostics))
+	c.oneOf("interruption_mode", string(p.Interruption), "", string(turn.HoldThenDecide), string(turn.Immediate), string(turn.Off))
+	c.ms("min_interruption_ms", p.MinInterruptionMS)
+	c.within("min_interruption_words", p.MinInterruptionWords, 0, 1000)
+	c.oneOf("backchannels", p.Backchannels, "", "on", "off")
+	c.ms("false_interruption_ms", p.FalseInterruptionMS)
+	c.ms("transcript_wait_ms", p.TranscriptWaitMS)
+	// Egress suppresses by generation, so what it accepted and did not play is withdrawn
+	// whatever the edge says; playback_completed differs in nothing that can be heard.
+	c.oneOf("commit_point", string(p.CommitPoint), "", string(turn.CommitAtStarted), string(turn.CommitAtCompleted))
+}
+
+func (c *settingsCheck) fault(field, value, want string) {
+	c.faults = append(c.faults, &SettingError{Field: field, Value: value, Want: want})
+}
+
+func (c *settingsCheck) ms(field string, v int64) { c.within(field, v, 0, maxSettingMS) }
+
+func (c *settingsCheck) within(field string, v, low, high int64) {
+	if v < low || v > high {
+		c.fault(field, fmt.Sprint(v), fmt.Sprintf("a whole number from %d to %d", low, high))
+	}
+}
+
+func (c *settingsCheck) oneOf(field, v string, set ...string) {
+	want := ""
+	for _, s := range set {
+		if v == s {
+			return
+		}
+		if s == "" {
+			continue
+		}
+		if want != "" {
+			want += " or "
+		}
+		want += s
+	}
+	c.fault(field, v, want)
+}
+
+// id checks an identifier: at most 128 characters of [A-Za-z0-9._:-] (authority-state
+// section 5).
+func (c *settingsCheck) id(field, v string, required bool) {
+	good := len(v) <= eventabi.MaxIDLength && (v != "" || !required)
+	for i := 0; good && i < len(v); i++ {
+		b := v[i]
+		good = b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' ||
+			b == '.' || b == '_' || b == ':' || b == '-'
+	}
+	if !good {
+		c.fault(field, v, fmt.Sprintf("1 to %d characters of letters, digits, dot, underscore, colon and hyphen", eventabi.MaxIDLength))
+	}
+}
+
+// unusable gives the reason with which a bootstrap is refused, empty when it is fit.
+func (b *Bootstrap) unusable() string {
+	if b.Refusal != "" {
+		return b.Refusal
+	}
+	var fault *SettingError
+	if errors.As(b.Validate(), &fault) {
+		return "invalid_setting:" + fault.Field
+	}
+	return ""
 }
