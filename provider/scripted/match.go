@@ -90,14 +90,18 @@ func sounds(want, heard string) bool {
 	return want == heard
 }
 
+// wordRunesMax is the longest word that is compared; no cue comes near it.
+const wordRunesMax = 31
+
 // distance is the optimal string alignment distance (Levenshtein with swaps of
 // neighbours); a result above limit only says that it is above.
 func distance(a, b string, limit int) int {
-	s, t := []rune(a), []rune(b)
-	if d := len(s) - len(t); d > limit || -d > limit {
+	n := utf8.RuneCountInString(b)
+	if d := utf8.RuneCountInString(a) - n; d > limit || -d > limit || n > wordRunesMax {
 		return limit + 1
 	}
-	before, last, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	s, t := []rune(a), []rune(b)
+	var before, last, row [wordRunesMax + 1]int
 	for j := range last {
 		last[j] = j
 	}

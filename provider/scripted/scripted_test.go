@@ -80,6 +80,12 @@ func TestMatchesCommandsThroughBadRecognition(t *testing.T) {
 		"and so my fellow americans ask not what your country can do for you ask what you can do for your country": "",
 		"for the first time in his life he felt the weight of the years upon him":                                  "",
 		"the court was crowded when the judge came in":                                                             "",
+		// read speech, with the errors a recogniser makes of it
+		"and mister john dashwood had then leisure to consider how much there might be prudently in his power to do for them":  "",
+		"he was not an ill disposed young man unless to be rather cold hearted and rather selfish is to be ill disposed":       "",
+		"but he was in general well respected for he conducted himself with propriety in the discharge of his ordinary duties": "",
+		"had he married a more amiable woman he might have been made still more respectable than he was":                       "",
+		"for he was very young when he married and very fond of his wife":                                                      "",
 	} {
 		got := ""
 		if line := r.match(words(heard)); line != nil {
