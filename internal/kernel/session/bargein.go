@@ -93,7 +93,7 @@ func (m *Machine) settleStart(confirmed bool) {
 	}
 	u.judging = false
 	if confirmed {
-		if u.ended && m.state == controlplane.SessionActive {
+		if u.ended && !m.closing() {
 			m.propose(u, m.authority.epoch)
 		}
 		return

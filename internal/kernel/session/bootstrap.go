@@ -61,7 +61,23 @@ type drain struct {
 	wanted   string // reason of a drain to begin at the end of this pass
 	reason   string
 	deadline timebase.Instant
+	fault    string // the session cannot go on: it ends with this pass
 	degraded bool
+}
+
+// closing says that the session has begun to end: nothing starts any more.
+func (m *Machine) closing() bool {
+	return m.state != controlplane.SessionActive || m.drain.wanted != "" || m.drain.fault != ""
+}
+
+// closeRequest asks for the end. There is no edge from DRAINING for it: a second one is
+// refused, evidenced, and changes nothing (lifecycle section 1).
+func (m *Machine) closeRequest(in *CloseRequest) {
+	if m.state == controlplane.SessionDraining {
+		m.refuse(controlplane.CodeInvalidSessionTransition, in.kind(), "")
+		return
+	}
+	m.beginDrain(in.Reason)
 }
 
 // beginDrain asks for ACTIVE -> DRAINING. A session that never became active ends at
@@ -84,6 +100,10 @@ func (m *Machine) beginDrain(reason string) {
 // conclude ends the pass: it enters DRAINING when that was asked for, and ENDED when
 // the last turn is closed and egress is quiet, or the drain deadline is over.
 func (m *Machine) conclude() {
+	if m.drain.fault != "" {
+		m.endBroken()
+		return
+	}
 	if m.state == controlplane.SessionActive && m.drain.wanted != "" {
 		m.drain.reason = m.drain.wanted
 		m.drain.deadline = m.now.Add(timebase.MS(m.settings.DrainMS))
@@ -139,13 +159,22 @@ func (m *Machine) end(reason string) {
 	m.fx.add(&Ended{Reason: reason})
 }
 
-// runtimeFault ends a session that cannot go on. A live turn gets its terminal.
+// runtimeFault ends a session that cannot go on, with this pass. For a live turn it is
+// one of the causes of the arbitration point.
 func (m *Machine) runtimeFault(in *RuntimeFault) {
 	m.arbiter.Raise(turn.CauseFailure, controlplane.AbortRuntimeInternalError)
 	m.drain.degraded = true
-	m.arbitrate()
+	if m.drain.fault == "" {
+		m.drain.fault = string(controlplane.AbortRuntimeInternalError) + ":" + in.Reason
+	}
+}
+
+func (m *Machine) endBroken() {
+	if m.state == controlplane.SessionEnded {
+		return
+	}
 	if m.state == controlplane.SessionActive {
 		m.change(controlplane.SessionDraining, string(controlplane.AbortRuntimeInternalError))
 	}
-	m.end(string(controlplane.AbortRuntimeInternalError) + ":" + in.Reason)
+	m.end(m.drain.fault)
 }

@@ -58,6 +58,9 @@ func (m *Machine) leaseChanged(in *LeaseChange) {
 		}
 		return // a renewal keeps the epoch
 	}
+	if m.authority.revoked {
+		return // authority does not come back
+	}
 	m.arbiter.Raise(turn.CauseAuthority, controlplane.AbortAuthorityLoss)
 	if in.Revoked {
 		m.authority.revoked = true

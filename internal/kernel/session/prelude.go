@@ -90,7 +90,7 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 // voiceOn: interruption acts at speech start, not at the proposal. After the session
 // has begun to end, speech starts nothing.
 func (m *Machine) voiceOn(in *VoiceOn) {
-	if m.state != controlplane.SessionActive {
+	if m.closing() {
 		return
 	}
 	m.heard = max(m.heard, in.Heard)
@@ -143,7 +143,7 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 		epoch = m.authority.epoch
 	}
 	switch {
-	case m.state != controlplane.SessionActive:
+	case m.closing():
 	case u.judging && in.Reason == "client": // the client's word, push to talk: no doubt left
 		m.settleStart(true)
 	case u.judging:
@@ -177,7 +177,7 @@ func (m *Machine) cutUtterance(u *utterance) {
 	voiced := u.voiced
 	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", "vad")
 	m.endUtterance(u, m.heard)
-	if m.state == controlplane.SessionActive {
+	if !m.closing() {
 		if u.judging {
 			m.interruption.judge.Ending(!u.final)
 		} else if !u.waiting && u.turn == "" {
@@ -243,7 +243,7 @@ func (m *Machine) textIn(in *TextIn) {
 	if epoch == 0 {
 		epoch = m.authority.epoch
 	}
-	if m.speaking() && m.state == controlplane.SessionActive && m.policy.Overlap == turn.OverlapPreempt {
+	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn(controlplane.CancelBargeIn)
 	}
 	m.addProposal(proposal{text: in.Text, epoch: epoch, at: m.now})
@@ -305,7 +305,7 @@ func (m *Machine) finalText(u *utterance) {
 // says whether they may open a fresh turn (lifecycle section 9).
 func (m *Machine) lateSpeech(u *utterance) {
 	m.recordUser(u)
-	if m.policy.Late != turn.LateRemap || m.state != controlplane.SessionActive || u.text.Class == TextNone {
+	if m.policy.Late != turn.LateRemap || m.closing() || u.text.Class == TextNone {
 		return
 	}
 	m.addProposal(proposal{text: u.text, epoch: m.authority.epoch, at: m.now, recorded: true})

@@ -133,15 +133,29 @@ func (m *Machine) take(in Input) {
 		switch in.(type) {
 		case *Bootstrap, *CloseRequest, *Wake, *RuntimeFault, *Snapshots, *Link:
 		default:
-			m.refuse("session_not_active", in.kind(), "")
+			m.turnBack("session_not_active", in)
 			return
 		}
 	case controlplane.SessionEnded:
-		m.refuse("session_ended", in.kind(), "")
+		switch in.(type) {
+		case *Wake: // it was on its way
+		case *Bootstrap, *CloseRequest:
+			m.turnBack(controlplane.CodeInvalidSessionTransition, in)
+		default:
+			m.turnBack("session_ended", in)
+		}
 		return
 	case controlplane.SessionActive, controlplane.SessionDraining:
 	}
 	m.apply(in)
+}
+
+// turnBack refuses an input that the session's state does not admit.
+func (m *Machine) turnBack(code string, in Input) {
+	m.refuse(code, in.kind(), "")
+	if chunk, ok := in.(*Speech); ok {
+		m.fx.add(&Discard{Handle: chunk.Handle})
+	}
 }
 
 func (m *Machine) apply(in Input) {
@@ -149,7 +163,7 @@ func (m *Machine) apply(in Input) {
 	case *Bootstrap:
 		m.bootstrap(in)
 	case *CloseRequest:
-		m.beginDrain(in.Reason)
+		m.closeRequest(in)
 	case *Link:
 		m.linkChanged(in)
 	case *LeaseChange:

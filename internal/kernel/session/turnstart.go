@@ -39,9 +39,9 @@ func (m *Machine) openNext() bool {
 	}
 	p := m.proposals[0]
 	switch {
-	case m.state != controlplane.SessionActive:
+	case m.closing() && !(m.authority.revoked && m.state == controlplane.SessionActive): // revoked: T4
 		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
-		m.turnAway(p, "session_"+lower(m.state))
+		m.turnAway(p, "session_draining")
 	case m.arbiter.Live():
 		return m.overlapping(p)
 	case m.barge.wanted: // a protected output is still to be heard out
@@ -51,20 +51,6 @@ func (m *Machine) openNext() bool {
 		m.openTurn(p)
 	}
 	return true
-}
-
-func lower(s controlplane.SessionState) string {
-	switch s {
-	case controlplane.SessionConnecting:
-		return "connecting"
-	case controlplane.SessionDraining:
-		return "draining"
-	case controlplane.SessionEnded:
-		return "ended"
-	case controlplane.SessionActive:
-		return "active"
-	}
-	return "active"
 }
 
 // overlapping settles a proposal that meets a live turn (lifecycle section 7).
