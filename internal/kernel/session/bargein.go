@@ -38,7 +38,6 @@ func (m *Machine) overlap(u *utterance, lead timebase.Span) {
 		m.interruption.judge.Start(m.now, max(0, lead))
 		m.interruption.judge.Text(textKind(u.text.Class), u.text.Words)
 		u.judging = true
-		m.hold(holdInterruption)
 	}
 }
 
@@ -58,7 +57,6 @@ func (m *Machine) judge() {
 		m.settleStart(true)
 	case turn.VerdictResume:
 		m.settleStart(false)
-		m.release(holdInterruption)
 	}
 }
 
@@ -67,7 +65,6 @@ func (m *Machine) judge() {
 func (m *Machine) ordinary() {
 	u := m.utterance(m.interruption.utterance)
 	m.interruption.judge.Close()
-	m.release(holdInterruption)
 	if u == nil {
 		return
 	}
@@ -124,13 +121,11 @@ func (m *Machine) cutIn() bool {
 		return false
 	}
 	if m.protected() {
-		m.hold(holdInterruption)
 		return false
 	}
 	reason := m.barge.reason
 	m.barge = bargeIn{}
 	if !m.speaking() {
-		m.release(holdInterruption)
 		return true
 	}
 	m.stopScope(cancelOrder{scope: eventabi.CancelTurn, reason: reason, barge: true})

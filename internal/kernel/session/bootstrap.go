@@ -111,6 +111,7 @@ func (m *Machine) conclude() {
 		m.queue = m.queue[:0]
 		m.finishListening()
 	}
+	m.settleHold()
 	m.sweep()
 	m.forgetOutputs()
 	if m.state != controlplane.SessionDraining {

@@ -90,7 +90,6 @@ func (m *Machine) stopScope(order cancelOrder) {
 	id := m.lastAudible()
 	m.announceCancel(order, id)
 	m.fenceOutputs(string(order.reason))
-	m.endHold()
 }
 
 func (m *Machine) lastAudible() eventabi.TurnID {
@@ -154,16 +153,6 @@ func (m *Machine) fenceOutput(out *output) {
 		signal.Payload = body.done()
 	}
 	m.recordHeard(out, true)
-}
-
-// endHold forgets the hold of an interruption that has been decided.
-func (m *Machine) endHold() {
-	m.holds &^= holdInterruption
-	for _, out := range m.outputs {
-		if m.holds == 0 {
-			out.held = false
-		}
-	}
 }
 
 // cancelNode cancels one node and what only it feeds. What was produced before stays.

@@ -51,10 +51,6 @@ func (m *Machine) addOutput(id eventabi.TurnID) *output {
 		m.outputs = append(m.outputs[:0], m.outputs[1:]...)
 	}
 	m.outputs = append(m.outputs, out)
-	if m.holds != 0 {
-		out.held = true
-		m.fx.add(&Hold{Generation: out.generation})
-	}
 	return out
 }
 
@@ -83,31 +79,26 @@ func (m *Machine) speaking() bool {
 	return m.arbiter.State() == controlplane.TurnActive || m.audible()
 }
 
-// hold pauses egress for a reason.
-func (m *Machine) hold(why holdMask) {
-	m.holds |= why
+// settleHold makes egress hold, or go on at the very next sample, as the reasons say at
+// the end of a pass. The reason of an interruption is derived and not kept, so no path
+// can leave a hold behind that nothing releases.
+func (m *Machine) settleHold() {
+	m.holds &^= holdInterruption
+	if m.interruption.judge.Open() || m.barge.wanted {
+		m.holds |= holdInterruption
+	}
 	for _, out := range m.outputs {
-		if !out.held && !out.cancelled && !out.completed {
+		over := out.cancelled || out.completed
+		switch {
+		case m.holds != 0 && !out.held && !over:
 			out.held = true
-			m.fx.add(&Hold{Generation: out.generation})
+			m.fx.add(&Hold{Turn: out.turn, Generation: out.generation})
+		case m.holds == 0 && out.held:
+			out.held = false
+			if !over {
+				m.fx.add(&Resume{Generation: out.generation})
+			}
 		}
-	}
-}
-
-// release takes a reason to hold away; egress resumes when none is left.
-func (m *Machine) release(why holdMask) {
-	if m.holds&why == 0 {
-		return
-	}
-	m.holds &^= why
-	if m.holds != 0 {
-		return
-	}
-	for _, out := range m.outputs {
-		if out.held && !out.cancelled && !out.completed {
-			m.fx.add(&Resume{Generation: out.generation})
-		}
-		out.held = false
 	}
 }
 

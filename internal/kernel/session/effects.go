@@ -71,7 +71,10 @@ type Fence struct {
 
 // Hold pauses the turn's egress within one frame and asks for a Delivery "held" with
 // the playout position. Nothing is lost.
-type Hold struct{ Generation uint32 }
+type Hold struct {
+	Turn       eventabi.TurnID
+	Generation uint32
+}
 
 // Resume continues egress at the very next sample.
 type Resume struct{ Generation uint32 }

@@ -156,7 +156,11 @@ func (e *Fence) code(c *coder) {
 	boolean(c, "session", &e.Session)
 }
 
-func (e *Hold) code(c *coder)   { num(c, "generation", &e.Generation) }
+func (e *Hold) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "generation", &e.Generation)
+}
+
 func (e *Resume) code(c *coder) { num(c, "generation", &e.Generation) }
 
 func (e *Play) code(c *coder) {

@@ -28,13 +28,13 @@ func (m *Machine) linkChanged(in *Link) {
 	switch to {
 	case controlplane.ConnectionConnected:
 		m.link.deadline = 0
-		m.release(holdLink)
+		m.holds &^= holdLink
 	case controlplane.ConnectionReconnecting, controlplane.ConnectionDisconnected:
 		if m.link.deadline == 0 {
 			m.link.deadline = m.now.Add(timebase.MS(m.settings.DisconnectMS))
 		}
 		if to == controlplane.ConnectionDisconnected {
-			m.hold(holdLink)
+			m.holds |= holdLink
 		}
 	case controlplane.ConnectionEnded:
 		m.disconnect("client_left")

@@ -201,7 +201,6 @@ func (m *Machine) finishListening() {
 	if u := m.open(); u != nil {
 		m.endUtterance(u, m.heard)
 	}
-	m.release(holdInterruption)
 }
 
 // listening says that a transcript is still awaited.

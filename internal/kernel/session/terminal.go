@@ -54,7 +54,6 @@ func (m *Machine) acceptCancel(order cancelOrder) {
 	}
 	m.fx.add(&Hook{Turn: id, Hook: HookCancel})
 	m.cancelTurnCalls(id, string(order.reason))
-	m.endHold()
 	if order.scope == eventabi.CancelSession {
 		for i := range m.calls {
 			m.cancelCall(&m.calls[i], string(order.reason))
