@@ -41,14 +41,14 @@ func LookupSignal(name Signal) (SignalSpec, bool) {
 	return SignalSpec{}, false
 }
 
-// Emitters lists the closed set of emitter codes, in the order of event-abi section 6;
-// RK-07, new in v1.1, comes last.
+// Emitters lists the closed set of emitter codes, in the order of event-abi section 6.
+// RK-07 is new in v1.1.
 func Emitters() []Emitter {
 	return []Emitter{
-		EmitterPrelude, EmitterArbiter, EmitterLaneRouter, EmitterInvocation, EmitterEdgeBuffer,
-		EmitterWatermark, EmitterFlowControl, EmitterSync, EmitterCancellation, EmitterBudget,
+		EmitterPrelude, EmitterArbiter, EmitterLaneRouter, EmitterExecutor, EmitterInvocation,
+		EmitterEdgeBuffer, EmitterWatermark, EmitterFlowControl, EmitterSync, EmitterCancellation, EmitterBudget,
 		EmitterEgress, EmitterConnection, EmitterAuthority, EmitterAdmission, EmitterRecorder,
-		EmitterFleetAdmit, EmitterLease, EmitterRoutingView, EmitterExecutor,
+		EmitterFleetAdmit, EmitterLease, EmitterRoutingView,
 	}
 }
 

@@ -3,6 +3,8 @@
 package schema
 
 import (
+	"slices"
+
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/api/schema/internal/shape"
 )
@@ -140,10 +142,9 @@ func names(fields []shape.Field) []string {
 
 // commonRules hold for event records and control signals alike.
 func commonRules(fields []shape.Field) []shape.Rule {
-	const known = "schema v1.1 knows no such thing; only a newer minor version may add it, event-abi section 9"
 	current := []shape.Cond{shape.Differs("schema_version", shape.VersionNewer)}
 	return []shape.Rule{
-		{Doc: known, When: current, Then: []shape.Demand{
+		{Doc: "fields up to schema v1.1, event-abi section 9", When: current, Then: []shape.Demand{
 			shape.ClosedTo(names(fields)...),
 			shape.Restrict("media_time", mediaTime(false)),
 			shape.Restrict("seq_range", seqRange(false)),
@@ -171,7 +172,7 @@ func commonRules(fields []shape.Field) []shape.Rule {
 			Doc: "raw audio has a media time, event-abi section 1", When: []shape.Cond{shape.In("payload_class", "audio_raw")},
 			Then: []shape.Demand{shape.Require("media_time")},
 		},
-		{Doc: known, When: current, Then: []shape.Demand{
+		{Doc: "the closed set, event-abi section 6", When: current, Then: []shape.Demand{
 			shape.Restrict("emitted_by", shape.OneOf("the emitter", eventabi.Emitters()...)),
 		}},
 		{
@@ -183,8 +184,7 @@ func commonRules(fields []shape.Field) []shape.Rule {
 }
 
 func emitters10() []eventabi.Emitter {
-	all := eventabi.Emitters()
-	return all[:len(all)-1] // RK-07 stands last
+	return slices.DeleteFunc(eventabi.Emitters(), func(e eventabi.Emitter) bool { return e == eventabi.EmitterExecutor })
 }
 
 // recordShape describes an event record: an event without a signal.

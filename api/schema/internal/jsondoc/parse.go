@@ -50,7 +50,7 @@ func (e *Error) Error() string {
 func Parse(data []byte, limits Limits) (*Value, *Error) {
 	p := parser{data: data, limits: limits}
 	if len(data) > limits.MaxBytes {
-		return nil, p.fail(TooManyBytes, 0, "the document has %d bytes; the limit is %d", len(data), limits.MaxBytes)
+		return nil, p.fail(TooManyBytes, 0, "the document is larger than %d bytes", limits.MaxBytes)
 	}
 	if bytes.HasPrefix(data, []byte("\xEF\xBB\xBF")) {
 		return nil, p.fail(Syntax, 0, "the document starts with a byte-order mark; save it as UTF-8 without one")

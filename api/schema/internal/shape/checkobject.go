@@ -101,17 +101,24 @@ func (s *Shape) hint(name string) string {
 }
 
 func (c *checker) missing(v *jsondoc.Value, at, code string, s *Shape, why string) {
-	what := "a value"
+	remedy := "add it"
+	if s != nil && s.Doc != "" {
+		remedy += ": " + s.Doc
+	}
 	if s != nil {
-		what = s.wanted()
-		if len(s.Enum) > 0 {
-			what += " (" + choices(s.Enum) + ")"
+		remedy += " (" + s.Type.String()
+		if s.Nullable {
+			remedy += " or null"
 		}
+		if len(s.Enum) > 0 {
+			remedy += ", " + choices(s.Enum)
+		}
+		remedy += ")"
 	}
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	c.add(at, code, v.Offset, "is missing%s; add it, %s", why, what)
+	c.add(at, code, v.Offset, "is missing%s; %s", why, remedy)
 }
 
 func (r *Rule) applies(v *jsondoc.Value) bool {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "github.com/spf13/cobra"
+
+// commands lists every command of parley, in the order of the help. A command lives in
+// a file of its name; adding one is adding its line here.
+func commands(env *environment) []*cobra.Command {
+	return []*cobra.Command{
+		newValidateCommand(env),
+		newSchemaCommand(env),
+		newVersionCommand(env),
+	}
+}

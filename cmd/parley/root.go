@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of every command; see the package comment.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// Groups of the help. A command names its group in GroupID.
+const (
+	groupTalk  = "talk"
+	groupCheck = "check"
+	groupSetup = "setup"
+)
+
+// environment is what a command may touch of the world outside its arguments.
+type environment struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	// started is set when a command begins its work; errors before that are usage.
+	started bool
+}
+
+// exitError is an error with an exit code of its own. A nil err means that the command
+// has already said what there is to say.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageErrorf is an error of how the command was called.
+func usageErrorf(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// silentExit ends a command with a code after it has reported by itself.
+func silentExit(code int) error { return &exitError{code: code} }
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	env := &environment{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := newRootCommand(env)
+	root.SetArgs(args)
+	called, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitFailure
+	if !env.started {
+		code = exitUsage
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+		if exit.err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(stderr, "parley: %s\n", strings.TrimSpace(err.Error()))
+	if code == exitUsage {
+		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", called.CommandPath())
+	}
+	return code
+}
+
+func newRootCommand(env *environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "parley",
+		Short: "A runtime kernel for real-time voice agents",
+		Long: `Parley runs live speech agents: it answers for timing, interruption, ordering,
+and evidence that can be replayed. This command runs it on one machine.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			message := fmt.Sprintf("there is no command %q", args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				message += "; did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usageErrorf("%s", message)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetIn(env.stdin)
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
+	root.AddGroup(
+		&cobra.Group{ID: groupTalk, Title: "Talk:"},
+		&cobra.Group{ID: groupCheck, Title: "Check:"},
+		&cobra.Group{ID: groupSetup, Title: "Set up and tell:"},
+	)
+	root.SetHelpCommandGroupID(groupSetup)
+	root.SetCompletionCommandGroupID(groupSetup)
+	root.AddCommand(commands(env)...)
+	markStart(env, root)
+	return root
+}
+
+// markStart wraps the work of every command: an error before it begins, from cobra's
+// parsing, is a matter of usage; one after it is the command's own.
+func markStart(env *environment, cmd *cobra.Command) {
+	if work := cmd.RunE; work != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			env.started = true
+			return work(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markStart(env, sub)
+	}
+}
