@@ -156,3 +156,14 @@ func BenchmarkPlanSeal(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(CanonicalPlan(p))), "bytes/plan")
 }
+
+// The simulator seals a plan for every turn; only the two strings that it keeps may
+// cost an allocation each, and the digest's text one.
+func TestPlanSealAllocations(t *testing.T) {
+	p := samplePlan()
+	var s PlanSealer
+	s.Seal(p)
+	if n := testing.AllocsPerRun(100, func() { s.Seal(p) }); n > 3 {
+		t.Errorf("sealing a plan takes %v allocations, at most 3", n)
+	}
+}

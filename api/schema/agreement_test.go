@@ -16,28 +16,28 @@ import (
 )
 
 // compiled are the published schemas under an independent validator.
-func compiled(t testing.TB) map[Kind]*jsonschema.Schema {
-	t.Helper()
+func compiled(tb testing.TB) map[Kind]*jsonschema.Schema {
+	tb.Helper()
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	for _, k := range Kinds() {
 		raw, err := Published(k)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := c.AddResource(k.URN(), doc); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	out := map[Kind]*jsonschema.Schema{}
 	for _, k := range Kinds() {
 		s, err := c.Compile(k.URN())
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out[k] = s
 	}

@@ -24,18 +24,18 @@ type sample struct {
 	want []string // faults, sorted
 }
 
-func corpus(t testing.TB, side string) []sample {
-	t.Helper()
+func corpus(tb testing.TB, side string) []sample {
+	tb.Helper()
 	var out []sample
 	for _, kind := range Kinds() {
 		files, err := filepath.Glob(filepath.Join("testdata", side, string(kind), "*.json"))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("no samples in testdata/%s/%s: %v", side, kind, err)
+			tb.Fatalf("no samples in testdata/%s/%s: %v", side, kind, err)
 		}
 		for _, file := range files {
-			s := sample{name: strings.TrimPrefix(file, "testdata/"), kind: kind, data: read(t, file)}
+			s := sample{name: strings.TrimPrefix(file, "testdata/"), kind: kind, data: read(tb, file)}
 			if side == "bad" {
-				for line := range strings.Lines(string(read(t, strings.TrimSuffix(file, ".json")+".faults"))) {
+				for line := range strings.Lines(string(read(tb, strings.TrimSuffix(file, ".json")+".faults"))) {
 					s.want = append(s.want, strings.TrimSpace(line))
 				}
 				slices.Sort(s.want)
@@ -46,11 +46,11 @@ func corpus(t testing.TB, side string) []sample {
 	return out
 }
 
-func read(t testing.TB, file string) []byte {
-	t.Helper()
+func read(tb testing.TB, file string) []byte {
+	tb.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }

@@ -65,11 +65,25 @@ func TestIntegersAreExact(t *testing.T) {
 		want  int64
 		class IntClass
 	}{
-		{"0", 0, InRange}, {"-0", 0, InRange}, {"0.000", 0, InRange}, {"0e999999999999", 0, InRange},
-		{"17", 17, InRange}, {"17.0", 17, InRange}, {"1.7e1", 17, InRange}, {"170e-1", 17, InRange}, {"-3", -3, InRange},
-		{"9223372036854775807", 9223372036854775807, InRange}, {"-9223372036854775808", -9223372036854775808, InRange},
-		{"9223372036854775808", 0, TooLarge}, {"-9223372036854775809", 0, TooSmall}, {"1e400", 0, TooLarge}, {"-1e99999999999", 0, TooSmall},
-		{"0.5", 0, NotInteger}, {"17.25", 0, NotInteger}, {"1e-400", 0, NotInteger}, {"1.5e0", 0, NotInteger},
+		{"0", 0, InRange},
+		{"-0", 0, InRange},
+		{"0.000", 0, InRange},
+		{"0e999999999999", 0, InRange},
+		{"17", 17, InRange},
+		{"17.0", 17, InRange},
+		{"1.7e1", 17, InRange},
+		{"170e-1", 17, InRange},
+		{"-3", -3, InRange},
+		{"9223372036854775807", 9223372036854775807, InRange},
+		{"-9223372036854775808", -9223372036854775808, InRange},
+		{"9223372036854775808", 0, TooLarge},
+		{"-9223372036854775809", 0, TooSmall},
+		{"1e400", 0, TooLarge},
+		{"-1e99999999999", 0, TooSmall},
+		{"0.5", 0, NotInteger},
+		{"17.25", 0, NotInteger},
+		{"1e-400", 0, NotInteger},
+		{"1.5e0", 0, NotInteger},
 	} {
 		v, err := Parse([]byte(c.text), testLimits)
 		if err != nil {

@@ -252,19 +252,12 @@ func (d *Demand) schema() object {
 	switch d.op {
 	case opRequire:
 		return object{{"required", d.fields}}
-	case opForbid, opExactlyOne, opAtLeastOne:
-		var each []object
-		for _, name := range d.fields {
-			each = append(each, object{{"required", []string{name}}})
-		}
-		switch d.op {
-		case opExactlyOne:
-			return object{{"oneOf", each}}
-		case opAtLeastOne:
-			return object{{"anyOf", each}}
-		default:
-			return object{{"not", object{{"anyOf", each}}}}
-		}
+	case opForbid:
+		return object{{"not", object{{"anyOf", present(d.fields)}}}}
+	case opExactlyOne:
+		return object{{"oneOf", present(d.fields)}}
+	case opAtLeastOne:
+		return object{{"anyOf", present(d.fields)}}
 	case opRestrict:
 		return object{{"properties", object{{d.fields[0], d.shape.schema()}}}}
 	case opClosed:
@@ -274,4 +267,13 @@ func (d *Demand) schema() object {
 		return object{{"properties", object{{d.fields[0], object{{"not", none}}}}}}
 	}
 	return object{}
+}
+
+// present says of each field that it is there.
+func present(fields []string) []object {
+	each := make([]object, len(fields))
+	for i, name := range fields {
+		each[i] = object{{"required", []string{name}}}
+	}
+	return each
 }
