@@ -25,6 +25,9 @@ type bargeIn struct {
 // overlap meets user speech over assistant output: what counts as a barge-in is policy
 // (lifecycle section 7.1).
 func (m *Machine) overlap(u *utterance, lead timebase.Span) {
+	if m.barge.wanted {
+		return // what is being said is an interruption already
+	}
 	switch m.policy.Interruption {
 	case turn.Off:
 	case turn.Immediate:
@@ -69,7 +72,21 @@ func (m *Machine) ordinary() {
 		return
 	}
 	u.judging = false
-	if u.ended && !(u.final && u.text.Class == TextNone) {
+	m.goOn(u)
+}
+
+// goOn lets a start of speech that is no longer in doubt become a turn: now if it is
+// over, else at its end, or at once where the profile opens turns early.
+func (m *Machine) goOn(u *utterance) {
+	switch {
+	case m.closing():
+		if u.final && u.ended {
+			m.recordUser(u)
+		}
+	case !u.ended:
+		m.proposeEarly(u)
+	case u.final && u.text.Class == TextNone && !u.failed: // nothing was said
+	default:
 		m.propose(u, m.authority.epoch)
 	}
 }
@@ -90,12 +107,11 @@ func (m *Machine) settleStart(confirmed bool) {
 	}
 	u.judging = false
 	if confirmed {
-		if u.ended && !m.closing() {
-			m.propose(u, m.authority.epoch)
-		}
+		m.goOn(u)
 		return
 	}
 	u.ended, u.final, u.voiced = true, true, false
+	u.text = TextRef{} // no utterance, no words
 	if c := m.call(u.stt); c != nil {
 		m.cancelCall(c, string(controlplane.CancelPolicy))
 	}

@@ -108,7 +108,7 @@ func (m *Machine) conclude() {
 		m.drain.reason = m.drain.wanted
 		m.drain.deadline = m.now.Add(timebase.MS(m.settings.DrainMS))
 		m.change(controlplane.SessionDraining, m.drain.reason)
-		m.queue = m.queue[:0]
+		m.turnAllAway()
 		m.finishListening()
 	}
 	m.settleHold()
@@ -146,6 +146,9 @@ func (m *Machine) end(reason string) {
 		m.cancelCall(&m.calls[i], string(controlplane.CancelPolicy))
 	}
 	m.calls = m.calls[:0]
+	for i := range m.utterances { // the words heard so far stand
+		m.recordUser(&m.utterances[i])
+	}
 	m.utterances = m.utterances[:0]
 	m.outputs = m.outputs[:0]
 	m.proposals, m.queue = m.proposals[:0], m.queue[:0]

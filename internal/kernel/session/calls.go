@@ -172,16 +172,12 @@ func (m *Machine) invocationEnd(in *InvocationEnd) {
 	}
 }
 
-// recogniserEnded: without a final transcript the last interim one stands.
+// recogniserEnded: without a final transcript the last interim one stands. An utterance
+// whose recogniser ends first is over when its speech is, not before.
 func (m *Machine) recogniserEnded(number int64) {
-	u := m.utterance(number)
-	if u == nil || u.final {
-		return
+	if u := m.utterance(number); u != nil && !u.final {
+		m.finalText(u)
 	}
-	if !u.ended {
-		u.ended, u.endedAt, u.voiced = true, m.now, false
-	}
-	m.finalText(u)
 }
 
 // callFailed decides what a failed attempt leads to: another attempt where policy and
@@ -227,18 +223,13 @@ func errorReason(class, reason string) string {
 	return class + ":" + reason
 }
 
-// recogniserFailed: the words heard so far stand. A turn that got none cannot go on.
+// recogniserFailed: the words heard so far stand. A turn that got none cannot go on;
+// ask sees to that when the utterance is over.
 func (m *Machine) recogniserFailed(number int64) {
-	u := m.utterance(number)
-	if u == nil || u.final {
-		return
+	if u := m.utterance(number); u != nil && !u.final {
+		u.failed = true
+		m.finalText(u)
 	}
-	if u.turn != "" && u.turn == m.turn.id && m.arbiter.Live() && u.text.Class == TextNone {
-		u.final, u.ended = true, true
-		m.arbiter.Raise(turn.CauseFailure, controlplane.AbortProviderFailure)
-		return
-	}
-	m.recogniserEnded(number)
 }
 
 // expireCalls fires timeouts, retries and the end of grace.

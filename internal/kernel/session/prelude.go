@@ -23,6 +23,7 @@ type utterance struct {
 	ended      bool
 	endedAt    timebase.Instant
 	final      bool // no better transcript will come
+	failed     bool // its recogniser failed
 	text       TextRef
 	revision   int64
 	judging    bool // the interruption policy has not decided what it is
@@ -68,7 +69,7 @@ func (m *Machine) utterance(number int64) *utterance {
 
 // begin opens an utterance and starts its recognition, pre-roll included.
 func (m *Machine) begin(onset timebase.Samples) *utterance {
-	if len(m.utterances) >= maxUtterances {
+	if len(m.utterances) >= maxUtterances || len(m.calls) >= maxCalls {
 		m.refuse("utterance_limit", "voice_on", "")
 		return nil
 	}
@@ -103,11 +104,23 @@ func (m *Machine) voiceOn(in *VoiceOn) {
 	if u.voiced {
 		return
 	}
-	u.voiced, u.voicedFrom = true, in.Onset
+	m.speechBegan(u, in.Onset, in.Heard-in.Onset)
+}
+
+// speechBegan meets speech that starts or goes on after a pause; lead is how much of it
+// is over.
+func (m *Machine) speechBegan(u *utterance, onset, lead timebase.Samples) {
+	u.voiced, u.voicedFrom = true, onset
 	if m.speaking() && u.turn == "" {
-		m.overlap(u, (in.Heard - in.Onset).Span())
+		m.overlap(u, lead.Span())
 	}
-	if m.policy.Trigger == turn.TriggerSpeechStart && !u.judging && !u.waiting && u.turn == "" {
+	m.proposeEarly(u)
+}
+
+// proposeEarly proposes at the start of speech where the profile says so. A start that
+// the interruption policy has yet to judge waits for its verdict.
+func (m *Machine) proposeEarly(u *utterance) {
+	if m.policy.Trigger == turn.TriggerSpeechStart && !u.ended && !u.judging && !u.waiting && u.turn == "" {
 		m.propose(u, m.authority.epoch)
 	}
 }
@@ -142,16 +155,23 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 	if epoch == 0 {
 		epoch = m.authority.epoch
 	}
+	if u.judging && in.Reason == "client" && !m.closing() { // push to talk: no doubt left
+		m.settleStart(true)
+		return
+	}
+	m.utteranceOver(u, epoch)
+}
+
+// utteranceOver acts on the end of an utterance.
+func (m *Machine) utteranceOver(u *utterance, epoch eventabi.Epoch) {
 	switch {
 	case m.closing():
-	case u.judging && in.Reason == "client": // the client's word, push to talk: no doubt left
-		m.settleStart(true)
 	case u.judging:
 		m.interruption.judge.Ending(!u.final)
 	case !u.waiting && u.turn == "":
 		m.propose(u, epoch)
 	case u.turn == m.turn.id && m.arbiter.Live(): // opened at speech start
-		m.turn.budget.Start(m.now, timebase.MS(m.turn.plan.Budgets.TurnBudgetMS), timebase.MS(m.settings.TurnHardCapMS))
+		m.startBudget()
 		m.turn.endOfSpeech = m.now
 		m.ask()
 	}
@@ -177,17 +197,12 @@ func (m *Machine) cutUtterance(u *utterance) {
 	voiced := u.voiced
 	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", "vad")
 	m.endUtterance(u, m.heard)
-	if !m.closing() {
-		if u.judging {
-			m.interruption.judge.Ending(!u.final)
-		} else if !u.waiting && u.turn == "" {
-			m.propose(u, m.authority.epoch)
-		}
-		if voiced {
-			if next := m.begin(m.heard); next != nil {
-				next.voiced = true
-			}
-		}
+	m.utteranceOver(u, m.authority.epoch)
+	if !voiced || m.closing() {
+		return
+	}
+	if next := m.begin(m.heard); next != nil {
+		m.speechBegan(next, m.heard, 0)
 	}
 }
 
@@ -196,7 +211,11 @@ func (m *Machine) cutUtterance(u *utterance) {
 func (m *Machine) finishListening() {
 	m.interruption.judge.Close()
 	for i := range m.utterances {
-		m.utterances[i].judging, m.utterances[i].waiting = false, false
+		u := &m.utterances[i]
+		u.judging = false
+		if u.final && u.ended && u.turn == "" {
+			m.recordUser(u)
+		}
 	}
 	if u := m.open(); u != nil {
 		m.endUtterance(u, m.heard)
@@ -228,8 +247,19 @@ func (m *Machine) addProposal(p proposal) {
 
 func (m *Machine) dropProposal(p proposal, code string) {
 	m.refuse(code, "turn_open_proposed", "")
-	if u := m.utterance(p.utterance); u != nil {
-		u.waiting = false
+	m.abandon(p)
+}
+
+// abandon gives a proposal up. What was said stays in the conversation; what was typed
+// may come again from its source.
+func (m *Machine) abandon(p proposal) {
+	u := m.utterance(p.utterance)
+	if u == nil {
+		return
+	}
+	u.waiting = false
+	if u.final && u.ended {
+		m.recordUser(u)
 	}
 }
 
@@ -285,19 +315,17 @@ func textKind(c TextClass) turn.TextKind {
 // finalText settles an utterance's words.
 func (m *Machine) finalText(u *utterance) {
 	u.final = true
-	if u.judging {
-		m.interruption.judge.Ending(false)
-		return
-	}
-	if u.waiting {
-		return
-	}
 	switch {
+	case u.judging:
+		m.interruption.judge.Ending(false)
+	case u.waiting:
 	case u.turn != "" && u.turn == m.turn.id && m.arbiter.State() == controlplane.TurnActive:
-		m.ask()
-	case u.turn != "" || m.state == controlplane.SessionDraining:
+	case u.turn != "":
 		m.lateSpeech(u)
+	case u.ended: // its proposal came to nothing, or the session is ending
+		m.recordUser(u)
 	}
+	m.ask() // with these words, or with others that had to wait for them
 }
 
 // lateSpeech: the turn of these words is closed. The conversation keeps them; policy
@@ -324,4 +352,16 @@ func (m *Machine) sweep() {
 // awaited says that the live turn has yet to take the utterance's words.
 func (m *Machine) awaited(u *utterance) bool {
 	return u.turn != "" && u.turn == m.turn.id && m.arbiter.Live() && !m.turn.asked
+}
+
+// wordsAwaited says that an utterance which was over before the one with this number
+// began still waits for its final transcript. The recogniser's timeout bounds the wait.
+func (m *Machine) wordsAwaited(number int64) bool {
+	for i := range m.utterances {
+		u := &m.utterances[i]
+		if u.number < number && u.ended && !u.final && !u.judging {
+			return true
+		}
+	}
+	return false
 }

@@ -86,10 +86,14 @@ func (m *Machine) turnAway(p proposal, reason string) {
 	m.abandon(p)
 }
 
-func (m *Machine) abandon(p proposal) {
-	if u := m.utterance(p.utterance); u != nil {
-		u.waiting = false
+// turnAllAway refuses what waits: DRAINING has no new turns.
+func (m *Machine) turnAllAway() {
+	for _, list := range [...][]proposal{m.proposals, m.queue} {
+		for _, p := range list {
+			m.turnAway(p, "session_draining")
+		}
 	}
+	m.proposals, m.queue = m.proposals[:0], m.queue[:0]
 }
 
 // openTurn takes a proposal through the gates, in the order of lifecycle section 3:
@@ -174,7 +178,7 @@ func (m *Machine) adopt(p proposal) {
 		started = u.ended
 	}
 	if started {
-		t.budget.Start(m.now, timebase.MS(t.plan.Budgets.TurnBudgetMS), timebase.MS(m.settings.TurnHardCapMS))
+		m.startBudget()
 	}
 	if u := m.open(); u != nil && u.voiced && u.turn == "" && u.number != p.utterance {
 		u.voicedFrom = m.heard
@@ -182,8 +186,16 @@ func (m *Machine) adopt(p proposal) {
 	}
 }
 
-// ask hands the caller's words to the model once they are final. A turn in which
-// nothing was said has nothing to answer.
+// startBudget begins the turn's envelope: at turn_open, with early opening at the end
+// of the utterance (flow section 8).
+func (m *Machine) startBudget() {
+	t := &m.turn
+	t.budget.Start(m.now, timebase.MS(t.plan.Budgets.TurnBudgetMS), timebase.MS(m.settings.TurnHardCapMS))
+}
+
+// ask hands the caller's words to the model once they are final, and once everything
+// said before them is: the model reads the conversation in the order of what happened,
+// not of arrival. A turn in which nothing was said has nothing to answer.
 func (m *Machine) ask() {
 	t := &m.turn
 	if t.asked || m.arbiter.State() != controlplane.TurnActive {
@@ -191,12 +203,19 @@ func (m *Machine) ask() {
 	}
 	if t.utterance != 0 {
 		u := m.utterance(t.utterance)
-		if u == nil || !u.final || !u.ended {
+		if u == nil || !u.final || !u.ended || m.wordsAwaited(u.number) {
+			return
+		}
+		if u.failed && u.text.Class == TextNone {
+			m.arbiter.Raise(turn.CauseFailure, controlplane.AbortProviderFailure)
 			return
 		}
 		t.text = u.text
 		m.recordUser(u)
 	} else {
+		if m.wordsAwaited(m.talk.utterances + 1) {
+			return
+		}
 		m.recordTyped()
 	}
 	t.asked = true
