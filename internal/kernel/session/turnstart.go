@@ -42,10 +42,13 @@ func (m *Machine) openNext() bool {
 	case m.closing() && !(m.authority.revoked && m.state == controlplane.SessionActive): // revoked: T4
 		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
 		m.turnAway(p, "session_draining")
-	case m.arbiter.Live():
-		return m.overlapping(p)
 	case m.barge.wanted: // a protected output is still to be heard out
 		return false
+	case m.preempts(p) && m.speaking():
+		m.requestBargeIn(controlplane.CancelBargeIn)
+	case m.arbiter.Live():
+		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
+		m.postpone(p)
 	default:
 		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
 		m.openTurn(p)
@@ -53,30 +56,24 @@ func (m *Machine) openNext() bool {
 	return true
 }
 
-// overlapping settles a proposal that meets a live turn (lifecycle section 7).
-func (m *Machine) overlapping(p proposal) bool {
-	policy := m.policy.Overlap
-	if policy == turn.OverlapPreempt && m.policy.Interruption == turn.Off && p.utterance != 0 {
-		policy = turn.OverlapQueue // speech is kept for the next proposal
-	}
-	if policy == turn.OverlapPreempt {
-		if m.barge.wanted {
-			return false // the live turn ends as soon as its output may be cut
-		}
-		m.requestBargeIn(controlplane.CancelBargeIn)
-		return true
-	}
-	m.proposals = append(m.proposals[:0], m.proposals[1:]...)
-	if policy == turn.OverlapReject {
+// preempts says whether a proposal ends what the assistant is saying (lifecycle section
+// 7). With interruption off, speech is kept for the next proposal.
+func (m *Machine) preempts(p proposal) bool {
+	typed := p.utterance == 0 && !p.recorded
+	return m.policy.Overlap == turn.OverlapPreempt && (m.policy.Interruption != turn.Off || typed)
+}
+
+// postpone settles a proposal that meets a live turn and does not end it.
+func (m *Machine) postpone(p proposal) {
+	if m.policy.Overlap == turn.OverlapReject {
 		m.turnAway(p, "turn_in_progress")
-		return true
+		return
 	}
 	if len(m.queue) >= int(m.policy.MaxQueued) { // newest wins
 		m.dropProposal(m.queue[0], "proposal_superseded")
 		m.queue = append(m.queue[:0], m.queue[1:]...)
 	}
 	m.queue = append(m.queue, p)
-	return true
 }
 
 // turnAway refuses a proposal that never reached the gates.
