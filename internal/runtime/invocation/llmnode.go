@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package invocation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/provider"
+)
+
+// LLMNode is the language model as a turn-scoped node: it answers the conversation as
+// the session keeps it, and streams the text of the reply. The runtime has begun the
+// call that an event names before it hands the event over.
+type LLMNode struct {
+	node.NoOp
+	calls       *Controller
+	model       provider.LLM
+	maxTokens   int
+	temperature float64
+}
+
+// LLMConfig is what a prompt carries besides the conversation.
+type LLMConfig struct {
+	MaxTokens   int     // 0 = the engine's own limit
+	Temperature float64 // negative = the engine's default
+}
+
+// NewLLMNode makes the node of one turn.
+func NewLLMNode(calls *Controller, model provider.LLM, c LLMConfig) *LLMNode {
+	return &LLMNode{calls: calls, model: model, maxTokens: c.MaxTokens, temperature: c.Temperature}
+}
+
+// Declaration says what the node is.
+func (n *LLMNode) Declaration() node.Declaration {
+	return providerNode("llm", node.ScopeTurn,
+		[]node.Type{node.TypeRespond},
+		[]node.Type{node.TypeTextStart, node.TypeTextDelta, node.TypeTextEnd},
+		n.model.Descriptor())
+}
+
+// OnEvent starts a call; its text comes while the call runs.
+func (n *LLMNode) OnEvent(ctx *node.Context, ev *node.Event) error {
+	if ev.Type != node.TypeRespond {
+		return nil
+	}
+	call := n.calls.Call(ev.Invocation)
+	if call == nil {
+		return nil // cancelled before it began
+	}
+	prompt := n.prompt(ctx.State.Conversation())
+	id := ev.Invocation
+	call.Run(
+		func(c context.Context, identity provider.Call, sink provider.Sink) provider.Outcome {
+			return n.model.Generate(c, identity, prompt, sink)
+		},
+		func(at timebase.Instant, c provider.Chunk) {
+			switch c.Kind {
+			case provider.ChunkStart:
+				ctx.Emit(textEvent(node.TypeTextStart, id, at, ""))
+			case provider.ChunkTextDelta:
+				ctx.Emit(textEvent(node.TypeTextDelta, id, at, c.Text))
+			case provider.ChunkMetadata, provider.ChunkTextFinal, provider.ChunkAudio, provider.ChunkFinal, provider.ChunkError:
+			}
+		},
+		func(at timebase.Instant, o provider.Outcome) {
+			if o.Class == provider.OutcomeSuccess {
+				ctx.Emit(textEvent(node.TypeTextEnd, id, at, ""))
+			}
+		})
+	return nil
+}
+
+func (n *LLMNode) prompt(conversation []node.Message) provider.Prompt {
+	p := provider.Prompt{MaxTokens: n.maxTokens, Temperature: n.temperature}
+	for _, m := range conversation {
+		p.Messages = append(p.Messages, provider.Message{Role: provider.Role(m.Role), Text: m.Text, Interrupted: m.Interrupted})
+	}
+	return p
+}
+
+func textEvent(t node.Type, id eventabi.InvocationID, at timebase.Instant, text string) *node.Event {
+	return &node.Event{
+		Kind: eventabi.KindText, Type: t, Class: eventabi.ClassTextRaw, At: node.Instant(at), Invocation: id, Text: text,
+	}
+}
+
+// providerNode is the declaration of a node around an adapter.
+func providerNode(name string, scope node.ExecutionScope, in, out []node.Type, d provider.Descriptor) node.Declaration {
+	streaming := node.StreamFinal
+	if d.Capabilities.Streaming {
+		streaming = node.StreamIncremental
+	}
+	return node.Declaration{
+		Type:         name,
+		Package:      fmt.Sprintf("provider/%s", d.ID),
+		Version:      d.ContractVersion,
+		Inputs:       in,
+		Outputs:      out,
+		Streaming:    streaming,
+		Scope:        scope,
+		Class:        node.Cooperative,
+		Mode:         node.CancelHard,
+		Resources:    node.Resources{Network: !d.Capabilities.Offline},
+		BuffersAudio: name == "tts",
+		LongRunning:  true,
+	}
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package invocation
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/provider"
+)
+
+// TTSNode is the synthesiser as a turn-scoped node: segments in, chunks of audio out.
+// It speaks one segment at a time, in order.
+type TTSNode struct {
+	node.NoOp
+	calls  *Controller
+	engine provider.TTS
+	config TTSConfig
+
+	mu      sync.Mutex
+	waiting []job
+	busy    bool
+	dropped bool // barge-in: nothing of what is buffered goes out
+}
+
+type job struct {
+	call *Call
+	text string
+}
+
+// TTSConfig is how the session's segments are spoken.
+type TTSConfig struct {
+	Voice    string
+	Language string
+	Rate     float64
+}
+
+// maxWaiting bounds the segments that wait; the kernel asks for one at a time.
+const maxWaiting = 16
+
+// NewTTSNode makes the node of one turn.
+func NewTTSNode(calls *Controller, engine provider.TTS, c TTSConfig) *TTSNode {
+	return &TTSNode{calls: calls, engine: engine, config: c}
+}
+
+// Declaration says what the node is.
+func (n *TTSNode) Declaration() node.Declaration {
+	return providerNode("tts", node.ScopeTurn,
+		[]node.Type{node.TypeSegment}, []node.Type{node.TypeAudioChunk, node.TypeAudioEnd}, n.engine.Descriptor())
+}
+
+// OnEvent takes a segment to speak.
+func (n *TTSNode) OnEvent(ctx *node.Context, ev *node.Event) error {
+	if ev.Type != node.TypeSegment {
+		return nil
+	}
+	call := n.calls.Call(ev.Invocation)
+	if call == nil {
+		return nil
+	}
+	n.mu.Lock()
+	full := len(n.waiting) >= maxWaiting
+	if !full {
+		n.waiting = append(n.waiting, job{call: call, text: ev.Text})
+	}
+	n.mu.Unlock()
+	if full {
+		call.Fail(provider.Outcome{Class: provider.OutcomeOverload, Reason: "too_many_segments"})
+		return nil
+	}
+	n.next(ctx)
+	return nil
+}
+
+// next starts the oldest segment that waits, unless one is being spoken.
+func (n *TTSNode) next(ctx *node.Context) {
+	n.mu.Lock()
+	if n.busy || len(n.waiting) == 0 {
+		n.mu.Unlock()
+		return
+	}
+	j := n.waiting[0]
+	n.waiting = append(n.waiting[:0], n.waiting[1:]...)
+	n.busy = true
+	n.mu.Unlock()
+	n.speak(ctx, j)
+}
+
+func (n *TTSNode) speak(ctx *node.Context, j job) {
+	pieces := &coalescer{}
+	id := j.call.Request().Invocation
+	emit := func(at timebase.Instant, pcm []int16) {
+		if len(pcm) == 0 || n.silenced() {
+			return
+		}
+		ctx.Emit(&node.Event{
+			Kind: eventabi.KindAudio, Type: node.TypeAudioChunk, Class: eventabi.ClassAudioRaw,
+			At: node.Instant(at), Invocation: id, Index: pieces.count, PCM: pcm,
+		})
+		pieces.count++
+	}
+	speech := provider.Speech{Text: j.text, Voice: n.config.Voice, Language: n.config.Language, Rate: n.config.Rate}
+	j.call.Run(
+		func(c context.Context, identity provider.Call, sink provider.Sink) provider.Outcome {
+			return n.engine.Synthesize(c, identity, speech, sink)
+		},
+		func(at timebase.Instant, c provider.Chunk) {
+			if c.Kind != provider.ChunkAudio {
+				return
+			}
+			if c.SampleRate != timebase.SampleRate {
+				j.call.Fail(provider.Outcome{
+					Class: provider.OutcomeInfrastructureFailure, Reason: "sample_rate_unsupported",
+					Detail: fmt.Sprintf("the adapter delivers %d Hz, a session has %d Hz", c.SampleRate, timebase.SampleRate),
+				})
+				return
+			}
+			emit(at, pieces.add(c.PCM))
+		},
+		func(at timebase.Instant, o provider.Outcome) {
+			if o.Class == provider.OutcomeSuccess {
+				emit(at, pieces.rest())
+			}
+			n.mu.Lock()
+			n.busy = false
+			n.mu.Unlock()
+			n.next(ctx)
+		})
+}
+
+func (n *TTSNode) silenced() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dropped
+}
+
+// OnBargeIn drops the buffered synthesis and what waits to be spoken.
+func (n *TTSNode) OnBargeIn(*node.Context) error {
+	n.drop("barge_in")
+	return nil
+}
+
+// OnCancel stops what runs and drops what waits.
+func (n *TTSNode) OnCancel(_ *node.Context, c node.Cancel) error {
+	n.drop(c.Reason)
+	return nil
+}
+
+func (n *TTSNode) drop(reason string) {
+	n.mu.Lock()
+	waiting := n.waiting
+	n.waiting = nil
+	n.dropped = true
+	n.mu.Unlock()
+	for _, j := range waiting {
+		j.call.Fail(cancelled(reason))
+	}
+}
+
+// coalescer gathers the small pieces of a synthesiser: the first chunk leaves as soon
+// as it is worth a hand-over, later ones are longer, so that a reply is a few chunks a
+// second and not fifty.
+type coalescer struct {
+	pcm   []int16
+	count int64
+}
+
+const (
+	firstChunk = timebase.SampleRate * 40 / 1000
+	laterChunk = timebase.SampleRate * 160 / 1000
+)
+
+// add takes a piece and gives a chunk when there is one. The piece is the coalescer's.
+func (c *coalescer) add(pcm []int16) []int16 {
+	if len(c.pcm) == 0 {
+		c.pcm = pcm
+	} else {
+		c.pcm = append(c.pcm, pcm...)
+	}
+	want := laterChunk
+	if c.count == 0 {
+		want = firstChunk
+	}
+	if len(c.pcm) < want {
+		return nil
+	}
+	return c.rest()
+}
+
+// rest gives what has not left.
+func (c *coalescer) rest() []int16 {
+	out := c.pcm
+	c.pcm = nil
+	return out
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/node"
+)
+
+// Conversation is the record of who said what, as the kernel keeps it true
+// (nodes-providers-transports section 4a): the kernel says which part of which text
+// counts, the texts are here. It may be read from any goroutine, and after the session.
+type Conversation struct {
+	content *content
+	system  string
+
+	mu       sync.Mutex
+	items    []session.Item // by (Order, Key)
+	segments map[eventabi.TurnID][]int64
+	forgot   int64
+}
+
+// maxItems bounds the record; the oldest item goes first. maxPrompt bounds what the
+// model is shown.
+const (
+	maxItems  = 512
+	maxPrompt = 128
+)
+
+// Utterance is one item of the record with its words.
+type Utterance struct {
+	Role        session.ItemRole
+	Turn        eventabi.TurnID
+	Text        string // user: what was said; assistant: what was heard
+	Generated   string // assistant: what was generated
+	Interrupted bool
+	// HeardErrorMS bounds how wrong the cut of Text may be, in milliseconds of speech.
+	HeardErrorMS int64
+}
+
+func newConversation(c *content, system string) *Conversation {
+	return &Conversation{content: c, system: system, segments: map[eventabi.TurnID][]int64{}}
+}
+
+// addSegment notes the next piece of a turn's reply.
+func (c *Conversation) addSegment(turn eventabi.TurnID, index, text int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if index == int64(len(c.segments[turn])) {
+		c.segments[turn] = append(c.segments[turn], text)
+	}
+}
+
+// apply takes an item's new value.
+func (c *Conversation) apply(item session.Item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.items, func(it session.Item) bool { return it.Key == item.Key })
+	if i >= 0 {
+		c.items[i] = item
+	} else {
+		c.items = append(c.items, item)
+	}
+	slices.SortFunc(c.items, func(a, b session.Item) int {
+		if a.Order != b.Order {
+			return int(a.Order - b.Order)
+		}
+		return int(a.Key - b.Key)
+	})
+	if len(c.items) > maxItems {
+		c.forget()
+	}
+}
+
+// forget drops the oldest item with its texts.
+func (c *Conversation) forget() {
+	old := c.items[0]
+	c.items = append(c.items[:0], c.items[1:]...)
+	c.forgot++
+	if old.Role == session.ItemUser {
+		c.content.dropText(old.Text)
+		return
+	}
+	for _, h := range c.segments[old.Turn] {
+		c.content.dropText(h)
+	}
+	delete(c.segments, old.Turn)
+}
+
+// reply joins what was generated for a turn.
+func (c *Conversation) reply(turn eventabi.TurnID) string {
+	var b strings.Builder
+	for _, h := range c.segments[turn] {
+		b.WriteString(c.content.text(h))
+	}
+	return b.String()
+}
+
+func (c *Conversation) words(it *session.Item) string {
+	if it.Role == session.ItemUser {
+		return c.content.text(it.Text)
+	}
+	return heard(c.reply(it.Turn), it.HeardRunes)
+}
+
+// ItemText gives the words of an item: what was said, or what was heard.
+func (c *Conversation) ItemText(it *session.Item) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.words(it)
+}
+
+// Prompt is what the model is shown: the system prompt, and then what was said and
+// heard, oldest first. An assistant item of which nothing was heard is not there.
+func (c *Conversation) Prompt() []node.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	items := c.items[max(0, len(c.items)-maxPrompt):]
+	list := make([]node.Message, 0, len(items)+1)
+	if c.system != "" {
+		list = append(list, node.Message{Role: "system", Text: c.system})
+	}
+	for i := range items {
+		if text := strings.TrimSpace(c.words(&items[i])); text != "" {
+			list = append(list, node.Message{Role: string(items[i].Role), Text: text, Interrupted: items[i].Interrupted})
+		}
+	}
+	return list
+}
+
+// Utterances gives the record, oldest item first.
+func (c *Conversation) Utterances() []Utterance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]Utterance, 0, len(c.items))
+	for i := range c.items {
+		it := &c.items[i]
+		u := Utterance{Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS}
+		if it.Role == session.ItemAssistant {
+			u.Generated = c.reply(it.Turn)
+		}
+		list = append(list, u)
+	}
+	return list
+}
+
+// HeardText is what the caller heard of a turn's reply.
+func (c *Conversation) HeardText(turn eventabi.TurnID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.items {
+		if it := &c.items[i]; it.Role == session.ItemAssistant && it.Turn == turn {
+			return c.words(it)
+		}
+	}
+	return ""
+}
+
+// ReplyText is what was generated for a turn, heard or not.
+func (c *Conversation) ReplyText(turn eventabi.TurnID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reply(turn)
+}
+
+// maxWord is the longest word that a cut is moved back over, in characters. Scripts
+// without spaces are cut where the playout position says.
+const maxWord = 32
+
+// heard cuts a text at a number of characters, back to the end of a whole word.
+func heard(text string, runes int64) string {
+	list := []rune(text)
+	if runes >= int64(len(list)) {
+		return text
+	}
+	cut := max(0, int(runes))
+	if cut == 0 {
+		return ""
+	}
+	if !wordRune(list[cut-1]) || !wordRune(list[cut]) {
+		return string(list[:cut])
+	}
+	for back := cut; cut-back < maxWord; back-- {
+		if back == 0 {
+			return ""
+		}
+		if !wordRune(list[back-1]) {
+			return string(list[:back])
+		}
+	}
+	return string(list[:cut])
+}
+
+// wordRune says that r belongs to a word that must not be cut. Scripts that put no
+// spaces between words have no such characters.
+func wordRune(r rune) bool {
+	if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
+		return false
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == '\'' || r == '\u2019' || r == '-'
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"encoding/json"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/transport"
+)
+
+// fence performs a Fence: the gate closes, the rest is flushed, the sink is told. It
+// gives how long that took since the cancel was accepted.
+func (s *Session) fence(at timebase.Instant, f *session.Fence) timebase.Span {
+	took, ahead := s.fenceTook(f.Generation)
+	s.egress.Fence(at, f.Turn, f.Generation, f.Session)
+	if !ahead {
+		took = s.exec.Now().Sub(at)
+	}
+	s.witness.Fence(transport.Fence{Turn: f.Turn, Generation: f.Generation, Session: f.Session})
+	return took
+}
+
+// perform does what one decision asks for. Fences were performed before.
+func (s *Session) perform(at timebase.Instant, e session.Effect) {
+	switch e := e.(type) {
+	case *session.Fence:
+		s.notice.FenceTook = s.fence(at, e) // one that stands behind other decisions
+	case *session.Emit:
+		s.emit(&e.Envelope)
+	case *session.Hold:
+		s.egress.Hold(e.Generation)
+	case *session.Resume:
+		s.egress.Resume(at, e.Generation)
+	case *session.Play:
+		s.play(at, e)
+	case *session.EndOfAudio:
+		s.egress.EndOfAudio(at, e.Turn, e.Generation)
+	case *session.Discard:
+		s.content.dropAudio(e.Handle)
+	case *session.Open:
+		s.graph.listen(e)
+	case *session.Finalize:
+		s.graph.finalize(e)
+	case *session.Generate:
+		s.turns[e.Invocation] = e.Turn
+		s.graph.respond(e)
+	case *session.Say:
+		s.graph.say(e, s.content.text(e.Text))
+	case *session.CancelCall:
+		s.graph.cancelCall(e)
+	case *session.Hook:
+		s.graph.hook(e)
+	case *session.Detach:
+		s.graph.detach(e.Invocation)
+	case *session.Converse:
+		s.talk.apply(e.Item)
+	case *session.AppendTerminal:
+		s.appendTerminal(at, e)
+	case *session.TurnChange:
+		if e.Transition.ToState == controlplane.TurnClosed {
+			s.graph.endTurn(e.Turn)
+		}
+	case *session.Ended:
+		s.teardown(e.Reason)
+	case *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
+		// evidence: the recorder has it
+	}
+}
+
+// emit passes a signal on to the client, and reads the turn's seed from its opening.
+func (s *Session) emit(e *eventabi.Envelope) {
+	if e.Signal == eventabi.SignalTurnOpen {
+		var body struct {
+			Seed int64 `json:"seed"`
+		}
+		if err := json.Unmarshal(e.Payload, &body); err == nil {
+			s.graph.seed = body.Seed
+		}
+	}
+	if sink, ok := s.link.(transport.SignalSink); ok {
+		sink.WriteSignal(e)
+	}
+}
+
+func (s *Session) play(at timebase.Instant, e *session.Play) {
+	pcm := s.content.samples(e.Handle)
+	if !s.egress.Play(at, e.Turn, e.Generation, e.Handle, pcm, e.Protected) {
+		panic("egress is full: the bound on synthesised audio does not hold")
+	}
+}
+
+func (s *Session) appendTerminal(at timebase.Instant, e *session.AppendTerminal) {
+	ok := !s.lost
+	if ok && s.settings.Recorder != nil {
+		ok = s.settings.Recorder.Terminal(at, e) == nil
+	}
+	s.feedback = append(s.feedback, &session.Appended{Turn: e.Turn, OK: ok})
+}
+
+// note takes what the shell itself learns from an input, and shows it to the observer.
+func (s *Session) note(at timebase.Instant, in session.Input) {
+	switch in := in.(type) {
+	case *session.AudioIn:
+		return
+	case *session.Transcript:
+		if old := s.interim[in.Invocation]; old != 0 && old != in.Text.Handle {
+			s.content.dropText(old) // the kernel refers to the latest only
+		}
+		s.interim[in.Invocation] = in.Text.Handle
+		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.TextIn:
+		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.Segment:
+		if turn, ok := s.turns[in.Invocation]; ok {
+			s.talk.addSegment(turn, in.Index, in.Text.Handle)
+		}
+		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.InvocationEnd:
+		s.notice.Call = s.graph.takeEnd(in.Invocation)
+		delete(s.interim, in.Invocation)
+		delete(s.turns, in.Invocation)
+	case *session.CancelAck:
+		s.notice.Call = s.graph.takeEnd(in.Invocation)
+		delete(s.interim, in.Invocation)
+		delete(s.turns, in.Invocation)
+	case *session.NodeFailed:
+		s.notice.Detail = s.graph.takeDetail(in.Node)
+	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
+		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault:
+	}
+	s.tell(at, in)
+}
+
+// observe shows a decision to the observer.
+func (s *Session) observe(at timebase.Instant, e session.Effect) {
+	if c, ok := e.(*session.Converse); ok && s.settings.Observer != nil {
+		s.notice.Text = s.talk.ItemText(&c.Item)
+	}
+	s.tell(at, e)
+}
+
+func (s *Session) tell(at timebase.Instant, r session.Record) {
+	if s.settings.Observer != nil {
+		s.notice.At, s.notice.Record = at, r
+		s.settings.Observer(&s.notice)
+	}
+	s.notice = Notice{}
+}
+
+// teardown releases what the session holds. It does not wait: what takes time ends off
+// the owner, and Done follows.
+func (s *Session) teardown(reason string) {
+	if s.over {
+		return
+	}
+	s.over, s.reason = true, reason
+	s.open.Store(false)
+	s.fences.CloseSession()
+	s.graph.close()
+	s.stop()
+	s.driver.forget(s)
+	s.discardPending()
+	s.content.clear()
+	digest := s.digest.Sum()
+	s.exec.Go(func() {
+		defer close(s.done)
+		s.release(reason, digest)
+		s.final = s.stats()
+		if s.gone != nil {
+			s.gone()
+		}
+	})
+}
+
+// release closes what the session holds outside itself.
+func (s *Session) release(reason string, digest [32]byte) {
+	defer func() {
+		if recover() != nil {
+			s.counts.faults.Add(1)
+		}
+	}()
+	defer func() { _ = s.link.Close(reason) }() // the session is over either way
+	if s.settings.Recorder == nil {
+		return
+	}
+	if err := s.settings.Recorder.Close(reason, digest); err != nil {
+		s.counts.closing.Add(1)
+	}
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/runtime/nodehost"
+)
+
+// Config is how a Host runs. The zero value of each field is its default.
+type Config struct {
+	// Shards is the number of owner goroutines; 0 = one a core.
+	Shards int
+	// MaxSessions bounds the sessions that are open at a time; 0 = DefaultMaxSessions.
+	MaxSessions int
+}
+
+// DefaultMaxSessions is the bound of sessions a host.
+const DefaultMaxSessions = 20000
+
+// Errors of a Host.
+var (
+	ErrClosed  = errors.New("sessionhost: the host is closed")
+	ErrFull    = errors.New("sessionhost: the host is full")
+	ErrSession = errors.New("sessionhost: a session of this id is open")
+)
+
+// Host runs sessions in real time.
+type Host struct {
+	config Config
+	shards []*shard
+	pool   nodehost.Pool
+	owners sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[eventabi.SessionID]*Session
+	next     int
+	closed   bool
+}
+
+// New starts a host.
+func New(c Config) (*Host, error) {
+	if c.Shards < 0 || c.MaxSessions < 0 {
+		return nil, fmt.Errorf("sessionhost: shards: %d, max_sessions: %d: use 0 for the default, or a positive number", c.Shards, c.MaxSessions)
+	}
+	if c.Shards == 0 {
+		c.Shards = runtime.GOMAXPROCS(0)
+	}
+	if c.MaxSessions == 0 {
+		c.MaxSessions = DefaultMaxSessions
+	}
+	h := &Host{config: c, sessions: map[eventabi.SessionID]*Session{}}
+	base := time.Now()
+	wall := func() int64 { return time.Now().UnixMilli() }
+	for range c.Shards {
+		s := newShard(base, wall, &h.pool)
+		h.shards = append(h.shards, s)
+		h.owners.Go(s.run)
+	}
+	return h, nil
+}
+
+// Open opens a session and returns when its transport is bound; the kernel takes the
+// bootstrap from there. ctx bounds the binding only.
+func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	s.bind()
+	h.mu.Lock()
+	err := h.room(s.Bootstrap.Session)
+	if err != nil {
+		h.mu.Unlock()
+		return nil, err
+	}
+	sh := h.shards[h.next%len(h.shards)]
+	h.next++
+	x := newSession(s, sh)
+	x.gone = func() { h.remove(x) }
+	h.sessions[x.ID()] = x
+	sh.sessions.Add(1)
+	h.mu.Unlock()
+	if err := x.connect(ctx); err != nil {
+		sh.sessions.Add(-1)
+		h.remove(x)
+		return nil, fmt.Errorf("sessionhost: session %s: %w", x.ID(), err)
+	}
+	return x, nil
+}
+
+func (h *Host) room(id eventabi.SessionID) error {
+	switch {
+	case h.closed:
+		return ErrClosed
+	case len(h.sessions) >= h.config.MaxSessions:
+		return fmt.Errorf("%w: %d sessions are open: raise max_sessions or open it elsewhere", ErrFull, len(h.sessions))
+	case h.sessions[id] != nil:
+		return fmt.Errorf("%w: %s", ErrSession, id)
+	}
+	return nil
+}
+
+func (h *Host) remove(x *Session) {
+	h.mu.Lock()
+	delete(h.sessions, x.ID())
+	h.mu.Unlock()
+}
+
+// Sessions counts the open sessions.
+func (h *Host) Sessions() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.sessions)
+}
+
+// Working counts the goroutines that run nodes and providers right now.
+func (h *Host) Working() int64 { return h.pool.Running() }
+
+// closeGrace is how long a forced end may take.
+const closeGrace = 2 * time.Second
+
+// Close takes no more sessions and ends those that are open: they drain until ctx is
+// over, and end by force after it. It returns when all have ended and the host's
+// goroutines have returned, or says what is left.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	open := make([]*Session, 0, len(h.sessions))
+	for _, x := range h.sessions {
+		open = append(open, x)
+	}
+	h.mu.Unlock()
+	for _, x := range open {
+		x.Close("shutdown")
+	}
+	left := wait(ctx, open)
+	if len(left) > 0 {
+		for _, x := range left {
+			x.post(&session.RuntimeFault{Reason: "shutdown_deadline"})
+		}
+		grace, stop := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+		defer stop()
+		left = wait(grace, left)
+	}
+	for _, s := range h.shards {
+		s.stop()
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("sessionhost: %d sessions did not end, the first is %s", len(left), left[0].ID())
+	}
+	h.owners.Wait()
+	if n := h.pool.Wait(closeGrace); n > 0 {
+		return fmt.Errorf("sessionhost: %d calls of nodes or providers have not returned; every session has ended", n)
+	}
+	return nil
+}
+
+// wait gives the sessions that have not ended when ctx is over.
+func wait(ctx context.Context, list []*Session) (left []*Session) {
+	for _, x := range list {
+		select {
+		case <-x.done:
+			continue
+		default:
+		}
+		select {
+		case <-x.done:
+		case <-ctx.Done():
+			left = append(left, x)
+		}
+	}
+	return left
+}

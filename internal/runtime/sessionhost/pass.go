@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"fmt"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/connection"
+)
+
+// collect adds an item to the session's next pass. The owner calls it.
+func (s *Session) collect(it *item) {
+	switch {
+	case it.ask != nil:
+		it.ask()
+	case it.input != nil:
+		s.pending = append(s.pending, it.input)
+	default:
+		s.waiting.Add(-1)
+		s.frames = append(s.frames, it.frame)
+		// The descriptor is lent to the kernel for the pass. Should the slice move, the
+		// pointers of before keep their values where they were.
+		s.pending = append(s.pending, &s.frames[len(s.frames)-1])
+	}
+}
+
+// attend is the owner's turn with a session: what is due of its egress, and then one
+// pass for everything collected, and one for each answer to what was performed. A panic
+// of anything in here stops at this boundary.
+func (s *Session) attend(at timebase.Instant) {
+	defer s.boundary()
+	at = max(at, s.last)
+	s.last = at
+	if s.over {
+		s.discardPending()
+		return
+	}
+	if s.egress.NextTick() <= at {
+		s.egress.Tick(at)
+		s.deliveries()
+	}
+	for n := 0; ; n++ {
+		if at >= s.machine.Deadline() {
+			s.pending = append(s.pending, &session.Wake{})
+		}
+		s.pending = append(s.pending, s.feedback...)
+		s.feedback = s.feedback[:0]
+		if len(s.pending) == 0 || s.over {
+			break
+		}
+		if n == maxPasses {
+			panic(fmt.Sprintf("%d passes in one drain did not come to rest; next input: %s", n, session.Format(s.pending[0])))
+		}
+		s.pass(at)
+	}
+	s.rearm()
+}
+
+// rearm asks for the next turn.
+func (s *Session) rearm() {
+	if s.over {
+		return
+	}
+	next := timebase.Earliest(s.egress.NextTick(), s.machine.Deadline())
+	s.driver.rearm(s, next.Add(timebase.Span(s.born)))
+}
+
+// pass is one pass of the kernel.
+func (s *Session) pass(at timebase.Instant) {
+	in := s.prepare(at)
+	s.fx.Reset()
+	s.stepping = in
+	s.machine.Step(at, in, &s.fx)
+	s.stepping = nil
+	s.settle(at, in)
+}
+
+// prepare completes the pass: what the kernel has to know before it decides stands in
+// front.
+func (s *Session) prepare(at timebase.Instant) []session.Input {
+	in := s.again[:0]
+	kinds := s.look()
+	if kinds.opens && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
+		s.snapshots = s.settings.Snapshots.Snapshots(at)
+		s.refreshed, s.fresh = at, true
+		in = append(in, &s.snapshots)
+	}
+	if kinds.other {
+		if r, playing := s.egress.Progress(); playing {
+			s.progress = session.Delivery{Turn: r.Turn, Event: session.DeliveryProgress, Played: r.Played}
+			in = append(in, &s.progress)
+		}
+	}
+	in = append(in, s.pending...)
+	s.again = in
+	clear(s.pending)
+	s.pending = s.pending[:0]
+	return in
+}
+
+// looked is what a pass holds: something that can open a turn, something that is not a
+// caller frame.
+type looked struct{ opens, other bool }
+
+func (s *Session) look() (k looked) {
+	for _, in := range s.pending {
+		switch in := in.(type) {
+		case *session.AudioIn:
+			continue
+		case *session.Bootstrap, *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
+			k.opens = true
+		case *session.Transcript:
+			k.opens = k.opens || in.Final
+		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
+			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
+			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
+			*session.CancelAck, *session.RuntimeFault:
+		}
+		k.other = true
+	}
+	return k
+}
+
+// settle does what a pass decided: the fences, the record, and then everything else in
+// order.
+func (s *Session) settle(at timebase.Instant, in []session.Input) {
+	s.took = s.took[:0]
+	for _, e := range s.fx.List {
+		f, ok := e.(*session.Fence)
+		if !ok {
+			break
+		}
+		s.took = append(s.took, s.fence(at, f))
+	}
+	s.digest.Add(s.fx.List)
+	s.record(at, in, s.fx.List)
+	for _, input := range in {
+		s.note(at, input)
+	}
+	for i, e := range s.fx.List {
+		if i < len(s.took) {
+			s.notice.FenceTook = s.took[i]
+		} else {
+			s.perform(at, e)
+		}
+		s.observe(at, e)
+	}
+	clear(in)
+	s.frames = s.frames[:0]
+	s.deliveries()
+}
+
+// record keeps a pass. The first failure is told to the kernel; the recorder is still
+// given what follows, because it reserves room for the terminal.
+func (s *Session) record(at timebase.Instant, in []session.Input, decisions []session.Effect) {
+	if s.settings.Recorder == nil {
+		return
+	}
+	if err := s.settings.Recorder.Pass(at, in, decisions); err != nil && !s.lost {
+		s.lost = true
+		s.feedback = append(s.feedback, &session.EvidenceLost{})
+	}
+}
+
+// deliveries turns what egress reports into inputs of the next pass.
+func (s *Session) deliveries() {
+	for _, r := range s.egress.TakeReports() {
+		d := &session.Delivery{Turn: r.Turn, Played: r.Played}
+		switch r.Event {
+		case connection.Started:
+			d.Event = session.DeliveryStarted
+		case connection.Held:
+			d.Event = session.DeliveryHeld
+		case connection.Completed:
+			d.Event = session.DeliveryCompleted
+		case connection.Flushed:
+			d.Event = session.DeliveryFlushed
+		}
+		s.feedback = append(s.feedback, d)
+	}
+}
+
+func (s *Session) discardPending() {
+	for _, in := range s.pending {
+		if speech, ok := in.(*session.Speech); ok {
+			s.content.dropAudio(speech.Handle)
+		}
+	}
+	clear(s.pending)
+	s.pending, s.feedback, s.frames = s.pending[:0], s.feedback[:0], s.frames[:0]
+}
+
+// boundary is the one place where a panic of a session is caught (house, point 9). The
+// fence goes up first; then the kernel is asked to end the session in good order, and if
+// it cannot, the session ends without it.
+func (s *Session) boundary() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.fences.CloseSession()
+	s.counts.faults.Add(1)
+	s.discardPending()
+	detail := fmt.Sprint(r)
+	culprit := s.stepping
+	s.stepping = nil
+	if culprit != nil && !s.faulted {
+		s.recordCulprit(culprit)
+	}
+	if !s.faulted {
+		s.faulted = true
+		if s.tryEnd(detail) {
+			return
+		}
+	}
+	s.forceEnd(detail)
+}
+
+// recordCulprit keeps the inputs that the kernel panicked on, so that the recording
+// shows the bug. There are no decisions to keep with them.
+func (s *Session) recordCulprit(in []session.Input) {
+	defer func() {
+		if recover() != nil { // the recorder is what panics
+			s.counts.faults.Add(1)
+		}
+	}()
+	s.record(s.last, in, nil)
+	clear(in)
+}
+
+// tryEnd steps the fault through the kernel, so that a live turn gets its terminal.
+func (s *Session) tryEnd(detail string) (ended bool) {
+	defer func() {
+		if recover() != nil {
+			s.counts.faults.Add(1)
+			ended = false
+		}
+	}()
+	s.notice.Detail = detail
+	s.pending = append(s.pending, &session.RuntimeFault{Reason: "panic"})
+	s.pass(s.last)
+	return s.over
+}
+
+// forceEnd ends a session that the kernel cannot end.
+func (s *Session) forceEnd(detail string) {
+	defer func() {
+		if recover() != nil { // the recorder or the observer is what panics
+			s.counts.faults.Add(1)
+			s.teardown(string(controlplane.AbortRuntimeInternalError))
+		}
+	}()
+	fault := &session.RuntimeFault{Reason: "panic"}
+	s.record(s.last, []session.Input{fault}, nil)
+	s.notice.Detail = detail
+	s.note(s.last, fault)
+	s.teardown(string(controlplane.AbortRuntimeInternalError))
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/connection"
+	"github.com/parley-voice/parley/internal/runtime/nodehost"
+	"github.com/parley-voice/parley/transport"
+)
+
+// driver is what makes time pass for sessions: a shard, or virtual time. It is the only
+// difference between the two.
+type driver interface {
+	// now is the driver's clock, in nanoseconds.
+	now() timebase.Instant
+	// post hands an item to the session's owner.
+	post(it item)
+	// rearm has the owner turn to the session again at an instant of the driver's clock;
+	// it replaces the instant given before. The owner calls it.
+	rearm(s *Session, at timebase.Instant)
+	// forget says that the session is over. The owner calls it.
+	forget(s *Session)
+	executor(s *Session) nodehost.Executor
+	// wallMS is the wall clock, in Unix milliseconds.
+	wallMS() int64
+}
+
+// item is one thing in an inbox: an input, a caller frame's descriptor, or a question
+// to the owner.
+type item struct {
+	session *Session
+	input   session.Input // nil: a frame, or a question
+	ask     func()
+	frame   session.AudioIn
+}
+
+// Session is one conversation. Its exported methods may be called from any goroutine.
+type Session struct {
+	settings Settings
+	driver   driver
+	exec     nodehost.Executor
+	born     timebase.Instant // on the driver's clock
+	ctx      context.Context
+	stop     context.CancelFunc
+	link     transport.Link
+	witness  *connection.Witness
+	fences   connection.Fences
+	ring     connection.Ring
+	content  *content
+	talk     *Conversation
+	graph    *graph
+	done     chan struct{}
+	gone     func()      // told before done is closed; nil = nobody
+	open     atomic.Bool // ingress is taken
+	epoch    atomic.Int64
+	waiting  atomic.Int64 // caller frames in the inbox
+	counts   counts
+	fenceMu  sync.Mutex
+	fenceAge map[uint32]timebase.Span // generations fenced ahead of the kernel, and how long it took
+	keys     [maxKeys]eventabi.IdempotencyKey
+	keyCount int
+
+	// What follows belongs to the owner.
+	machine   *session.Machine
+	fx        session.Effects
+	digest    session.Digest
+	egress    *connection.Egress
+	pending   []session.Input // collected for the next pass
+	frames    []session.AudioIn
+	feedback  []session.Input
+	again     []session.Input
+	progress  session.Delivery
+	snapshots session.Snapshots
+	refreshed timebase.Instant
+	fresh     bool // snapshots were taken once
+	touched   bool
+	last      timebase.Instant
+	took      []timebase.Span // of the fences of the pass under way
+	stepping  []session.Input // what the kernel is working on
+	lost      bool            // the recorder failed
+	faulted   bool
+	over      bool
+	reason    string
+	notice    Notice
+	timer     wheelNode                       // of a shard
+	alarm     *event                          // of virtual time
+	interim   map[eventabi.InvocationID]int64 // latest text of each utterance
+	turns     map[eventabi.InvocationID]eventabi.TurnID
+	final     Stats // when over
+}
+
+// counts are the session's counters that other goroutines write.
+type counts struct {
+	frames, dropped, early         atomic.Int64
+	nodeFailures, restarts, faults atomic.Int64
+	cancels, prefenced, closing    atomic.Int64
+}
+
+// Stats is what a session counted.
+type Stats struct {
+	State             controlplane.SessionState
+	Reason            string // of its end
+	Digest            [32]byte
+	Decisions         int64
+	Kernel            session.Counters
+	Egress            connection.Counters
+	FramesIn          int64
+	FramesDropped     int64 // descriptors that found the inbox full
+	FramesEarly       int64 // before the session began or after it ended
+	SamplesLost       int64 // caller audio that a listener was too slow for
+	FramesOut         int64 // at the sink
+	FramesAfterFence  int64 // at the sink, of a turn that was fenced: zero, always
+	LateChunks        int64 // of providers, held back
+	AudioRefused      int64 // chunks refused because the session held too much audio
+	AudioHeld         int64 // samples not played and not released
+	NodeFailures      int64
+	NodeRestarts      int64
+	Faults            int64
+	Degraded          bool
+	EvidenceLost      bool
+	RecordingFailed   bool // the recorder could not be closed well
+	Cancels, Prefence int64
+}
+
+// newSession builds a session that is not open yet.
+func newSession(s Settings, d driver) *Session {
+	c := newContent()
+	x := &Session{
+		settings: s,
+		driver:   d,
+		born:     d.now(),
+		content:  c,
+		talk:     newConversation(c, s.SystemPrompt),
+		done:     make(chan struct{}),
+		machine:  session.New(),
+		fenceAge: map[uint32]timebase.Span{},
+		interim:  map[eventabi.InvocationID]int64{},
+		turns:    map[eventabi.InvocationID]eventabi.TurnID{},
+	}
+	x.ctx, x.stop = context.WithCancel(context.Background())
+	x.epoch.Store(int64(s.Bootstrap.Epoch))
+	x.exec = d.executor(x)
+	x.timer.session = x
+	x.graph = newGraph(x)
+	return x
+}
+
+// connect binds the transport and queues the bootstrap. Nothing of the caller is taken
+// before.
+func (s *Session) connect(ctx context.Context) error {
+	link, err := s.settings.Connect(ctx, s.settings.transportBootstrap(), (*ingress)(s))
+	if err != nil {
+		s.stop()
+		return err
+	}
+	s.link = link
+	s.witness = connection.NewWitness(link)
+	s.egress = connection.NewEgress(connection.Settings{
+		Fences:    &s.fences,
+		Sink:      &tap{session: s},
+		Release:   s.content.dropAudio,
+		MaxQueued: maxAudioHeld,
+	})
+	if err := s.graph.start(); err != nil {
+		s.stop()
+		_ = link.Close("bootstrap_failed")
+		return err
+	}
+	b := s.settings.Bootstrap
+	if b.WallMS == 0 {
+		b.WallMS = s.driver.wallMS()
+	}
+	s.post(&b)
+	s.open.Store(true)
+	return nil
+}
+
+// ID gives the session's id.
+func (s *Session) ID() eventabi.SessionID { return s.settings.Bootstrap.Session }
+
+// Done is closed when the session is over and its resources are released.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Now is the session's clock.
+func (s *Session) Now() timebase.Instant { return s.driver.now() - s.born }
+
+// Conversation is the session's record of what was said and heard.
+func (s *Session) Conversation() *Conversation { return s.talk }
+
+// Text gives a text by its handle, for those who read decisions; empty when it is not
+// kept any more.
+func (s *Session) Text(handle int64) string { return s.content.text(handle) }
+
+// Stats asks the owner for the counters. After Done it answers at once.
+func (s *Session) Stats() Stats {
+	select {
+	case <-s.done:
+		return s.final
+	default:
+	}
+	if s.exec.Virtual() {
+		return s.stats()
+	}
+	answer := make(chan Stats, 1)
+	s.driver.post(item{session: s, ask: func() { answer <- s.stats() }})
+	select {
+	case st := <-answer:
+		return st
+	case <-s.done:
+		return s.final
+	}
+}
+
+func (s *Session) stats() Stats {
+	held, _, refused := s.content.stats()
+	return Stats{
+		State:            s.machine.State(),
+		Reason:           s.reason,
+		Digest:           s.digest.Sum(),
+		Decisions:        s.digest.Count(),
+		Kernel:           s.machine.Counters(),
+		Egress:           s.egress.Counters(),
+		FramesIn:         s.counts.frames.Load(),
+		FramesDropped:    s.counts.dropped.Load(),
+		FramesEarly:      s.counts.early.Load(),
+		SamplesLost:      int64(s.ring.Lost()),
+		FramesOut:        s.witness.Frames(),
+		FramesAfterFence: s.witness.AfterFence(""),
+		LateChunks:       s.graph.calls.Late(),
+		AudioRefused:     refused,
+		AudioHeld:        int64(held),
+		NodeFailures:     s.counts.nodeFailures.Load(),
+		NodeRestarts:     s.counts.restarts.Load(),
+		Faults:           s.counts.faults.Load(),
+		Degraded:         s.machine.Degraded(),
+		EvidenceLost:     s.lost,
+		RecordingFailed:  s.counts.closing.Load() > 0,
+		Cancels:          s.counts.cancels.Load(),
+		Prefence:         s.counts.prefenced.Load(),
+	}
+}
+
+// FramesAfterFence counts, at the sink, the frames of a turn that came after its fence.
+func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witness.AfterFence(turn) }
+
+// post queues an input.
+func (s *Session) post(in session.Input) { s.driver.post(item{session: s, input: in}) }
+
+// tap is the sink of the egress: the witness and the link behind it first, then whoever
+// looks on.
+type tap struct{ session *Session }
+
+func (t *tap) WriteFrame(f *transport.Frame) error {
+	s := t.session
+	err := s.witness.WriteFrame(f)
+	at := timebase.Instant(f.At)
+	sample := int64(timebase.SamplesIn(timebase.Span(f.At)))
+	if s.settings.Frames != nil {
+		s.settings.Frames(AgentAudio, at, sample, f.PCM)
+	}
+	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
+		c.Audio(AgentAudio, sample, f.PCM)
+	}
+	return err
+}
+
+func (t *tap) Fence(f transport.Fence) { t.session.witness.Fence(f) }

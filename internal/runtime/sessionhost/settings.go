@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/transport"
+)
+
+// Settings is what a session is opened with.
+type Settings struct {
+	// Bootstrap is what transport and control plane established. Provider bindings that
+	// are empty get the ids of Providers; WallMS 0 is the present (virtual time: the
+	// driver's base). Settings.StreamingSTT follows the recogniser's own declaration.
+	Bootstrap session.Bootstrap
+	Kind      transport.Kind
+	Token     string
+	Route     string
+	// Connect binds the transport; Adapter.Open fits. Required.
+	Connect func(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error)
+
+	Providers invocation.Providers
+	// Endpointer makes the node that hears speech begin and end. It is called again when
+	// an instance has failed. Required.
+	Endpointer func() (node.Node, error)
+	// Segmenter makes the node that cuts a turn's reply into speakable pieces. Required.
+	Segmenter func() (node.Node, error)
+
+	SystemPrompt string
+	Language     string // BCP 47: recognition, synthesis and the list of backchannels
+	Voice        string
+	Rate         float64
+	LLM          invocation.LLMConfig
+	Limits       node.Limits
+	// TextKey is the secret of the session's text hashes. It is constant where two runs
+	// must give equal recordings.
+	TextKey uint64
+
+	Recorder  Recorder      // nil = nothing is kept
+	Observer  Observer      // nil = nobody looks
+	Frames    FrameObserver // nil = nobody looks
+	Snapshots SnapshotSource
+}
+
+// Validate reports every fault at once.
+func (s *Settings) Validate() error {
+	var faults []error
+	want := func(ok bool, field, remedy string) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("sessionhost: %s: is missing: %s", field, remedy))
+		}
+	}
+	want(s.Bootstrap.Session != "", "bootstrap.session", "name the session")
+	want(s.Bootstrap.Pipeline != "", "bootstrap.pipeline", "name the pipeline version")
+	want(s.Connect != nil, "connect", "give a transport")
+	want(s.Endpointer != nil, "endpointer", "give a node factory")
+	want(s.Segmenter != nil, "segmenter", "give a node factory")
+	if err := s.Providers.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
+	}
+	return errors.Join(faults...)
+}
+
+// The bounds of one session.
+const (
+	// maxFramesWaiting are caller frames in the inbox, 5 s of audio: with an owner that
+	// is alive there are one or two.
+	maxFramesWaiting = 250
+	// maxAudioHeld bounds synthesised audio that was not played: the 30 s that the kernel
+	// lets the synthesiser run ahead, and the longest segment after it.
+	maxAudioHeld = 120 * timebase.SampleRate
+	// maxPasses bounds the passes of one drain that feed each other.
+	maxPasses = 64
+	// maxRestarts is how often a session's endpointer is replaced after a failure.
+	maxRestarts = 3
+	// freshFor is how old the session's snapshots may be when something that can start a
+	// turn happens; older ones are replaced first.
+	freshFor = timebase.Second
+	// defaultInvocation is the provider timeout of simple/v1 (turn-plan section 6).
+	defaultInvocation = time.Second
+)
+
+// invocationTimeout is what calls without a timeout of their own get.
+func (s *Settings) invocationTimeout() time.Duration {
+	if ms := s.Bootstrap.Settings.InvocationMS; ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return defaultInvocation
+}
+
+// bind fills in what the providers say of themselves.
+func (s *Settings) bind() {
+	b := &s.Bootstrap
+	fill := func(v *string, id string) {
+		if *v == "" {
+			*v = id
+		}
+	}
+	stt := s.Providers.STT.Descriptor()
+	fill(&b.STT, stt.ID)
+	fill(&b.LLM, s.Providers.LLM.Descriptor().ID)
+	fill(&b.TTS, s.Providers.TTS.Descriptor().ID)
+	b.Settings.StreamingSTT = stt.Capabilities.Partials
+	if s.Snapshots == nil {
+		s.Snapshots = &LocalSnapshots{}
+	}
+}
+
+func (s *Settings) transportBootstrap() transport.Bootstrap {
+	return transport.Bootstrap{
+		SessionID:       s.Bootstrap.Session,
+		TenantID:        s.Bootstrap.Tenant,
+		PipelineVersion: s.Bootstrap.Pipeline,
+		Kind:            s.Kind,
+		Token:           s.Token,
+		Epoch:           s.Bootstrap.Epoch,
+		Route:           s.Route,
+	}
+}
+
+// SnapshotSource holds the control plane's decision sets locally; the session asks it
+// before a turn can start and never waits for it.
+type SnapshotSource interface {
+	Snapshots(at timebase.Instant) session.Snapshots
+}
+
+// LocalSnapshots is the publisher of the local runner: every decision set is there,
+// fresh, and each look at it has a higher version than the one before.
+type LocalSnapshots struct{ version int64 }
+
+// Snapshots gives the next version of everything.
+func (l *LocalSnapshots) Snapshots(timebase.Instant) session.Snapshots {
+	l.version++
+	var s session.Snapshots
+	for i := range s.Versions {
+		s.Versions[i] = l.version
+	}
+	return s
+}
+
+// Cancel is a cancel of any scope, as the control plane gives it.
+type Cancel struct {
+	Scope      eventabi.CancelScope
+	Turn       eventabi.TurnID
+	Node       eventabi.NodeID
+	Invocation eventabi.InvocationID
+	Reason     string
+	Force      bool
+	Epoch      eventabi.Epoch
+	Key        eventabi.IdempotencyKey
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/connection"
+	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/internal/runtime/nodehost"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/provider"
+)
+
+// The nodes of the voice graph, as cancels and failures name them.
+const (
+	nodeEndpointer eventabi.NodeID = "endpointer"
+	nodeSTT        eventabi.NodeID = "stt"
+	nodeLLM        eventabi.NodeID = "llm"
+	nodeSegmenter  eventabi.NodeID = "segmenter"
+	nodeTTS        eventabi.NodeID = "tts"
+)
+
+// graph is the voice graph of one session:
+//
+//	caller audio -> endpointer -> starts, stops and ends of utterances
+//	             -> stt (one an utterance) -> transcripts
+//	conversation -> llm -> segmenter -> segments      (a set of each, a turn)
+//	segment      -> tts -> chunks of audio
+//
+// What comes out of it are inputs of the kernel; what goes in are its decisions. The
+// general executor is another package's work; this is the one graph of simple/v1.
+type graph struct {
+	s      *Session
+	calls  *invocation.Controller
+	store  nodehost.Store
+	ear    atomic.Pointer[nodehost.Instance]
+	reader *connection.Reader
+	frame  [timebase.FrameSamples]int16 // the endpointer's
+	// listening are the utterances that are being recognised; the slice is replaced,
+	// never changed, so that a caller frame finds it without a lock.
+	listening atomic.Pointer[[]*listener]
+
+	seed int64 // of the turn that opened last; the owner's
+
+	mu      sync.Mutex
+	turn    *turnNodes
+	ends    map[eventabi.InvocationID]*invocation.End
+	details map[eventabi.NodeID]string
+	closed  bool
+}
+
+func newGraph(s *Session) *graph {
+	g := &graph{s: s, ends: map[eventabi.InvocationID]*invocation.End{}, details: map[eventabi.NodeID]string{}}
+	g.listening.Store(&[]*listener{})
+	g.calls = invocation.New(invocation.Settings{
+		Exec:     s.exec,
+		Session:  s.settings.Bootstrap.Session,
+		Pipeline: s.settings.Bootstrap.Pipeline,
+		Epoch:    func() eventabi.Epoch { return eventabi.Epoch(s.epoch.Load()) },
+		Parent:   s.ctx,
+		Ended:    g.callEnded,
+		Alive: func(id eventabi.InvocationID, attempt int64) {
+			s.post(&session.Progress{Invocation: id, Attempt: attempt})
+		},
+	})
+	return g
+}
+
+// host makes an instance of a node of this session.
+func (g *graph) host(n node.Node, id eventabi.NodeID, turn *turnNodes, out func(*node.Event), failed func(nodehost.Failure)) (*nodehost.Instance, error) {
+	s := g.s
+	conversation := s.talk.Prompt
+	var turnID eventabi.TurnID
+	var seed int64
+	if turn != nil {
+		turnID, seed, conversation = turn.turn, turn.seed, turn.conversation
+	}
+	return nodehost.New(nodehost.Settings{
+		Node:         n,
+		ID:           id,
+		Session:      s.settings.Bootstrap.Session,
+		Turn:         turnID,
+		Exec:         s.exec,
+		Limits:       s.settings.Limits,
+		Parent:       s.ctx,
+		Out:          out,
+		Failed:       failed,
+		Conversation: conversation,
+		Store:        &g.store,
+		Seed:         seed,
+	})
+}
+
+// start hosts the endpointer, which hears everything from the first sample on.
+func (g *graph) start() error {
+	g.reader = g.s.ring.Listen(0)
+	return g.startEar()
+}
+
+func (g *graph) startEar() error {
+	n, err := g.s.settings.Endpointer()
+	if err != nil {
+		return err
+	}
+	ear, err := g.host(n, nodeEndpointer, nil, g.voice, g.earFailed)
+	if err != nil {
+		return err
+	}
+	ear.Feed(func(ev *node.Event) bool {
+		n, at := g.reader.Read(g.frame[:], -1)
+		return n > 0 && audioEvent(ev, at, g.frame[:n])
+	})
+	g.ear.Store(ear)
+	return nil
+}
+
+func audioEvent(ev *node.Event, at timebase.Samples, pcm []int16) bool {
+	*ev = node.Event{
+		Kind: eventabi.KindAudio, Type: node.TypeAudioChunk, Class: eventabi.ClassAudioRaw, Sample: int64(at), PCM: pcm,
+	}
+	return true
+}
+
+// audioCame wakes everybody who listens.
+func (g *graph) audioCame() {
+	g.ear.Load().Kick()
+	for _, l := range *g.listening.Load() {
+		l.instance.Kick()
+	}
+}
+
+// voice turns what the endpointer heard into inputs.
+func (g *graph) voice(ev *node.Event) {
+	sample, heard := timebase.Samples(ev.Sample), timebase.Samples(ev.Heard)
+	switch ev.Type {
+	case node.TypeVoiceOn:
+		g.s.post(&session.VoiceOn{Onset: sample, Heard: heard})
+	case node.TypeVoiceOff:
+		g.s.post(&session.VoiceOff{Offset: sample, Heard: heard})
+	case node.TypeEndOfUtterance:
+		g.s.post(&session.EndOfUtterance{Sample: heard, Reason: "vad"})
+	default:
+	}
+}
+
+// earFailed replaces an endpointer that failed: without one the session is deaf. The
+// audio goes on where the old one stopped.
+func (g *graph) earFailed(f nodehost.Failure) {
+	g.nodeFailed(f)
+	if g.s.counts.restarts.Load() >= maxRestarts {
+		return
+	}
+	g.s.exec.Go(func() {
+		if g.isClosed() {
+			return
+		}
+		g.s.counts.restarts.Add(1)
+		if err := g.startEar(); err != nil {
+			g.s.counts.faults.Add(1)
+		}
+	})
+}
+
+func (g *graph) nodeFailed(f nodehost.Failure) {
+	g.s.counts.nodeFailures.Add(1)
+	g.mu.Lock()
+	g.details[f.Node] = f.Hook + ": " + f.Detail
+	g.mu.Unlock()
+	g.s.post(&session.NodeFailed{Node: f.Node, Turn: f.Turn, Reason: f.Reason})
+}
+
+func (g *graph) takeDetail(id eventabi.NodeID) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.details[id]
+}
+
+func (g *graph) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
+// maxEnds bounds the ends that wait to be looked at; they are measurements only.
+const maxEnds = 256
+
+// callEnded reports an attempt's end to the kernel: as the acknowledgement of a cancel
+// where the adapter honours cancels, else as an outcome. A call that the kernel gave up
+// is not reported again.
+func (g *graph) callEnded(e invocation.End) {
+	if e.Provider.Modality == provider.ModalitySTT {
+		g.unlisten(e.Invocation)
+	}
+	if e.Detached {
+		return
+	}
+	g.mu.Lock()
+	if len(g.ends) < maxEnds {
+		g.ends[e.Invocation] = &e
+	}
+	g.mu.Unlock()
+	if e.Cancelled && e.Provider.Capabilities.Cancel {
+		g.s.post(&session.CancelAck{Invocation: e.Invocation})
+		return
+	}
+	g.s.post(&session.InvocationEnd{
+		Invocation: e.Invocation, Attempt: e.Attempt, Class: string(e.Outcome.Class), Reason: e.Outcome.Reason,
+		Retryable: e.Outcome.Retryable, BackoffMS: e.Outcome.Backoff.Milliseconds(),
+	})
+}
+
+func (g *graph) takeEnd(id eventabi.InvocationID) *invocation.End {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e := g.ends[id]
+	delete(g.ends, id)
+	return e
+}
+
+// cancelCall tells a provider to stop; nothing waits for it.
+func (g *graph) cancelCall(e *session.CancelCall) {
+	g.calls.Cancel(e.Invocation)
+	if l := g.listener(e.Invocation); l != nil {
+		l.instance.Cancel(node.Cancel{Scope: eventabi.CancelInvocation, Invocation: e.Invocation, Reason: e.Reason})
+	}
+}
+
+// detach gives a call up.
+func (g *graph) detach(id eventabi.InvocationID) {
+	g.calls.Detach(id)
+	g.unlisten(id)
+}
+
+// close stops everything. It does not wait.
+func (g *graph) close() {
+	g.mu.Lock()
+	g.closed = true
+	turn := g.turn
+	g.turn = nil
+	g.mu.Unlock()
+	g.calls.Close()
+	for _, l := range *g.listening.Load() {
+		g.unlisten(l.id)
+	}
+	if turn != nil {
+		turn.stop()
+	}
+	g.ear.Load().Stop()
+	g.reader.Close()
+}
+
+func request(id eventabi.InvocationID, turn eventabi.TurnID, attempt, timeoutMS int64, d provider.Descriptor, fallback time.Duration) invocation.Request {
+	timeout := time.Duration(timeoutMS) * time.Millisecond
+	if timeout <= 0 {
+		timeout = fallback
+	}
+	return invocation.Request{Invocation: id, Turn: turn, Attempt: attempt, Timeout: timeout, Provider: d}
+}
