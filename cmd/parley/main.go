@@ -6,8 +6,8 @@
 // Exit codes, for every command:
 //
 //	0  success
-//	1  the thing was done and the answer is no: an invalid artifact, a divergence, a failed gate
-//	2  the thing could not be done: wrong usage, or input that cannot be read
+//	1  the answer is no (an invalid artifact, a divergence, a failed gate), or the work failed on its way
+//	2  the work could not begin: wrong usage, or input that cannot be read
 //
 // Results go to standard output, everything about the run to standard error. With
 // --json, standard output holds one JSON document.
