@@ -36,10 +36,11 @@ func (r *Reply) Add(s Spoken) bool {
 // End says that the model has ended.
 func (r *Reply) End() { r.ended = true }
 
-// Truncate gives up every segment that was not handed to the synthesiser yet, and
-// whatever the model might still produce.
+// Truncate gives up every segment that was not handed to the synthesiser yet, the rest
+// of the one that is being synthesised, and whatever the model might still produce.
 func (r *Reply) Truncate() {
 	r.segments = r.segments[:r.next]
+	r.busy = false
 	r.ended = true
 }
 
@@ -55,12 +56,6 @@ func (r *Reply) Next() (int, bool) {
 func (r *Reply) Begin() {
 	r.busy = true
 	r.next++
-}
-
-// Again takes the current segment back: its synthesis is tried once more.
-func (r *Reply) Again() {
-	r.busy = false
-	r.next--
 }
 
 // Current gives the segment being synthesised, nil when there is none.
@@ -104,8 +99,12 @@ func (r *Reply) Runes() int64 {
 // timestamps a segment's text is taken as spread evenly over its audio; the cut can
 // then be wrong by no more than the smaller of what was played and what was left of
 // the segment. For a segment whose audio is not complete the rest is unknown and the
-// bound is what was played of it.
+// bound is what was played of it. Where nothing was played nothing was heard, whatever
+// text had no sound.
 func (r *Reply) Heard(played timebase.Samples) (runes int64, errorMS int64) {
+	if played <= 0 {
+		return 0, 0
+	}
 	for i := range r.segments {
 		s := &r.segments[i]
 		if played >= s.Samples && s.Done {

@@ -144,7 +144,7 @@ func (m *Machine) cutIn() bool {
 	if !m.speaking() {
 		return true
 	}
-	m.stopScope(cancelOrder{scope: eventabi.CancelTurn, reason: reason, barge: true})
+	m.stopAll(cancelOrder{scope: eventabi.CancelTurn, reason: reason, barge: true})
 	return true
 }
 
@@ -156,17 +156,20 @@ func (m *Machine) protected() bool { return m.protectedLeft() > 0 }
 func (m *Machine) protectedLeft() timebase.Span {
 	var left timebase.Span
 	for _, out := range m.outputs {
-		if out.cancelled || out.completed {
-			continue
-		}
-		if until := out.reply.ProtectedUntil(out.played); until > out.played {
-			left = max(left, (until - out.played).Span())
-		}
-		if out.turn == m.turn.id && m.arbiter.State() == controlplane.TurnActive && out.reply.Owed() {
-			left = max(left, protectedPoll)
-		}
+		left = max(left, m.protectedOf(out))
 	}
 	return left
+}
+
+func (m *Machine) protectedOf(out *output) timebase.Span {
+	if out == nil || out.cancelled || out.completed {
+		return 0
+	}
+	left := (out.reply.ProtectedUntil(out.played) - out.played).Span()
+	if out.turn == m.scopeTurn() && out.reply.Owed() {
+		left = max(left, protectedPoll)
+	}
+	return max(left, 0)
 }
 
 func (m *Machine) protectedDeadline() timebase.Instant {

@@ -131,7 +131,7 @@ func (m *Machine) conclude() {
 func (m *Machine) forceEnd() {
 	if m.arbiter.Live() {
 		m.barge = bargeIn{}
-		m.stopScope(cancelOrder{scope: eventabi.CancelSession, reason: controlplane.CancelTimeout, force: true})
+		m.order(cancelOrder{scope: eventabi.CancelSession, reason: controlplane.CancelTimeout, force: true})
 		m.arbitrate()
 	}
 	m.end(m.drain.reason + ":drain_deadline")
@@ -140,11 +140,9 @@ func (m *Machine) forceEnd() {
 // end is the last thing a session does.
 func (m *Machine) end(reason string) {
 	if m.audible() {
-		m.fenceOutputs(reason)
+		m.fenceOutputs()
 	}
-	for i := range m.calls {
-		m.cancelCall(&m.calls[i], string(controlplane.CancelPolicy))
-	}
+	m.cancelCalls(string(controlplane.CancelPolicy), func(*call) bool { return true })
 	m.calls = m.calls[:0]
 	for i := range m.utterances { // the words heard so far stand
 		m.recordUser(&m.utterances[i])

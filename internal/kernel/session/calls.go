@@ -124,21 +124,27 @@ func (m *Machine) cancelCall(c *call, reason string) {
 	m.fx.add(&CancelCall{Invocation: c.id, Reason: reason})
 }
 
+// cancelCalls cancels the calls that belong. One that waits for its next attempt is
+// just forgotten: nothing of it is running.
+func (m *Machine) cancelCalls(reason string, belongs func(c *call) bool) {
+	kept := m.calls[:0]
+	for i := range m.calls {
+		c := m.calls[i]
+		if belongs(&c) {
+			if c.retryAt != 0 {
+				continue
+			}
+			m.cancelCall(&c, reason)
+		}
+		kept = append(kept, c)
+	}
+	m.calls = kept
+}
+
 // cancelTurnCalls cancels the turn-scoped calls of a turn. Its recogniser finishes:
 // an aborted turn keeps the caller's words.
 func (m *Machine) cancelTurnCalls(id eventabi.TurnID, reason string) {
-	for i := 0; i < len(m.calls); i++ {
-		c := &m.calls[i]
-		if c.turn != id || c.kind == callSTT {
-			continue
-		}
-		if c.retryAt != 0 { // nothing is running
-			m.removeCall(c.id)
-			i--
-			continue
-		}
-		m.cancelCall(c, reason)
-	}
+	m.cancelCalls(reason, func(c *call) bool { return c.turn == id && c.kind != callSTT })
 }
 
 // invocationEnd takes the outcome of an attempt.

@@ -43,22 +43,16 @@ func (m *Machine) recordTyped() {
 
 // recordHeard brings the assistant's item up to the playout position. Nothing heard,
 // no item.
-func (m *Machine) recordHeard(out *output, interrupted bool) {
+func (m *Machine) recordHeard(out *output) {
+	heard, errorMS := out.reply.Heard(out.played)
 	if out.item == 0 {
-		if out.played == 0 && !out.started {
+		if heard == 0 {
 			return
 		}
 		out.item = m.newItem()
-		if out.order == 0 {
-			out.order = m.identity.nextOrder()
-		}
-	}
-	heard, errorMS := out.reply.Heard(out.played)
-	if out.completed && out.played == out.accepted {
-		errorMS = 0
 	}
 	m.fx.add(&Converse{Item: Item{
-		Key: out.item, Order: out.order, Role: ItemAssistant, Turn: out.turn, Interrupted: interrupted,
+		Key: out.item, Order: out.order, Role: ItemAssistant, Turn: out.turn, Interrupted: out.cancelled && !out.whole(),
 		Segments: int64(out.reply.Len()), GeneratedRunes: out.reply.Runes(), HeardRunes: heard, HeardErrorMS: errorMS,
 	}})
 }
@@ -68,7 +62,24 @@ func (m *Machine) recordHeard(out *output, interrupted bool) {
 func (m *Machine) refreshHeard() {
 	for _, out := range m.outputs {
 		if out.audible() && out.started {
-			m.recordHeard(out, false)
+			m.recordHeard(out)
+		}
+	}
+}
+
+// standBehind moves what the caller has said and not been answered yet behind the
+// output that it interrupts: an interrupted item stands before the user item that
+// interrupted it. Speech can have begun before that output did.
+func (m *Machine) standBehind() {
+	var last int64
+	for _, out := range m.outputs {
+		if out.audible() {
+			last = max(last, out.order)
+		}
+	}
+	for i := range m.utterances {
+		if u := &m.utterances[i]; u.turn == "" && !u.recorded && u.order < last {
+			u.order = m.identity.nextOrder()
 		}
 	}
 }

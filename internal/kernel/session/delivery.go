@@ -23,9 +23,10 @@ type output struct {
 	ended      bool // no more audio comes
 	cancelled  bool // fenced
 	completed  bool
+	flushing   bool // fenced, and egress has not said yet how far it came
 	held       bool
 	item       int64 // conversation item, 0 = nothing was heard yet
-	order      int64
+	order      int64 // place in the conversation, 0 = no audio yet
 }
 
 // ahead is how much accepted audio has not been played.
@@ -35,6 +36,9 @@ func (o *output) ahead() timebase.Span { return (o.accepted - o.played).Span() }
 func (o *output) audible() bool {
 	return !o.cancelled && !o.completed && o.accepted > 0
 }
+
+// whole says that all of the output was played, and all that was generated.
+func (o *output) whole() bool { return o.ended && o.accepted > 0 && o.played == o.accepted }
 
 // holdMask says why egress holds.
 type holdMask uint8
@@ -77,6 +81,45 @@ func (m *Machine) audible() bool {
 // in which user speech is an interruption.
 func (m *Machine) speaking() bool {
 	return m.arbiter.State() == controlplane.TurnActive || m.audible()
+}
+
+// fence stops a scope at the last write.
+func (m *Machine) fence(f *Fence) {
+	m.fenced = true
+	m.fx.add(f)
+}
+
+// fenceOutputs fences and flushes everything that is still to be heard.
+func (m *Machine) fenceOutputs() {
+	for _, out := range m.outputs {
+		m.fenceOutput(out)
+	}
+}
+
+// fenceOutput fences one turn's output. What was accepted and is unfinished is
+// reported as playback_cancelled, once; what had just been played to its end is
+// completed, and was not interrupted.
+func (m *Machine) fenceOutput(out *output) {
+	if out.cancelled || out.completed && out.accepted > 0 {
+		return
+	}
+	audible, whole := out.audible(), out.whole()
+	out.cancelled, out.completed, out.flushing = true, false, audible
+	m.fences.Add(eventabi.CancelTurn, string(out.turn), m.now)
+	m.fence(&Fence{Turn: out.turn, Generation: out.generation})
+	if out.turn == m.turn.id {
+		m.turn.fenced = m.now
+	}
+	switch {
+	case audible && whole:
+		m.emit(eventabi.SignalPlaybackCompleted, eventabi.EmitterEgress, out.turn, "")
+	case audible:
+		signal := m.emit(eventabi.SignalPlaybackCancelled, eventabi.EmitterEgress, out.turn, "")
+		var body object
+		body.int("played_through_samples", int64(out.played))
+		signal.Payload = body.done()
+	}
+	m.recordHeard(out)
 }
 
 // settleHold makes egress hold, or go on at the very next sample, as the reasons say at
@@ -150,12 +193,14 @@ func (m *Machine) delivery(in *Delivery) {
 // lateDelivery: what egress says of a fenced output corrects how much was heard; it
 // starts nothing.
 func (m *Machine) lateDelivery(in *Delivery, out *output) {
+	if in.Played != out.played {
+		out.played = in.Played
+		m.recordHeard(out)
+	}
 	switch in.Event {
-	case DeliveryFlushed, DeliveryHeld, DeliveryProgress:
-		if in.Played != out.played {
-			out.played = in.Played
-			m.recordHeard(out, true)
-		}
+	case DeliveryHeld, DeliveryProgress:
+	case DeliveryFlushed:
+		out.flushing = false
 	case DeliveryStarted, DeliveryCompleted:
 		m.counters.LateAfterCancel++
 		m.refuse("late_after_cancel", in.kind(), in.Turn)
@@ -168,9 +213,8 @@ func (m *Machine) started(out *output) {
 		return
 	}
 	out.started = true
-	out.order = m.identity.nextOrder()
 	m.emit(eventabi.SignalPlaybackStarted, eventabi.EmitterEgress, out.turn, "")
-	m.recordHeard(out, false)
+	m.recordHeard(out)
 }
 
 func (m *Machine) completed(out *output, in *Delivery) {
@@ -183,15 +227,16 @@ func (m *Machine) completed(out *output, in *Delivery) {
 	}
 	out.completed = true
 	m.emit(eventabi.SignalPlaybackCompleted, eventabi.EmitterEgress, out.turn, "")
-	m.recordHeard(out, false)
+	m.recordHeard(out)
 }
 
-// forgetOutputs drops outputs that nothing is owed to any more.
+// forgetOutputs drops outputs that nothing is owed to any more. A fenced one stays
+// until egress has said how far it came.
 func (m *Machine) forgetOutputs() {
 	kept := m.outputs[:0]
 	for _, out := range m.outputs {
 		live := out.turn == m.turn.id && m.arbiter.Live()
-		if live || out.audible() {
+		if live || out.audible() || out.flushing {
 			kept = append(kept, out)
 		}
 	}

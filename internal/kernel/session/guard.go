@@ -68,7 +68,7 @@ func (m *Machine) leaseChanged(in *LeaseChange) {
 		m.authority.epoch = in.Epoch
 	}
 	if !m.arbiter.Pending(turn.CauseAuthority) {
-		m.fenceOutputs("authority_loss")
+		m.fenceOutputs()
 	}
 	if in.Revoked {
 		if !m.arbiter.Live() && m.state == controlplane.SessionActive && len(m.proposals) == 0 {

@@ -66,7 +66,7 @@ func (m *Machine) disconnect(reason string) {
 	m.link.deadline = 0
 	m.arbiter.Raise(turn.CauseDisconnect, controlplane.AbortTransportDisconnect)
 	if !m.arbiter.Live() {
-		m.fenceOutputs(string(controlplane.CancelDisconnect))
+		m.fenceOutputs()
 	}
 	m.beginDrain(reason)
 }

@@ -213,7 +213,7 @@ func (m *Machine) finishListening() {
 	for i := range m.utterances {
 		u := &m.utterances[i]
 		u.judging = false
-		if u.final && u.ended && u.turn == "" {
+		if u.final && u.ended {
 			m.recordUser(u)
 		}
 	}

@@ -22,16 +22,16 @@ func (m *Machine) arbitrate() bool {
 	m.cancelling = cancelOrder{}
 	switch cause {
 	case turn.CauseAuthority:
-		m.fenceOutputs("authority_loss")
+		m.fenceOutputs()
 		m.emitDeauthorized(id, controlplane.PhaseActiveTurn, controlplane.OutcomeTurn)
 		m.cancelTurnCalls(id, string(controlplane.CancelAuthorityLoss))
 	case turn.CauseCancel:
 		m.acceptCancel(order)
 	case turn.CauseEvidence, turn.CauseDisconnect:
-		m.fenceOutputs(string(reason))
-		m.cancelTurnCalls(id, string(controlplane.CancelPolicy))
+		m.fenceOutputs()
+		m.cancelTurnCalls(id, callReason(cause))
 	case turn.CauseBudget, turn.CauseFailure:
-		m.cancelTurnCalls(id, string(controlplane.CancelProviderError))
+		m.cancelTurnCalls(id, callReason(cause))
 		m.endAudio(m.turn.output)
 	case turn.CauseCommit, turn.CauseNone:
 	}
@@ -42,25 +42,33 @@ func (m *Machine) arbitrate() bool {
 	return true
 }
 
+// callReason is the cause code with which a turn's calls are cancelled.
+func callReason(c turn.Cause) string {
+	switch c {
+	case turn.CauseBudget:
+		return string(controlplane.CancelTimeout)
+	case turn.CauseFailure:
+		return string(controlplane.CancelProviderError)
+	case turn.CauseDisconnect:
+		return string(controlplane.CancelDisconnect)
+	default:
+		return string(controlplane.CancelPolicy)
+	}
+}
+
 // acceptCancel is the sequence of lifecycle section 7: the signals, the fence, what
 // was unfinished, the hooks, the calls. The terminal follows.
 func (m *Machine) acceptCancel(order cancelOrder) {
 	id := m.turn.id
 	m.turn.cancelled = m.now
-	m.announceCancel(order, id)
-	m.fenceOutputs(string(order.reason))
+	m.silence(order, id)
 	if order.barge {
 		m.fx.add(&Hook{Turn: id, Hook: HookBargeIn})
 	}
 	m.fx.add(&Hook{Turn: id, Hook: HookCancel})
 	m.cancelTurnCalls(id, string(order.reason))
 	if order.scope == eventabi.CancelSession {
-		for i := range m.calls {
-			m.cancelCall(&m.calls[i], string(order.reason))
-		}
-		for i := range m.utterances {
-			m.utterances[i].final, m.utterances[i].ended = true, true
-		}
+		m.stopPrelude(order.reason)
 	}
 }
 

@@ -114,6 +114,9 @@ func (m *Machine) speech(in *Speech) {
 	out.accepted += in.Samples
 	out.chunks++
 	out.last = in.Handle
+	if out.order == 0 {
+		out.order = m.identity.nextOrder()
+	}
 	if m.turn.firstOutput == 0 {
 		m.turn.firstOutput = m.now
 		m.turn.budget.Output()
