@@ -148,6 +148,19 @@ func (r *Reply) ProtectedUntil(played timebase.Samples) timebase.Samples {
 	return until
 }
 
+// Ahead calls visit for every segment of which something is still to be heard, in
+// order. growing says that unfinished segments still get audio.
+func (r *Reply) Ahead(played timebase.Samples, growing bool, visit func(s *Spoken)) {
+	var end timebase.Samples
+	for i := range r.segments {
+		s := &r.segments[i]
+		end += s.Samples
+		if s.Samples > 0 && end > played || growing && !s.Done {
+			visit(s)
+		}
+	}
+}
+
 // Owed says that a protected segment is not wholly synthesised yet.
 func (r *Reply) Owed() bool {
 	for i := range r.segments {

@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -131,7 +132,7 @@ func (m *Machine) requestBargeIn(reason controlplane.CancelReason) {
 }
 
 // cutIn lets a confirmed interruption take effect. Protected output is heard out
-// first; what is queued behind it stays held.
+// first, with what stands in front of it; what is queued behind it stays held.
 func (m *Machine) cutIn() bool {
 	if !m.barge.wanted {
 		return false
@@ -170,6 +171,23 @@ func (m *Machine) protectedOf(out *output) timebase.Span {
 		left = max(left, protectedPoll)
 	}
 	return max(left, 0)
+}
+
+// protectedNext says that nothing unprotected stands in front of protected output. Where
+// something does, egress may not hold: it would stand at the unprotected part and the
+// interruption would wait for ever for what is behind it.
+func (m *Machine) protectedNext() bool {
+	open, next := false, true
+	for _, out := range m.outputs {
+		if out.cancelled || out.completed {
+			continue
+		}
+		out.reply.Ahead(out.played, out.turn == m.scopeTurn(), func(s *graph.Spoken) {
+			open = open || !s.Protected
+			next = next && (!s.Protected || !open)
+		})
+	}
+	return next
 }
 
 func (m *Machine) protectedDeadline() timebase.Instant {

@@ -127,7 +127,7 @@ func (m *Machine) fenceOutput(out *output) {
 // can leave a hold behind that nothing releases.
 func (m *Machine) settleHold() {
 	m.holds &^= holdInterruption
-	if m.interruption.judge.Open() || m.barge.wanted {
+	if m.interruption.judge.Open() || m.barge.wanted && m.protectedNext() {
 		m.holds |= holdInterruption
 	}
 	for _, out := range m.outputs {
