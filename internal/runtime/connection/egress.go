@@ -82,7 +82,6 @@ type Egress struct {
 	active  bool                // a frame is due at next
 	fenced  [fencedDepth]uint32 // generations that were fenced, newest over oldest
 	fences  int
-	early   []uint32 // generations that are held and have no audio yet
 	frame   [transport.FrameSamples]int16
 	outward transport.Frame
 }
@@ -193,41 +192,23 @@ func (e *Egress) EndOfAudio(at timebase.Instant, turn eventabi.TurnID, generatio
 // position. Protected audio at the head of the queue goes out first (lifecycle section
 // 7.1); the report then waits for it. A turn without audio yet is held from its first
 // sample on.
-func (e *Egress) Hold(generation uint32) {
-	for _, s := range e.streams {
-		if s.gate.Generation == generation {
-			if !s.held {
-				s.held = true
-				e.answerHold(s)
-			}
-			return
-		}
+func (e *Egress) Hold(turn eventabi.TurnID, generation uint32) {
+	s := e.stream(turn, generation)
+	if s == nil || s.held {
+		return
 	}
-	if len(e.early) < fencedDepth {
-		e.early = append(e.early, generation)
-	}
+	s.held = true
+	e.answerHold(s)
 }
 
 // Resume goes on at the very next sample.
 func (e *Egress) Resume(at timebase.Instant, generation uint32) {
-	e.notEarly(generation)
 	for _, s := range e.streams {
 		if s.gate.Generation == generation {
 			s.held, s.asked = false, false
 		}
 	}
 	e.wake(at)
-}
-
-// notEarly says whether a generation was held before it had audio, and forgets it.
-func (e *Egress) notEarly(generation uint32) bool {
-	for i, g := range e.early {
-		if g == generation {
-			e.early = append(e.early[:i], e.early[i+1:]...)
-			return true
-		}
-	}
-	return false
 }
 
 // Fence drops what waits of a generation, or everything for good, and reports Flushed.
@@ -245,7 +226,6 @@ func (e *Egress) Fence(at timebase.Instant, turn eventabi.TurnID, generation uin
 	if s == nil {
 		return // fenced before
 	}
-	e.notEarly(generation)
 	s.gate.Close()
 	e.fenced[e.fences%fencedDepth] = generation
 	e.fences++
@@ -312,10 +292,6 @@ func (e *Egress) stream(turn eventabi.TurnID, generation uint32) *stream {
 	}
 	s := &stream{gate: e.settings.Fences.Open(turn, generation)}
 	e.streams = append(e.streams, s)
-	if e.notEarly(generation) {
-		s.held = true
-		e.answerHold(s)
-	}
 	return s
 }
 

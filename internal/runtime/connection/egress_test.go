@@ -209,7 +209,7 @@ func TestHoldAndResumeAreSampleExact(t *testing.T) {
 		for range 6 {
 			b.run(random.Below(40))
 			before := len(b.tape.pcm)
-			b.Hold(1)
+			b.Hold("t1", 1)
 			for _, r := range b.TakeReports() {
 				if r.Event == Held && r.Played != timebase.Samples(before) {
 					t.Fatalf("round %d: held at %d, but %d samples are out", round, r.Played, before)
@@ -240,7 +240,7 @@ func TestProtectedAudioGoesOnThroughAHold(t *testing.T) {
 	b.play("t1", 1, 1000, true)
 	b.play("t1", 1, 1000, false)
 	b.run(20)
-	b.Hold(1)
+	b.Hold("t1", 1)
 	wantSeen(t, b, "[t1 started 320]")
 	b.run(500)
 	if len(b.tape.pcm) != 1000 {
@@ -273,9 +273,9 @@ func TestPrefenceSparesProtectedOutput(t *testing.T) {
 
 func TestHoldBeforeFirstAudio(t *testing.T) {
 	b := newBench(t)
-	b.Hold(1)
-	b.play("t1", 1, 640, false)
+	b.Hold("t1", 1)
 	wantSeen(t, b, "[t1 held 0]")
+	b.play("t1", 1, 640, false)
 	b.run(100)
 	if len(b.tape.pcm) != 0 {
 		t.Fatal("audio left during the hold")

@@ -32,7 +32,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Emit:
 		s.emit(&e.Envelope)
 	case *session.Hold:
-		s.egress.Hold(e.Generation)
+		s.egress.Hold(e.Turn, e.Generation)
 	case *session.Resume:
 		s.egress.Resume(at, e.Generation)
 	case *session.Play:

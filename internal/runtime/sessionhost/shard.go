@@ -26,12 +26,15 @@ type shard struct {
 
 	batch    []item // drained, being worked on
 	touched  []*Session
+	touchFn  func(s *Session)
 	wheel    wheel
 	sessions atomic.Int64
 }
 
 func newShard(base time.Time, wall func() int64, pool *nodehost.Pool) *shard {
-	return &shard{base: base, wall: wall, pool: pool, wake: make(chan struct{}, 1)}
+	h := &shard{base: base, wall: wall, pool: pool, wake: make(chan struct{}, 1)}
+	h.touchFn = h.touch
+	return h
 }
 
 func (h *shard) now() timebase.Instant { return timebase.Instant(time.Since(h.base)) }
@@ -72,32 +75,34 @@ func (h *shard) forget(s *Session) {
 	h.sessions.Add(-1)
 }
 
-// run is the owner: drain, turn the wheel, attend to every session that something was
-// found for, sleep until the next slot or the next item. One clock read serves a round.
+// run is the owner: rounds, with sleep between them.
 func (h *shard) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for {
-		stopping := h.drain()
-		now := h.now()
-		for i := range h.batch {
-			it := &h.batch[i]
-			it.session.collect(it)
-			h.touch(it.session)
-		}
-		clear(h.batch)
-		h.wheel.turn(now, h.touch)
-		for i, s := range h.touched {
-			s.touched = false
-			s.attend(now - s.born)
-			h.touched[i] = nil
-		}
-		h.touched = h.touched[:0]
-		if stopping && h.sessions.Load() == 0 {
-			return
-		}
+	for !h.round() {
 		h.sleep(timer)
 	}
+}
+
+// round drains the inbox, turns the wheel, and attends to every session that something
+// was found for. One clock read serves it. It says when there is nothing left to own.
+func (h *shard) round() (over bool) {
+	stopping := h.drain()
+	now := h.now()
+	for i := range h.batch {
+		it := &h.batch[i]
+		it.session.collect(it)
+		h.touch(it.session)
+	}
+	clear(h.batch)
+	h.wheel.turn(now, h.touchFn)
+	for i, s := range h.touched {
+		s.touched = false
+		s.attend(now - s.born)
+		h.touched[i] = nil
+	}
+	h.touched = h.touched[:0]
+	return stopping && h.sessions.Load() == 0
 }
 
 func (h *shard) touch(s *Session) {
