@@ -151,7 +151,7 @@ func (m *Machine) cancelTurnCalls(id eventabi.TurnID, reason string) {
 func (m *Machine) invocationEnd(in *InvocationEnd) {
 	c := m.call(in.Invocation)
 	if c == nil || c.attempt != in.Attempt && in.Attempt != 0 || c.retryAt != 0 {
-		m.late(in, "")
+		m.late(in, turnOf(in.Invocation))
 		return
 	}
 	if c.cancelled {
@@ -159,7 +159,7 @@ func (m *Machine) invocationEnd(in *InvocationEnd) {
 		return
 	}
 	if in.Class != "success" {
-		m.callFailed(c, in.Class, in.Reason, in.Retryable, in.BackoffMS)
+		m.callFailed(c, in, false)
 		return
 	}
 	kind, utteranceNumber := c.kind, c.utterance
@@ -187,41 +187,56 @@ func (m *Machine) recogniserEnded(number int64) {
 }
 
 // callFailed decides what a failed attempt leads to: another attempt where policy and
-// time allow, else the end of what needed it (turn-plan section 10).
-func (m *Machine) callFailed(c *call, class, reason string, retryable bool, backoff int64) {
-	if u := m.utterance(c.utterance); c.kind == callSTT && (u == nil || u.final) {
-		m.removeCall(c.id) // its words are in already; how it ends matters to nobody
+// time allow, else the end of what needed it (turn-plan section 10). running says that
+// the attempt did not end by itself: it is cancelled.
+func (m *Machine) callFailed(c *call, in *InvocationEnd, running bool) {
+	signal := m.emit(eventabi.SignalProviderError, eventabi.EmitterInvocation, c.turn, errorReason(in.Class, in.Reason))
+	signal.ProviderInvocationID = c.id
+	if wait, ok := m.retryAfter(c, in); ok {
+		if running {
+			m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
+		}
+		c.attempt++
+		c.retryAt = m.now.Add(wait)
+		c.deadline = timebase.Never
 		return
 	}
-	signal := m.emit(eventabi.SignalProviderError, eventabi.EmitterInvocation, c.turn, errorReason(class, reason))
-	signal.ProviderInvocationID = c.id
-	if c.kind == callSTT {
-		number := c.utterance
+	kind, number := c.kind, c.utterance
+	if running {
+		m.cancelCall(c, string(controlplane.CancelTimeout))
+	} else {
 		m.removeCall(c.id)
+	}
+	if kind == callSTT {
 		m.recogniserFailed(number)
 		return
 	}
-	if retryable && c.chunks == 0 && c.attempt < m.attempts() {
-		wait := max(timebase.MS(backoff), timebase.MS(min(int64(backoffMS)<<(c.attempt-1), backoffCapMS)))
-		if wait+m.invocationTimeout() <= m.turn.budget.Remaining(m.now) || m.turn.firstOutput != 0 {
-			c.attempt++
-			c.retryAt = m.now.Add(wait)
-			c.deadline = timebase.Never
-			return
-		}
-	}
-	m.removeCall(c.id)
 	m.arbiter.Raise(turn.CauseFailure, controlplane.AbortProviderFailure)
 }
 
+// retryAfter says whether a call is tried again, and when: the same candidate, for a
+// retryable outcome of which nothing was used, and only if backoff and timeout fit what
+// is left of the turn. A recogniser's audio is gone: it is not tried again.
+func (m *Machine) retryAfter(c *call, in *InvocationEnd) (timebase.Span, bool) {
+	if c.kind == callSTT || !in.Retryable || c.chunks > 0 || c.attempt >= m.attempts() {
+		return 0, false
+	}
+	backoff := timebase.MS(min(max(in.BackoffMS, 0), maxSettingMS))
+	wait := max(backoff, timebase.MS(min(int64(backoffMS)<<(c.attempt-1), backoffCapMS)))
+	return wait, wait+m.invocationTimeout() <= m.turn.budget.Remaining(m.now)
+}
+
 // errorReason folds a provider's outcome into the taxonomy's codes
-// (nodes-providers-transports section 4).
+// (nodes-providers-transports section 4). An outcome without a class is a failure of
+// the infrastructure.
 func errorReason(class, reason string) string {
 	switch class {
 	case "timeout":
 		return "provider_timeout"
 	case "overload":
 		return "provider_overload"
+	case "":
+		class = "infrastructure_failure"
 	}
 	if reason == "" {
 		return class
@@ -240,35 +255,58 @@ func (m *Machine) recogniserFailed(number int64) {
 
 // expireCalls fires timeouts, retries and the end of grace.
 func (m *Machine) expireCalls() {
-	for i := 0; i < len(m.calls); i++ {
-		c := &m.calls[i]
+	for c := m.dueCall(); c != nil; c = m.dueCall() {
 		switch {
 		case c.cancelled:
-			if m.now < c.grace {
-				continue
-			}
 			m.fx.add(&Detach{Invocation: c.id})
 			m.drain.degraded = true
 			m.removeCall(c.id)
-			i--
 		case c.retryAt != 0:
-			if m.now >= c.retryAt {
-				m.startCall(c)
-			}
-		case m.now >= c.deadline:
-			m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
-			before := len(m.calls)
-			m.callFailed(c, "timeout", "", true, 0)
-			i -= before - len(m.calls)
+			m.startCall(c)
+		case m.answered(c): // all but its last word
+			m.cancelCall(c, string(controlplane.CancelTimeout))
+		default:
+			m.callFailed(c, &InvocationEnd{Class: "timeout", Retryable: true}, true)
 		}
 	}
+}
+
+// dueCall gives a call that time acts on now, nil when there is none.
+func (m *Machine) dueCall() *call {
+	for i := range m.calls {
+		if m.now >= m.calls[i].due() {
+			return &m.calls[i]
+		}
+	}
+	return nil
+}
+
+// due is when time alone does something to the call.
+func (c *call) due() timebase.Instant {
+	switch {
+	case c.cancelled:
+		return c.grace
+	case c.retryAt != 0:
+		return c.retryAt
+	}
+	return c.deadline
+}
+
+// answered says that a recogniser's final transcript has come: its timeout runs from
+// the end of the utterance to the final (flow section 8), and no further.
+func (m *Machine) answered(c *call) bool {
+	if c.kind != callSTT {
+		return false
+	}
+	u := m.utterance(c.utterance)
+	return u == nil || u.final
 }
 
 // cancelAck notes that a provider confirmed a cancel.
 func (m *Machine) cancelAck(in *CancelAck) {
 	c := m.call(in.Invocation)
 	if c == nil || !c.cancelled {
-		m.late(in, "")
+		m.late(in, turnOf(in.Invocation))
 		return
 	}
 	signal := m.emit(eventabi.SignalCancelAck, eventabi.EmitterCancellation, c.turn, "")

@@ -82,14 +82,20 @@ func (p *plans) snapshotGate(now timebase.Instant) (verdict, bool) {
 	return verdict{}, true
 }
 
+// admissionGate follows the decision of the current policy. What it does not know it
+// defers.
 func (p *plans) admissionGate() (verdict, bool) {
+	v := verdict{signal: eventabi.SignalDefer, reason: p.snapshots.Reason}
 	switch p.snapshots.Admission {
 	case "", string(eventabi.SignalAdmit):
 		return verdict{}, true
 	case string(eventabi.SignalReject):
-		return verdict{signal: eventabi.SignalReject, reason: p.snapshots.Reason}, false
+		v.signal = eventabi.SignalReject
 	}
-	return verdict{signal: eventabi.SignalDefer, reason: p.snapshots.Reason}, false
+	if v.reason == "" {
+		v.reason = "admission_policy"
+	}
+	return v, false
 }
 
 // planGate answers for a plan that cannot be built. An unsupported profile is always a

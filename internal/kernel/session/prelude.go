@@ -138,10 +138,20 @@ func (m *Machine) voiceOff(in *VoiceOff) {
 	}
 }
 
+// What ends an utterance (event-abi section 5).
+const (
+	endByClient = "client"
+	endByVAD    = "vad"
+)
+
 // endOfUtterance finalises the recogniser and proposes a turn. Without an open
 // utterance it is a duplicate and ignored (nodes-providers-transports section 7).
 func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) || m.duplicate(in.Key, in) {
+		return
+	}
+	if in.Reason != endByClient && in.Reason != endByVAD {
+		m.refuse("unknown_end_reason", in.kind(), "")
 		return
 	}
 	u := m.open()
@@ -155,7 +165,7 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 	if epoch == 0 {
 		epoch = m.authority.epoch
 	}
-	if u.judging && in.Reason == "client" && !m.closing() { // push to talk: no doubt left
+	if u.judging && in.Reason == endByClient && !m.closing() { // push to talk: no doubt left
 		m.settleStart(true)
 		return
 	}
@@ -195,7 +205,7 @@ func (m *Machine) endUtterance(u *utterance, through timebase.Samples) {
 // new one.
 func (m *Machine) cutUtterance(u *utterance) {
 	voiced := u.voiced
-	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", "vad")
+	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", endByVAD)
 	m.endUtterance(u, m.heard)
 	m.utteranceOver(u, m.authority.epoch)
 	if !voiced || m.closing() {
@@ -332,7 +342,11 @@ func (m *Machine) finalText(u *utterance) {
 // says whether they may open a fresh turn (lifecycle section 9).
 func (m *Machine) lateSpeech(u *utterance) {
 	m.recordUser(u)
-	if m.policy.Late != turn.LateRemap || m.closing() || u.text.Class == TextNone {
+	if u.text.Class == TextNone {
+		return
+	}
+	if m.policy.Late != turn.LateRemap || m.closing() {
+		m.refuse(m.lateCode(), "transcript", u.turn)
 		return
 	}
 	m.addProposal(proposal{text: u.text, epoch: m.authority.epoch, at: m.now, recorded: true})

@@ -3,6 +3,8 @@
 package session
 
 import (
+	"strings"
+
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/graph"
@@ -16,35 +18,57 @@ func (m *Machine) result(id eventabi.InvocationID, attempt int64, kind callKind,
 	c := m.call(id)
 	if c == nil || c.kind != kind || c.cancelled || c.retryAt != 0 ||
 		attempt != 0 && attempt != c.attempt || m.arbiter.State() != controlplane.TurnActive || c.turn != m.turn.id {
-		id := eventabi.TurnID("")
-		if c != nil {
-			id = c.turn
-		}
-		m.late(in, id)
+		m.late(in, turnOf(id))
 		return nil
 	}
 	return c
 }
 
-// late evidences a result that came too late to count. Output of a fenced scope is
+// turnOf gives the turn that an invocation id names, whether or not its call is still
+// known; empty for the prelude's.
+func turnOf(id eventabi.InvocationID) eventabi.TurnID {
+	if name, _, ok := strings.Cut(string(id), "-"); ok && strings.HasPrefix(name, "t") {
+		return eventabi.TurnID(name)
+	}
+	return ""
+}
+
+// late evidences a result that came too late to count, with the action taken (lifecycle
+// section 9; only speech of the caller can be remapped). Output of a fenced scope is
 // counted apart: late_after_cancel.
 func (m *Machine) late(in Input, id eventabi.TurnID) {
-	code := "late_event"
-	if id != "" && m.fences.Has(eventabi.CancelTurn, string(id)) {
-		code = "late_after_cancel"
-		m.counters.LateAfterCancel++
-		if id == m.turn.id {
-			m.turn.rejected++
-		}
+	if !isOutput(in) || id == "" || !m.fences.Has(eventabi.CancelTurn, string(id)) {
+		m.refuse(m.lateCode(), in.kind(), id)
+		return
 	}
-	m.refuse(code, in.kind(), id)
+	m.counters.LateAfterCancel++
+	if id == m.turn.id {
+		m.turn.rejected++
+	}
+	m.refuse("late_after_cancel", in.kind(), id)
+}
+
+func isOutput(in Input) bool {
+	switch in.(type) {
+	case *Progress, *Segment, *Speech, *Delivery:
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *Machine) lateCode() string {
+	if m.policy.Late == turn.LateDiagnostics {
+		return "late_event:" + string(turn.LateDiagnostics)
+	}
+	return "late_event:" + string(turn.LateDrop)
 }
 
 // progress keeps a streaming call alive.
 func (m *Machine) progress(in *Progress) {
 	c := m.call(in.Invocation)
 	if c == nil || c.cancelled || c.retryAt != 0 || in.Attempt != 0 && in.Attempt != c.attempt {
-		m.late(in, "")
+		m.late(in, turnOf(in.Invocation))
 		return
 	}
 	if c.kind != callSTT {
@@ -140,7 +164,7 @@ func (m *Machine) finished() {
 // appended: commit needs a prior local append (lifecycle section 6).
 func (m *Machine) appended(in *Appended) {
 	if in.Turn != m.turn.id || m.arbiter.State() != controlplane.TurnActive || !m.turn.appending {
-		m.refuse("late_event", in.kind(), in.Turn)
+		m.late(in, in.Turn)
 		return
 	}
 	if in.OK {
@@ -163,29 +187,39 @@ func (m *Machine) nodeFailed(in *NodeFailed) {
 
 // expireBudget reports what the turn's envelope has to say.
 func (m *Machine) expireBudget() {
-	if m.arbiter.State() != controlplane.TurnActive {
-		return
-	}
-	id := m.turn.id
-	switch m.turn.budget.Due(m.now) {
-	case turn.BudgetNothing:
-	case turn.BudgetWarning:
-		m.emit(eventabi.SignalBudgetWarning, eventabi.EmitterBudget, id, "turn_budget")
-	case turn.BudgetOverrun:
-		m.emit(eventabi.SignalBudgetWarning, eventabi.EmitterBudget, id, "turn_budget:continue")
-	case turn.BudgetExhausted:
-		m.exhausted("turn_budget")
-	case turn.BudgetHardCap:
-		m.exhausted("turn_hard_cap")
+	for m.arbiter.State() == controlplane.TurnActive {
+		switch m.turn.budget.Due(m.now) {
+		case turn.BudgetNothing:
+			return
+		case turn.BudgetWarning:
+			m.budgetSignal(eventabi.SignalBudgetWarning, "turn_budget", "continue")
+		case turn.BudgetOverrun:
+			m.budgetSignal(eventabi.SignalBudgetWarning, "turn_budget:continue", "continue")
+		case turn.BudgetExhausted:
+			m.exhausted("turn_budget")
+		case turn.BudgetHardCap:
+			m.exhausted("turn_hard_cap")
+		}
 	}
 }
 
 // exhausted: the voice graph has no step to degrade to and no branch to fall back to,
 // so the outcome is terminate.
 func (m *Machine) exhausted(reason string) {
-	m.emit(eventabi.SignalBudgetExhausted, eventabi.EmitterBudget, m.turn.id, reason)
+	m.budgetSignal(eventabi.SignalBudgetExhausted, reason, "terminate")
 	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookBudgetExhausted})
 	m.arbiter.Raise(turn.CauseBudget, controlplane.AbortBudgetExhausted)
+}
+
+// budgetSignal reports an outcome of the budget with its values (flow section 8).
+func (m *Machine) budgetSignal(s eventabi.Signal, reason, outcome string) {
+	signal := m.emit(s, eventabi.EmitterBudget, m.turn.id, reason)
+	var body object
+	body.str("outcome", outcome)
+	body.int("used_ms", m.turn.budget.Used(m.now).MS())
+	body.int("turn_budget_ms", m.turn.plan.Budgets.TurnBudgetMS)
+	body.int("turn_hard_cap_ms", m.settings.TurnHardCapMS)
+	signal.Payload = body.done()
 }
 
 // expire lets time act: everything that is due at this pass.
@@ -231,15 +265,7 @@ func (m *Machine) nextDeadline() timebase.Instant {
 		d = timebase.Earliest(d, m.link.deadline)
 	}
 	for i := range m.calls {
-		c := &m.calls[i]
-		switch {
-		case c.cancelled:
-			d = timebase.Earliest(d, c.grace)
-		case c.retryAt != 0:
-			d = timebase.Earliest(d, c.retryAt)
-		default:
-			d = timebase.Earliest(d, c.deadline)
-		}
+		d = timebase.Earliest(d, m.calls[i].due())
 	}
 	if m.arbiter.State() == controlplane.TurnActive {
 		d = timebase.Earliest(d, m.turn.budget.Deadline())

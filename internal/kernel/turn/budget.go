@@ -15,7 +15,7 @@ type Budget struct {
 	hardCap  timebase.Span
 	running  bool
 	warned   bool
-	spent    bool // the exhaustion was reported
+	spent    bool // the envelope is over, and output flows
 	producer bool // output has begun: exhaustion means continue
 }
 
@@ -42,30 +42,39 @@ func (b *Budget) Output() { b.producer = true }
 // Stop ends the account.
 func (b *Budget) Stop() { b.running = false }
 
-// Remaining is what is left of the envelope, never below zero.
+// Remaining is what is left for the turn's work, never below zero: of the envelope
+// until the first output, of the hard cap from then on.
 func (b *Budget) Remaining(at timebase.Instant) timebase.Span {
-	return max(0, b.limit-at.Sub(b.from))
+	limit := b.hardCap
+	if !b.producer {
+		limit = min(b.limit, b.hardCap)
+	}
+	return max(0, limit-at.Sub(b.from))
 }
 
-// Due gives the event that an instant brings, each once.
+// Used is how much of the account is gone.
+func (b *Budget) Used(at timebase.Instant) timebase.Span { return at.Sub(b.from) }
+
+// Due gives the next event that an instant brings, each once and in the order of flow
+// section 8, however late the instant: ask until it says BudgetNothing.
 func (b *Budget) Due(at timebase.Instant) BudgetEvent {
 	if !b.running {
 		return BudgetNothing
 	}
-	used := at.Sub(b.from)
+	used := b.Used(at)
 	switch {
-	case used >= b.hardCap:
-		b.running = false
-		return BudgetHardCap
-	case used >= b.limit && !b.spent:
-		b.warned, b.spent = true, true
-		if b.producer {
-			return BudgetOverrun
-		}
-		return BudgetExhausted
 	case used >= b.warnAt() && !b.warned && !b.producer:
 		b.warned = true
 		return BudgetWarning
+	case used >= b.limit && !b.spent && !b.producer:
+		b.running = false
+		return BudgetExhausted
+	case used >= b.limit && !b.spent:
+		b.warned, b.spent = true, true
+		return BudgetOverrun
+	case used >= b.hardCap:
+		b.running = false
+		return BudgetHardCap
 	}
 	return BudgetNothing
 }
