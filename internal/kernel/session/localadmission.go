@@ -18,10 +18,11 @@ type plans struct {
 	err          error // why no plan can be built
 	have         bool
 	snapshots    Snapshots
-	at           timebase.Instant // when they were received
-	backwards    bool             // a version went back: incompatible
-	stale        string           // outcome of an invalid snapshot: defer or reject
-	available    bool             // availability mode
+	at           timebase.Instant     // when they were received
+	highest      [SnapshotKinds]int64 // versions seen so far
+	backwards    bool                 // a version is behind the highest: incompatible
+	stale        string               // outcome of an invalid snapshot: defer or reject
+	available    bool                 // availability mode
 	evidenceLost bool
 }
 
@@ -39,13 +40,12 @@ func (p *plans) open(in *Bootstrap, s *Settings) {
 // update takes fresh snapshots. Versions rise monotonically; a step back counts as
 // incompatible (turn-plan section 4).
 func (p *plans) update(in *Snapshots, at timebase.Instant) {
-	if p.have {
-		p.backwards = false
-		for i, v := range in.Versions {
-			if v != 0 && v < p.snapshots.Versions[i] {
-				p.backwards = true
-			}
+	p.backwards = false
+	for i, v := range in.Versions {
+		if v != 0 && v < p.highest[i] {
+			p.backwards = true
 		}
+		p.highest[i] = max(p.highest[i], v)
 	}
 	p.snapshots, p.at, p.have = *in, at, true
 }
@@ -61,11 +61,11 @@ func (p *plans) snapshotGate(now timebase.Instant) (verdict, bool) {
 	invalid := func(reason string) (verdict, bool) {
 		return verdict{signal: eventabi.Signal(p.stale), reason: reason}, false
 	}
-	if !p.have {
+	if !p.have && !p.available {
 		return invalid("snapshot_missing")
 	}
 	if p.backwards {
-		return verdict{signal: eventabi.SignalReject, reason: "snapshot_invalid"}, false
+		return invalid("snapshot_invalid")
 	}
 	age := p.snapshots.AgeMS + now.Sub(p.at).MS()
 	for i, kind := range controlplane.SnapshotKinds() {
@@ -118,13 +118,32 @@ func (p *plans) provenance() controlplane.SnapshotProvenance {
 		if v := p.snapshots.Versions[i]; v != 0 {
 			refs[i] = string(kind) + "/" + strconv.FormatInt(v, 10)
 		} else {
-			refs[i] = controlplane.ProvenanceFallbackPrefix + string(kind)
+			refs[i] = controlplane.ProvenanceFallbackPrefix + service(kind)
 		}
 	}
 	return controlplane.SnapshotProvenance{
 		RoutingView: refs[0], AdmissionPolicy: refs[1], ABICompatibility: refs[2],
 		VersionResolution: refs[3], PolicyResolution: refs[4], ProviderHealth: refs[5],
 	}
+}
+
+// service names the turn-start service that a snapshot comes from (turn-plan section 8).
+func service(k controlplane.SnapshotKind) string {
+	switch k {
+	case controlplane.SnapshotRoutingView:
+		return "routingview"
+	case controlplane.SnapshotAdmissionPolicy:
+		return "admission"
+	case controlplane.SnapshotABICompatibility:
+		return "registry"
+	case controlplane.SnapshotVersionResolution:
+		return "rollout"
+	case controlplane.SnapshotPolicyResolution:
+		return "policy"
+	case controlplane.SnapshotProviderHealth:
+		return "providerhealth"
+	}
+	return string(k)
 }
 
 // snapshotField names a snapshot's version in records.

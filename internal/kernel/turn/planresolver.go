@@ -5,6 +5,7 @@ package turn
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -66,13 +67,16 @@ func NewResolver(r PlanRequest) (Resolver, error) {
 	return Resolver{request: r, base: simplePlan(r)}, nil
 }
 
-// Resolve builds and seals the plan of one turn. health names a snapshot that was
-// replaced by its service's documented default, if any (turn-plan section 9).
+// Resolve builds and seals the plan of one turn.
 func (r *Resolver) Resolve(turn eventabi.TurnID, epoch eventabi.Epoch, snapshots controlplane.SnapshotProvenance) controlplane.ResolvedTurnPlan {
-	p := r.base // slices are shared by all plans of the session and never written
+	p := r.base // its slices are shared by all plans of the session and never written
 	p.TurnID = turn
 	p.AuthorityEpoch = epoch
 	p.SnapshotProvenance = snapshots
+	p.ProviderPlans = slices.Clone(r.base.ProviderPlans)
+	for i := range p.ProviderPlans {
+		p.ProviderPlans[i].PolicySnapshotRef = snapshots.PolicyResolution
+	}
 	p.Determinism.Seed = controlplane.Seed(r.request.Session, turn, r.request.Pipeline)
 	r.sealer.Seal(&p)
 	return p
@@ -214,7 +218,6 @@ func providerPlans(r PlanRequest) []controlplane.ProviderPlan {
 			AllowedAdaptiveActions: controlplane.AdaptiveActions(),
 			BudgetMS:               or(r.Overrides.InvocationMS, simpleInvocationMS),
 			CapabilitySnapshotRef:  "capability/1",
-			PolicySnapshotRef:      "policy_resolution_snapshot/1",
 		}
 	}
 	return []controlplane.ProviderPlan{plan("stt", r.STT), plan("llm", r.LLM), plan("tts", r.TTS)}
@@ -236,13 +239,16 @@ func provenance(r PlanRequest) controlplane.Table[string] {
 		entry("budgets.path_budget_ms_default", from),
 		entry("budgets.turn_budget_ms", layer(r.Overrides.TurnBudgetMS)),
 		entry("determinism.merge_rule_id", from),
+		entry("determinism.merge_rule_version", from),
 		entry("determinism.ordering_markers", from),
 		entry("edge_buffer_policies", from),
 		entry("flow_control", from),
 		entry("graph_definition_ref", controlplane.ProvenancePipelineSpec),
 		entry("provider_bindings", controlplane.ProvenanceEnvironment),
+		entry("provider_plans.allowed_adaptive_actions", from),
 		entry("provider_plans.budget", layer(r.Overrides.InvocationMS)),
 		entry("provider_plans.max_attempts_per_provider", layer(r.Overrides.Attempts)),
+		entry("provider_plans.ordered_candidates", controlplane.ProvenanceEnvironment),
 		entry("recording_policy", from),
 		entry("streaming_handoff", from),
 	)
