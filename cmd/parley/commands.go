@@ -8,6 +8,8 @@ import "github.com/spf13/cobra"
 // a file of its name; adding one is adding its line here.
 func commands(env *environment) []*cobra.Command {
 	return []*cobra.Command{
+		newDemoCommand(env),
+		newReplayCommand(env),
 		newValidateCommand(env),
 		newSchemaCommand(env),
 		newVersionCommand(env),

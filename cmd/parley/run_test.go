@@ -22,7 +22,7 @@ type result struct {
 	out, errOut string
 }
 
-func parley(t *testing.T, stdin string, args ...string) result {
+func runParley(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	code := run(t.Context(), args, strings.NewReader(stdin), &out, &errOut)
@@ -54,7 +54,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"schema", "plan"}, exitUsage, []string{`"plan"`}},
 		{[]string{"__complete", "validate", "--kind", "ev"}, exitOK, []string{"event_record"}},
 	} {
-		r := parley(t, "", c.args...)
+		r := runParley(t, "", c.args...)
 		if r.code != c.code {
 			t.Errorf("parley %q: exit code %d, want %d\n%s%s", c.args, r.code, c.code, r.out, r.errOut)
 		}
@@ -76,7 +76,7 @@ func TestValidate(t *testing.T) {
 		if err != nil || len(good) == 0 {
 			t.Fatal(err, "no samples")
 		}
-		r := parley(t, "", append([]string{"validate", "--kind", string(kind)}, good...)...)
+		r := runParley(t, "", append([]string{"validate", "--kind", string(kind)}, good...)...)
 		if r.code != exitOK || r.out != "" || !strings.Contains(r.errOut, "checked: valid") {
 			t.Errorf("%s: exit code %d\n%s%s", kind, r.code, r.out, r.errOut)
 		}
@@ -89,7 +89,7 @@ func TestValidate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := parley(t, "", "validate", "-q", "--kind", string(kind), file)
+			r := runParley(t, "", "validate", "-q", "--kind", string(kind), file)
 			if n := bytes.Count(want, []byte("\n")); r.code != exitFailure || strings.Count(r.out, "\n") != n || r.errOut != "" {
 				t.Errorf("%s: exit code %d, want 1 and %d lines\n%s%s", file, r.code, n, r.out, r.errOut)
 			}
@@ -100,25 +100,25 @@ func TestValidate(t *testing.T) {
 			}
 		}
 	}
-	if r := parley(t, "", "validate", "--kind", "event", filepath.Join(samples, "good/event_record/text.json")); r.code != exitOK {
+	if r := runParley(t, "", "validate", "--kind", "event", filepath.Join(samples, "good/event_record/text.json")); r.code != exitOK {
 		t.Errorf("the alias event is not understood: %s", r.errOut)
 	}
 }
 
 func TestValidateStandardInput(t *testing.T) {
-	r := parley(t, "", "validate", "--kind", "event", "-")
+	r := runParley(t, "", "validate", "--kind", "event", "-")
 	if r.code != exitFailure || !strings.HasPrefix(r.out, "-: (document): empty_document: ") {
 		t.Errorf("empty input: exit code %d, %s%s", r.code, r.out, r.errOut)
 	}
-	r = parley(t, "{\n  \"session_id\": oops\n}", "validate", "--kind", "event", "-")
+	r = runParley(t, "{\n  \"session_id\": oops\n}", "validate", "--kind", "event", "-")
 	if r.code != exitFailure || !strings.Contains(r.out, "-: /session_id: syntax: line 2, column 17") {
 		t.Errorf("malformed input: exit code %d, %s%s", r.code, r.out, r.errOut)
 	}
-	r = parley(t, `{"from_state":"Active","trigger":"commit","to_state":"Terminal","deterministic":true}`, "validate", "--kind", "turn_transition", "-")
+	r = runParley(t, `{"from_state":"Active","trigger":"commit","to_state":"Terminal","deterministic":true}`, "validate", "--kind", "turn_transition", "-")
 	if r.code != exitOK {
 		t.Errorf("good input: exit code %d, %s%s", r.code, r.out, r.errOut)
 	}
-	r = parley(t, strings.Repeat(" ", schema.MaxArtifactBytes+5), "validate", "--kind", "event", "-")
+	r = runParley(t, strings.Repeat(" ", schema.MaxArtifactBytes+5), "validate", "--kind", "event", "-")
 	if r.code != exitFailure || !strings.Contains(r.out, "too_large") {
 		t.Errorf("huge input: exit code %d, %s%s", r.code, r.out, r.errOut)
 	}
@@ -127,7 +127,7 @@ func TestValidateStandardInput(t *testing.T) {
 // A file that cannot be read does not hide the faults of the others.
 func TestValidateUnreadableFile(t *testing.T) {
 	bad := filepath.Join(samples, "bad/turn_transition/extra.json")
-	r := parley(t, "", "validate", "--kind", "turn_transition", "does-not-exist.json", bad, t.TempDir())
+	r := runParley(t, "", "validate", "--kind", "turn_transition", "does-not-exist.json", bad, t.TempDir())
 	if r.code != exitUsage || !strings.Contains(r.out, "/reason: unknown_field") {
 		t.Errorf("exit code %d\n%s", r.code, r.out)
 	}
@@ -140,7 +140,7 @@ func TestValidateUnreadableFile(t *testing.T) {
 
 // Control characters of an artifact reach neither the line structure nor the terminal.
 func TestValidateEscapesControlCharacters(t *testing.T) {
-	r := parley(t, `{"evil\n\u001b[2Jfield":1,"from_state":"\u001b]0;x\u0007"}`, "validate", "-q", "--kind", "turn_transition", "-")
+	r := runParley(t, `{"evil\n\u001b[2Jfield":1,"from_state":"\u001b]0;x\u0007"}`, "validate", "-q", "--kind", "turn_transition", "-")
 	if r.code != exitFailure || strings.Contains(r.out, "\x1b") || strings.Count(r.out, "\n") != 5 {
 		t.Errorf("exit code %d, output %q", r.code, r.out)
 	}
@@ -148,7 +148,7 @@ func TestValidateEscapesControlCharacters(t *testing.T) {
 
 func TestValidateJSON(t *testing.T) {
 	file := filepath.Join(samples, "bad/turn_transition/extra.json")
-	r := parley(t, "", "validate", "--json", "--kind", "turn_transition", file, "nowhere.json")
+	r := runParley(t, "", "validate", "--json", "--kind", "turn_transition", file, "nowhere.json")
 	var doc validateReport
 	if err := json.Unmarshal([]byte(r.out), &doc); err != nil {
 		t.Fatalf("%v\n%s", err, r.out)
@@ -167,23 +167,23 @@ func TestValidateJSON(t *testing.T) {
 
 func TestValidateUnknownEventAction(t *testing.T) {
 	file := filepath.Join(samples, "good/event_record/v1.7-unknown-additions.json")
-	r := parley(t, "", "validate", "--kind", "event", file)
+	r := runParley(t, "", "validate", "--kind", "event", file)
 	if r.code != exitOK || !strings.Contains(r.errOut, "note: /mood: unknown_addition") {
 		t.Errorf("drop: exit code %d, %s", r.code, r.errOut)
 	}
-	r = parley(t, "", "validate", "--kind", "event", "--unknown-event-action", "reject", file)
+	r = runParley(t, "", "validate", "--kind", "event", "--unknown-event-action", "reject", file)
 	if r.code != exitFailure || strings.Count(r.out, "unknown_addition") != 2 {
 		t.Errorf("reject: exit code %d, %s", r.code, r.out)
 	}
 }
 
 func TestSchemaCommand(t *testing.T) {
-	r := parley(t, "", "schema")
+	r := runParley(t, "", "schema")
 	if r.code != exitOK || strings.Count(r.out, "urn:parley:schema:v1.1:") != len(schema.Kinds()) {
 		t.Errorf("exit code %d\n%s", r.code, r.out)
 	}
 	for _, k := range schema.Kinds() {
-		r := parley(t, "", "schema", string(k))
+		r := runParley(t, "", "schema", string(k))
 		var doc map[string]any
 		if err := json.Unmarshal([]byte(r.out), &doc); err != nil || doc["$id"] != k.URN() {
 			t.Errorf("%s: $id is %v, %v", k, doc["$id"], err)
@@ -192,7 +192,7 @@ func TestSchemaCommand(t *testing.T) {
 }
 
 func TestVersionCommand(t *testing.T) {
-	r := parley(t, "", "version", "--json")
+	r := runParley(t, "", "version", "--json")
 	var doc versionReport
 	if err := json.Unmarshal([]byte(r.out), &doc); err != nil || doc.Version == "" || doc.Schema != "v1.1" || doc.Profile != "simple/v1" {
 		t.Errorf("%+v, %v", doc, err)

@@ -3,11 +3,13 @@
 package demo
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/console"
@@ -37,6 +39,7 @@ type Collector struct {
 	final   time.Duration // of its transcript
 	spoken  string        // the last utterance with a final transcript
 	ended   string
+	levels  [2]float64
 }
 
 // fenced is a fence whose cancel has not been told yet: a fence is performed first.
@@ -341,6 +344,52 @@ func (c *Collector) evidence(r *session.Evidence) {
 	if r.EndOfSpeech != 0 {
 		t.EOUMs = report.At(time.Duration(r.EndOfSpeech))
 	}
+}
+
+// Cue notes that the caller begins to play a recording.
+func (c *Collector) Cue(at time.Duration, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view.Note(at, "caller plays "+name)
+}
+
+// Level shows how loud a frame of one voice (0 the caller, 1 the agent) is.
+func (c *Collector) Level(voice int, at time.Duration, pcm []int16) {
+	peak := int16(0)
+	for _, v := range pcm {
+		peak = max(peak, v, -max(v, -32767))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.levels[voice] = float64(peak) / 32768
+	if voice == 0 {
+		c.view.Tick(at, c.levels[0], c.levels[1])
+		c.levels[1] = 0
+	}
+}
+
+// Data gives the report of a session that has ended.
+func (c *Collector) Data(s *parley.Session) report.Data {
+	stats := s.Stats()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.data
+	d.Session.ID = string(s.ID())
+	d.Session.State = string(stats.State)
+	d.Session.Reason = c.ended
+	d.Session.Pipeline = "voice-1"
+	d.Session.Profile = controlplane.ProfileSimple
+	d.Session.Digest = hex.EncodeToString(stats.Digest[:])
+	for i := range d.Turns {
+		t := &d.Turns[i]
+		id := eventabi.TurnID(t.TurnID)
+		t.Reply = s.Conversation().ReplyText(id)
+		t.HeardText = s.Conversation().HeardText(id)
+		if t.Cancel != nil {
+			t.Cancel.FramesAfterFence = int(s.FramesAfterFence(id))
+		}
+	}
+	return d
 }
 
 // floor shows who is heard.

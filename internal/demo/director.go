@@ -69,14 +69,19 @@ func (d *Director) AgentStopped(at time.Duration) {
 
 // Frame fills the caller's audio of the 20 ms that end at an instant.
 func (d *Director) Frame(at time.Duration, frame []int16) {
+	clear(frame)
+	if cue, begins := d.fill(at, frame); begins {
+		d.onCue(at, cue)
+	}
+}
+
+func (d *Director) fill(at time.Duration, frame []int16) (cue Cue, begins bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	clear(frame)
 	if len(d.playing) == 0 && d.next < len(d.cues) && d.ripe(at) {
-		c := d.cues[d.next]
+		cue, begins = d.cues[d.next], true
 		d.next++
-		d.playing = c.PCM
-		d.onCue(at, c)
+		d.playing = cue.PCM
 	}
 	if len(d.playing) > 0 {
 		n := copy(frame, d.playing)
@@ -87,6 +92,7 @@ func (d *Director) Frame(at time.Duration, frame []int16) {
 			}
 		}
 	}
+	return cue, begins
 }
 
 // ripe says that the next cue's moment has come.

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/internal/engines"
+	"github.com/parley-voice/parley/internal/report"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/node/segmenter"
+	"github.com/parley-voice/parley/node/vad"
+	"github.com/parley-voice/parley/provider"
+	"github.com/parley-voice/parley/provider/embedded"
+	"github.com/parley-voice/parley/provider/openai"
+	"github.com/parley-voice/parley/provider/scripted"
+)
+
+// agent is the voice agent of this command: the embedded engines and a model.
+type agent struct {
+	config  parley.Config
+	engines []report.Engine
+	notes   []string
+	close   []func() error
+}
+
+// Close frees the engines.
+func (a *agent) Close() error {
+	var faults []error
+	for _, f := range a.close {
+		faults = append(faults, f())
+	}
+	return errors.Join(faults...)
+}
+
+// agentSettings says which model answers.
+type agentSettings struct {
+	llm  string // "auto", "scripted", or a base URL
+	plan []string
+	now  func() time.Time
+}
+
+// newAgent finds and loads the engines, and chooses the model.
+func newAgent(ctx context.Context, s agentSettings) (*agent, error) {
+	set, err := engines.Find(engines.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := set.Verify(); err != nil {
+		return nil, err
+	}
+	a := &agent{}
+	if err := a.speech(ctx, set); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	if err := a.model(ctx, s); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.config.Build = "parley " + programVersion()
+	a.config.Segmenter = func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) }
+	a.config.SystemPrompt = systemPrompt
+	return a, nil
+}
+
+// systemPrompt tells a model how to speak. The scripted responder does not read it.
+const systemPrompt = "You are a voice assistant on a telephone. Answer in one to three short spoken sentences, " +
+	"without lists, markup or emoji. The caller's words come from a speech recogniser and may be misheard. " +
+	"Where the caller interrupted you, your earlier message ends at what they heard."
+
+// speech loads the detector, the recogniser and the synthesiser.
+func (a *agent) speech(ctx context.Context, set *engines.Set) error {
+	weights, err := os.ReadFile(set.VAD())
+	if err != nil {
+		return fmt.Errorf("read the voice detector: %w: run make engines", err)
+	}
+	net, err := vad.NewSilero(weights)
+	if err != nil {
+		return fmt.Errorf("%s: %w: run make engines", set.VAD(), err)
+	}
+	a.config.Endpointer = func() (node.Node, error) {
+		return vad.NewEndpointNode(net.NewDetector(), vad.EndpointerConfig{})
+	}
+	compiled := filepath.Join(set.Dir, "compiled")
+	stt, err := embedded.NewPocketSphinx(ctx, embedded.PocketSphinxConfig{Engine: set.Recogniser(), Model: set.Model(), Compiled: compiled})
+	if err != nil {
+		return err
+	}
+	a.config.STT = stt
+	a.close = append(a.close, stt.Close)
+	tts, err := embedded.NewFlite(ctx, embedded.FliteConfig{Engine: set.Synthesiser(), Compiled: compiled})
+	if err != nil {
+		return err
+	}
+	a.config.TTS = tts
+	a.close = append(a.close, tts.Close)
+	if err := errors.Join(stt.Warm(ctx), tts.Warm(ctx)); err != nil {
+		return err
+	}
+	a.engines = append(a.engines,
+		report.Engine{Role: "vad", Name: "Silero VAD", Version: "v6", Note: "in Go, on the CPU"},
+		engineOf("stt", stt.Descriptor(), "offline demo recogniser: expect misheard words"),
+		engineOf("tts", tts.Descriptor(), "offline"))
+	return nil
+}
+
+func engineOf(role string, d provider.Descriptor, note string) report.Engine {
+	return report.Engine{Role: role, Name: d.ID, Version: d.Model, Scripted: d.Capabilities.Scripted, Note: note}
+}
+
+// The limits for a model that runs on somebody's machine: the profile's 1 s to the
+// first token is for a vendor's.
+const (
+	modelTimeout = 15 * time.Second
+	modelBudget  = 20 * time.Second
+)
+
+// model chooses who answers: what the flag says, else the environment, else a server on
+// a usual local port, else the scripted responder.
+func (a *agent) model(ctx context.Context, s agentSettings) error {
+	config, chosen, err := chooseServer(ctx, s.llm)
+	if err != nil {
+		return err
+	}
+	if !chosen {
+		responder, err := scripted.New(scripted.Config{Now: s.now, Plan: s.plan})
+		if err != nil {
+			return err
+		}
+		a.config.LLM = responder
+		a.engines = append(a.engines, engineOf("llm", responder.Descriptor(), "a scripted responder, not a language model"))
+		a.notes = append(a.notes, "the answers are scripted; set "+openai.EnvBaseURL+" or start an OpenAI-compatible server for a model")
+		return nil
+	}
+	client, err := openai.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	a.config.LLM = client
+	a.close = append(a.close, client.Close)
+	a.config.ProviderTimeout, a.config.TurnBudget = modelTimeout, modelBudget
+	a.engines = append(a.engines, engineOf("llm", client.Descriptor(), "over OpenAI's API"))
+	a.notes = append(a.notes, "the answers come from "+client.Descriptor().Model)
+	return nil
+}
+
+// chooseServer gives the server that is to answer; false for the scripted responder.
+func chooseServer(ctx context.Context, choice string) (openai.Config, bool, error) {
+	switch choice {
+	case "scripted":
+		return openai.Config{}, false, nil
+	case "", "auto":
+	default:
+		config, _, err := openai.FromEnv(func(name string) string {
+			if name == openai.EnvBaseURL {
+				return choice
+			}
+			return os.Getenv(name)
+		})
+		return config, err == nil, err
+	}
+	config, ok, err := openai.FromEnv(os.Getenv)
+	if ok || err != nil {
+		return config, ok, err
+	}
+	found, err := openai.Probe(ctx, openai.LocalServers())
+	if errors.Is(err, openai.ErrNoServer) {
+		return openai.Config{}, false, nil
+	}
+	if err != nil {
+		return openai.Config{}, false, err
+	}
+	return openai.Config{BaseURL: found.BaseURL, Model: found.Model}, true, nil
+}
+
+// programVersion is this program's version.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return buildVersion(version, info)
+}

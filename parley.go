@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package parley
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+	"github.com/parley-voice/parley/internal/observability/replay"
+	"github.com/parley-voice/parley/internal/observability/timeline"
+	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/internal/runtime/sessionhost"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/provider"
+	"github.com/parley-voice/parley/transport"
+)
+
+// Types of the runtime that calls are observed and steered with.
+type (
+	// Session is one call that runs. Its methods may be called from any goroutine.
+	Session = sessionhost.Session
+	// Notice tells an observer of one thing that a session took or decided.
+	Notice = sessionhost.Notice
+	// Direction says whose audio a frame is.
+	Direction = sessionhost.Direction
+	// Stats is what a session counted.
+	Stats = sessionhost.Stats
+	// Policy is how proposals and interruptions are judged; zero fields are the profile's.
+	Policy = turn.Policy
+)
+
+// Config is what a Runtime runs its calls with.
+type Config struct {
+	STT provider.STT
+	LLM provider.LLM
+	TTS provider.TTS
+	// Endpointer makes the node that hears speech begin and end, one for each call.
+	Endpointer func() (node.Node, error)
+	// Segmenter makes the node that cuts a reply into speakable pieces, one for each turn.
+	Segmenter func() (node.Node, error)
+
+	SystemPrompt string
+	Language     string // BCP 47; empty = the engines' own
+	Voice        string // empty = the synthesiser's own
+	Policy       Policy
+	// TurnBudget is the time from the opening of a turn to its first sound, and
+	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
+	TurnBudget, ProviderTimeout time.Duration
+
+	// Shards is the number of goroutines that own sessions; 0 = one a core.
+	Shards int
+	// Build names the program in recordings.
+	Build string
+}
+
+// Validate reports all faults at once.
+func (c *Config) Validate() error {
+	faults := []error{}
+	if err := (invocation.Providers{STT: c.STT, LLM: c.LLM, TTS: c.TTS}).Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("parley: %w", err))
+	}
+	if c.Endpointer == nil {
+		faults = append(faults, errors.New("parley: endpointer: none is given: give a factory, for example one of package node/vad"))
+	}
+	if c.Segmenter == nil {
+		faults = append(faults, errors.New("parley: segmenter: none is given: give a factory, for example one of package node/segmenter"))
+	}
+	for _, f := range [...]struct {
+		name  string
+		value time.Duration
+	}{{"turn_budget", c.TurnBudget}, {"provider_timeout", c.ProviderTimeout}} {
+		if f.value < 0 {
+			faults = append(faults, fmt.Errorf("parley: %s: %v: use 0 for the profile's value, or a positive time", f.name, f.value))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Call is one conversation to be held.
+type Call struct {
+	// ID names the session; empty = a random one.
+	ID        string
+	Tenant    string // empty = "local"
+	Pipeline  string // empty = "voice-1"
+	Transport transport.Adapter
+	// Record is the folder of the recording, which must not exist; empty = none.
+	Record string
+	// TextKey is the secret of the recorded text hashes; 0 = a random one.
+	TextKey uint64
+	// Observe is told what the session does, on the session's own goroutine: it returns
+	// quickly. Frames is shown every frame of both directions.
+	Observe func(*Notice)
+	Frames  func(d Direction, at time.Duration, sample int64, pcm []int16)
+}
+
+// Runtime runs calls in real time.
+type Runtime struct {
+	config Config
+	host   *sessionhost.Host
+}
+
+// New starts a runtime. It runs until Close.
+func New(c Config) (*Runtime, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	host, err := sessionhost.New(sessionhost.Config{Shards: c.Shards})
+	if err != nil {
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	return &Runtime{config: c, host: host}, nil
+}
+
+// Start begins a call. ctx bounds the binding of the transport only.
+func (r *Runtime) Start(ctx context.Context, call Call) (*Session, error) {
+	return start(ctx, &r.config, call, false, time.Now(), r.host.Open)
+}
+
+// Close ends all calls: they drain until ctx is over and end by force after that.
+func (r *Runtime) Close(ctx context.Context) error { return r.host.Close(ctx) }
+
+// Virtual runs calls in virtual time. It and its calls belong to one goroutine.
+type Virtual struct {
+	config Config
+	wall   time.Time
+	world  *sessionhost.Virtual
+}
+
+// NewVirtual makes a world whose wall clock begins at an instant. Equal worlds with
+// equal calls decide equally, byte for byte, as far as their providers do.
+func NewVirtual(c Config, wall time.Time) (*Virtual, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &Virtual{config: c, wall: wall, world: sessionhost.NewVirtual(wall.UnixMilli())}, nil
+}
+
+// Start begins a call.
+func (v *Virtual) Start(ctx context.Context, call Call) (*Session, error) {
+	return start(ctx, &v.config, call, true, v.Now(), v.world.Open)
+}
+
+// Now is the world's wall clock.
+func (v *Virtual) Now() time.Time { return v.wall.Add(time.Duration(v.world.Now())) }
+
+// Every has f run at each multiple of a period until it says false.
+func (v *Virtual) Every(period time.Duration, f func() bool) {
+	v.world.Every(timebase.Span(period), f)
+}
+
+// Run lets time pass until every call has ended, nothing is due any more, or the
+// given time has passed.
+func (v *Virtual) Run(ctx context.Context, most time.Duration) error {
+	if err := v.world.Run(ctx, timebase.Instant(most)); err != nil {
+		return fmt.Errorf("parley: %w", err)
+	}
+	return nil
+}
+
+type opener func(context.Context, sessionhost.Settings) (*sessionhost.Session, error)
+
+func start(ctx context.Context, c *Config, call Call, virtual bool, now time.Time, open opener) (*Session, error) {
+	if call.Transport == nil {
+		return nil, errors.New("parley: transport: none is given: give an adapter, for example one of package transport/loopback")
+	}
+	fill(&call.ID, "call-"+token())
+	fill(&call.Tenant, "local")
+	fill(&call.Pipeline, "voice-1")
+	if call.TextKey == 0 {
+		call.TextKey = secret()
+	}
+	s := settings(c, call)
+	if call.Record == "" {
+		return open(ctx, s)
+	}
+	recorder, err := record(c, call, virtual, now)
+	if err != nil {
+		return nil, err
+	}
+	s.Recorder = recorder
+	x, err := open(ctx, s)
+	if err != nil {
+		return nil, errors.Join(err, recorder.Close("not_opened", recorder.Digest()))
+	}
+	return x, nil
+}
+
+func record(c *Config, call Call, virtual bool, now time.Time) (*replay.SessionRecorder, error) {
+	o := timeline.Options{
+		Synchronous: virtual,
+		Meta: timeline.Meta{
+			SessionID:      call.ID,
+			Build:          c.Build,
+			ProfileVersion: controlplane.ProfileSimple,
+			RecordingLevel: string(controlplane.RecordingL0),
+			SampleRateHz:   timebase.SampleRate,
+			WallAnchor:     now,
+		},
+	}
+	if virtual { // equal runs give equal bytes
+		copy(o.RecordingID[:], call.ID)
+	}
+	return replay.RecordSession(call.Record, o)
+}
+
+func settings(c *Config, call Call) sessionhost.Settings {
+	s := sessionhost.Settings{
+		Bootstrap: session.Bootstrap{
+			Session:  eventabi.SessionID(call.ID),
+			Tenant:   call.Tenant,
+			Pipeline: eventabi.PipelineVersion(call.Pipeline),
+			Profile:  controlplane.ProfileSimple,
+			Graph:    "voice/1",
+			Epoch:    1,
+			Settings: session.Settings{
+				Policy:           c.Policy,
+				TurnBudgetMS:     c.TurnBudget.Milliseconds(),
+				InvocationMS:     c.ProviderTimeout.Milliseconds(),
+				AvailabilityMode: true,
+			},
+		},
+		Kind:         call.Transport.Kind(),
+		Connect:      call.Transport.Open,
+		Providers:    invocation.Providers{STT: c.STT, LLM: c.LLM, TTS: c.TTS},
+		Endpointer:   c.Endpointer,
+		Segmenter:    c.Segmenter,
+		SystemPrompt: c.SystemPrompt,
+		Language:     c.Language,
+		Voice:        c.Voice,
+		TextKey:      call.TextKey,
+		Observer:     call.Observe,
+	}
+	if call.Frames != nil {
+		s.Frames = func(d Direction, at timebase.Instant, sample int64, pcm []int16) {
+			call.Frames(d, time.Duration(at), sample, pcm)
+		}
+	}
+	return s
+}
+
+func fill(s *string, def string) {
+	if *s == "" {
+		*s = def
+	}
+}
+
+// token gives 12 random hexadecimal digits.
+func token() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func secret() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
+}
