@@ -18,10 +18,7 @@ type interruption struct {
 
 // bargeIn is a confirmed interruption that waits to take effect: at once, unless
 // protected output is still to be heard out.
-type bargeIn struct {
-	wanted bool
-	reason controlplane.CancelReason
-}
+type bargeIn struct{ wanted bool }
 
 // overlap meets user speech over assistant output: what counts as a barge-in is policy
 // (lifecycle section 7.1).
@@ -33,7 +30,7 @@ func (m *Machine) overlap(u *utterance, lead timebase.Span) {
 	case turn.Off:
 	case turn.Immediate:
 		m.counters.InterruptionsConfirmed++
-		m.requestBargeIn(controlplane.CancelBargeIn)
+		m.requestBargeIn()
 	case turn.HoldThenDecide:
 		if m.interruption.judge.Open() && m.interruption.utterance != u.number {
 			m.settleStart(m.enoughSpeech()) // a new start ends the judgement of the one before
@@ -99,7 +96,7 @@ func (m *Machine) settleStart(confirmed bool) {
 	m.interruption.judge.Close()
 	if confirmed {
 		m.counters.InterruptionsConfirmed++
-		m.requestBargeIn(controlplane.CancelBargeIn)
+		m.requestBargeIn()
 	} else {
 		m.counters.InterruptionsFalse++
 	}
@@ -125,11 +122,7 @@ func (m *Machine) enoughSpeech() bool {
 		m.interruption.judge.Speech(m.now) >= timebase.MS(m.policy.MinInterruptionMS)
 }
 
-func (m *Machine) requestBargeIn(reason controlplane.CancelReason) {
-	if !m.barge.wanted {
-		m.barge = bargeIn{wanted: true, reason: reason}
-	}
-}
+func (m *Machine) requestBargeIn() { m.barge.wanted = true }
 
 // cutIn lets a confirmed interruption take effect. Protected output is heard out
 // first, with what stands in front of it; what is queued behind it stays held.
@@ -140,12 +133,11 @@ func (m *Machine) cutIn() bool {
 	if m.protected() {
 		return false
 	}
-	reason := m.barge.reason
 	m.barge = bargeIn{}
 	if !m.speaking() {
 		return true
 	}
-	m.stopAll(cancelOrder{scope: eventabi.CancelTurn, reason: reason, barge: true})
+	m.stopAll(cancelOrder{scope: eventabi.CancelTurn, reason: controlplane.CancelBargeIn, barge: true})
 	return true
 }
 

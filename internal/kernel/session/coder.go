@@ -212,7 +212,7 @@ func splitPairs(s string) (map[string]string, error) {
 		if !ok || key == "" || strings.ContainsAny(key, " \t\"") {
 			return nil, fmt.Errorf("%w: %q is not key=value", ErrRecord, s)
 		}
-		value := rest
+		var value string
 		if strings.HasPrefix(rest, `"`) {
 			quoted, err := strconv.QuotedPrefix(rest)
 			if err != nil {

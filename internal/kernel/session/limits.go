@@ -12,9 +12,6 @@ const (
 	maxCalls = 64
 	// maxOutputs are turns whose audio is with egress.
 	maxOutputs = 8
-	// maxItems are items of the conversation that the kernel still changes; the shell
-	// keeps older ones.
-	maxItems = 64
 	// maxProposals are proposals of one pass.
 	maxProposals = 8
 )

@@ -278,12 +278,16 @@ func (m *Machine) textIn(in *TextIn) {
 	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) || m.duplicate(in.Key, in) {
 		return
 	}
+	if in.Text.Class == TextNone {
+		m.refuse("empty_text", in.kind(), "")
+		return
+	}
 	epoch := in.Epoch
 	if epoch == 0 {
 		epoch = m.authority.epoch
 	}
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
-		m.requestBargeIn(controlplane.CancelBargeIn)
+		m.requestBargeIn()
 	}
 	m.addProposal(proposal{text: in.Text, epoch: epoch, at: m.now})
 }

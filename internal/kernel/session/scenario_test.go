@@ -64,7 +64,7 @@ func runScenario(t *testing.T, file string) {
 
 func firstDifference(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := 0; i < max(len(w), len(g)); i++ {
+	for i := range max(len(w), len(g)) {
 		a, b := "(end)", "(end)"
 		if i < len(w) {
 			a = w[i]

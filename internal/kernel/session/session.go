@@ -130,16 +130,16 @@ func (m *Machine) take(in Input) {
 	m.identity.stamp()
 	switch m.state {
 	case controlplane.SessionConnecting:
-		switch in.(type) {
-		case *Bootstrap, *CloseRequest, *Wake, *RuntimeFault, *Snapshots, *Link:
+		switch in.kind() {
+		case "bootstrap", "close_request", "wake", "runtime_fault", "snapshots", "link":
 		default:
 			m.turnBack("session_not_active", in)
 			return
 		}
 	case controlplane.SessionEnded:
-		switch in.(type) {
-		case *Wake: // it was on its way
-		case *Bootstrap, *CloseRequest:
+		switch in.kind() {
+		case "wake": // it was on its way
+		case "bootstrap", "close_request":
 			m.turnBack(controlplane.CodeInvalidSessionTransition, in)
 		default:
 			m.turnBack("session_ended", in)

@@ -5,6 +5,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -76,14 +77,14 @@ const (
 
 // Validate reports every value that the kernel cannot run with, each a SettingError.
 // Zero is always right: it means the profile's value.
-func (b *Bootstrap) Validate() error {
-	s := &b.Settings
+func (in *Bootstrap) Validate() error {
+	s := &in.Settings
 	c := settingsCheck{}
-	c.id("session", string(b.Session), true)
-	c.id("tenant", b.Tenant, false)
-	c.id("pipeline", string(b.Pipeline), true)
-	c.within("epoch", int64(b.Epoch), 0, int64(^uint64(0)>>1))
-	c.within("wall_ms", b.WallMS, 0, int64(^uint64(0)>>1)/2)
+	c.id("session", string(in.Session), true)
+	c.id("tenant", in.Tenant, false)
+	c.id("pipeline", string(in.Pipeline), true)
+	c.within("epoch", int64(in.Epoch), 0, math.MaxInt64)
+	c.within("wall_ms", in.WallMS, 0, math.MaxInt64/2)
 	c.policy(&s.Policy)
 	c.ms("turn_budget_ms", s.TurnBudgetMS)
 	c.ms("turn_hard_cap_ms", s.TurnHardCapMS)
@@ -159,12 +160,12 @@ func (c *settingsCheck) id(field, v string, required bool) {
 }
 
 // unusable gives the reason with which a bootstrap is refused, empty when it is fit.
-func (b *Bootstrap) unusable() string {
-	if b.Refusal != "" {
-		return b.Refusal
+func (in *Bootstrap) unusable() string {
+	if in.Refusal != "" {
+		return in.Refusal
 	}
 	var fault *SettingError
-	if errors.As(b.Validate(), &fault) {
+	if errors.As(in.Validate(), &fault) {
 		return "invalid_setting:" + fault.Field
 	}
 	return ""

@@ -51,9 +51,9 @@ func callReason(c turn.Cause) string {
 		return string(controlplane.CancelProviderError)
 	case turn.CauseDisconnect:
 		return string(controlplane.CancelDisconnect)
-	default:
-		return string(controlplane.CancelPolicy)
+	case turn.CauseNone, turn.CauseAuthority, turn.CauseCancel, turn.CauseEvidence, turn.CauseCommit:
 	}
+	return string(controlplane.CancelPolicy)
 }
 
 // acceptCancel is the sequence of lifecycle section 7: the signals, the fence, what

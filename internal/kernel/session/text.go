@@ -76,7 +76,7 @@ func keyedHash(text string, key uint64) uint64 {
 	for shift := 0; shift < 64; shift += 8 {
 		h = (h ^ (key >> shift & 0xff)) * prime
 	}
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		h = (h ^ uint64(text[i])) * prime
 	}
 	return h

@@ -49,12 +49,11 @@ func (m *Machine) late(in Input, id eventabi.TurnID) {
 }
 
 func isOutput(in Input) bool {
-	switch in.(type) {
-	case *Progress, *Segment, *Speech, *Delivery:
+	switch in.kind() {
+	case "progress", "segment", "speech", "delivery":
 		return true
-	default:
-		return false
 	}
+	return false
 }
 
 func (m *Machine) lateCode() string {

@@ -45,7 +45,7 @@ func (m *Machine) openNext() bool {
 	case m.barge.wanted: // a protected output is still to be heard out
 		return false
 	case m.preempts(p) && m.speaking():
-		m.requestBargeIn(controlplane.CancelBargeIn)
+		m.requestBargeIn()
 	case m.arbiter.Live():
 		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
 		m.postpone(p)

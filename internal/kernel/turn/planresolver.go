@@ -57,8 +57,11 @@ func NewResolver(r PlanRequest) (Resolver, error) {
 		return Resolver{}, fmt.Errorf("%w: execution_profile %q; this build knows %q", ErrProfile, r.Profile, controlplane.ProfileSimple)
 	}
 	for _, f := range [...]struct{ name, value string }{
-		{"pipeline_version", string(r.Pipeline)}, {"graph_definition_ref", r.Graph},
-		{"provider_bindings.stt", r.STT}, {"provider_bindings.llm", r.LLM}, {"provider_bindings.tts", r.TTS},
+		{"pipeline_version", string(r.Pipeline)},
+		{"graph_definition_ref", r.Graph},
+		{"provider_bindings.stt", r.STT},
+		{"provider_bindings.llm", r.LLM},
+		{"provider_bindings.tts", r.TTS},
 	} {
 		if f.value == "" {
 			return Resolver{}, fmt.Errorf("%w: %s is empty", ErrPlan, f.name)

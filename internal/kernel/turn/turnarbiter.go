@@ -129,6 +129,3 @@ func (a *Arbiter) Losers(dst []Cause, winner Cause) []Cause {
 	}
 	return dst
 }
-
-// Withdraw takes a pending cause back: a commit whose work turned out not to be over.
-func (a *Arbiter) Withdraw(c Cause) { a.pending[c] = false }
