@@ -107,6 +107,9 @@ func (r *Reply) Heard(played timebase.Samples) (runes int64, errorMS int64) {
 	}
 	for i := range r.segments {
 		s := &r.segments[i]
+		if s.Samples == 0 && s.Done { // it gave no sound: nobody heard it
+			continue
+		}
 		if played >= s.Samples && s.Done {
 			runes += s.Runes
 			played -= s.Samples
@@ -141,7 +144,7 @@ func (r *Reply) ProtectedUntil(played timebase.Samples) timebase.Samples {
 	for i := range r.segments {
 		s := &r.segments[i]
 		end += s.Samples
-		if s.Protected && end > played {
+		if s.Protected && s.Samples > 0 && end > played {
 			until = end
 		}
 	}

@@ -150,7 +150,7 @@ func (m *Machine) end(reason string) {
 	m.utterances = m.utterances[:0]
 	m.outputs = m.outputs[:0]
 	m.proposals, m.queue = m.proposals[:0], m.queue[:0]
-	m.interruption = interruption{}
+	m.interruption, m.barge, m.holds = interruption{}, bargeIn{}, 0
 	m.fences.Add(eventabi.CancelSession, "", m.now)
 	m.fence(&Fence{Session: true})
 	if m.state != controlplane.SessionConnecting { // connected is a session's first signal
