@@ -134,7 +134,7 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			return nil
 		},
 	}
-	for _, inv := range invariants() {
+	for _, inv := range invariants {
 		t.Run(inv.name, func(t *testing.T) {
 			harm, ok := damage[inv.name]
 			if !ok {
@@ -148,8 +148,8 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			}
 		})
 	}
-	if len(damage) != len(invariants()) {
-		t.Errorf("%d ways to damage for %d invariants", len(damage), len(invariants()))
+	if len(damage) != len(invariants) {
+		t.Errorf("%d ways to damage for %d invariants", len(damage), len(invariants))
 	}
 }
 

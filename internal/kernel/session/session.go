@@ -18,7 +18,6 @@ type Machine struct {
 	fx       *Effects // of the step under way
 	fenced   bool     // the step under way has a Fence
 	emitted  eventabi.Sequence
-	checks   []invariant
 
 	identity  identity
 	authority authority
@@ -63,7 +62,7 @@ type Counters struct {
 
 // New gives a session in CONNECTING at instant 0. It waits for a Bootstrap.
 func New() *Machine {
-	m := &Machine{state: controlplane.SessionConnecting, checks: invariants()}
+	m := &Machine{state: controlplane.SessionConnecting}
 	m.link.state = controlplane.ConnectionDisconnected
 	m.deadline = timebase.Instant(timebase.MS(defaultBootstrapMS))
 	return m
