@@ -57,3 +57,12 @@ func (s *SessionRecorder) Close(reason string, digest [32]byte) error {
 
 // Stats gives the state of the log.
 func (s *SessionRecorder) Stats() timeline.Stats { return s.log.Stats() }
+
+// Append appends a record of content, which is detail: when it cannot be kept it is
+// dropped and counted (evidence-replay section 3).
+func (s *SessionRecorder) Append(t timeline.Type, payload []byte) error {
+	if err := s.log.Append(t, payload); err != nil {
+		return fmt.Errorf("replay: %s: %w", t, err)
+	}
+	return nil
+}

@@ -161,6 +161,19 @@ func AppendAudio(dst []byte, a Audio) []byte {
 	return append(dst, a.PCM...)
 }
 
+// AppendSamples appends 16-bit samples as the PCM of an Audio payload, four at a time:
+// a session that records all audio does this for every frame.
+func AppendSamples(dst []byte, pcm []int16) []byte {
+	for ; len(pcm) >= 4; pcm = pcm[4:] {
+		dst = binary.LittleEndian.AppendUint64(dst,
+			uint64(uint16(pcm[0]))|uint64(uint16(pcm[1]))<<16|uint64(uint16(pcm[2]))<<32|uint64(uint16(pcm[3]))<<48)
+	}
+	for _, v := range pcm {
+		dst = binary.LittleEndian.AppendUint16(dst, uint16(v))
+	}
+	return dst
+}
+
 // DecodeAudio reads the payload of a TypeAudio record. PCM points into p.
 func DecodeAudio(p []byte) (Audio, error) {
 	if len(p) < audioHead {

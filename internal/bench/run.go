@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Run measures every case and gives the rows in order. An error says that a case could
+// not be measured; the rows of the others are there all the same.
+func Run(o Options) ([]Result, error) {
+	o = o.withDefaults()
+	var rows []Result
+	var faults []error
+	take := func(id, what string, measure func() ([]Result, error)) {
+		if !o.Only(id) {
+			return
+		}
+		o.Say(id + ": " + what)
+		list, err := measure()
+		rows = append(rows, list...)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", id, err))
+		}
+	}
+	one := func(r Result) ([]Result, error) { return []Result{r}, nil }
+	take("P1", "dispatch", func() ([]Result, error) { return one(dispatch(o)) })
+	take("P5", "cancel to fence", func() ([]Result, error) {
+		r, err := cancels(o)
+		return []Result{r}, err
+	})
+	take("P7", "recorder", func() ([]Result, error) { return recorders(o) })
+	take("P8", "idle sessions", func() ([]Result, error) { return idle(o) })
+	return rows, errors.Join(faults...)
+}
