@@ -40,8 +40,9 @@ func (s *Set) VAD() string { return filepath.Join(s.Dir, vadFile) }
 // Model is the folder with the recogniser's acoustic model, language model and dictionary.
 func (s *Set) Model() string { return filepath.Join(s.Dir, modelDir) }
 
-// FS gives the set's files.
-func (s *Set) FS() fs.FS { return os.DirFS(s.Dir) }
+// Compiled is the folder, beside the set, for what the engines are compiled to on this
+// machine. It need not exist, and who can write to it can run code as this user.
+func (s *Set) Compiled() string { return filepath.Join(filepath.Dir(s.Dir), "compiled") }
 
 // Options says what Find goes by.
 type Options struct {

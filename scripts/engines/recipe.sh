@@ -24,7 +24,8 @@ sphinx_sources() {
 
 flite_flags='-DCST_NO_SOCKETS -DCST_AUDIO_NONE -D_WASI_EMULATED_MMAN
 	-Iflite/include -Iflite/lang/usenglish -Iflite/lang/cmulex -Iflite/lang/cmu_us_slt -Iflite/src/cg'
-flite_ldflags='-Wl,--max-memory=67108864 -lwasi-emulated-mman'
+# The longest sentence takes 70 MB, if every letter of it is spelled.
+flite_ldflags='-Wl,--max-memory=134217728 -lwasi-emulated-mman'
 flite_sources() {
 	# Without sockets, other systems' files, and tables that other files include.
 	printf '%s\n' wasm/flite.c flite/src/audio/au_none.c flite/src/audio/au_streaming.c flite/src/audio/audio.c

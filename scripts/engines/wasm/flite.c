@@ -17,18 +17,19 @@
 // The version of this interface. The host refuses any other.
 enum { ABI = 1 };
 
-// A sentence is cut after this many words if the text has no mark to end it:
-// nothing is heard before a sentence's last word has been analysed.
-enum { MAX_SENTENCE_WORDS = 60 };
+// A sentence is cut when its characters weigh this much, if the text has no mark
+// to end it: nothing is heard before its last word has been analysed, and a
+// second of its speech takes 1 MB while it is spoken. A digit is spoken as a word.
+enum { MAX_SENTENCE_WEIGHT = 300, DIGIT_WEIGHT = 4 };
 
 enum { SAID = 0, STOPPED = 1, FAILED = -1 };
 
 // on_audio takes n samples of 16 bit.
 IMPORT(on_audio) int on_audio(const short *samples, int n);
 
-// on_word says that the text's bytes from offset on, length of them, are
-// heard until the given sample, counted from the start of tts_say.
-IMPORT(on_word) void on_word(int offset, int length, int until_sample);
+// on_word says between which samples, counted from the start of tts_say, the
+// text's bytes from offset on, length of them, are heard.
+IMPORT(on_word) void on_word(int offset, int length, int from, int until);
 
 cst_voice *register_cmu_us_slt(const char *dir);
 
@@ -43,18 +44,22 @@ static struct {
     int stopped;
 } saying;
 
+// sample_at reads a time in seconds, out of a feature of the word, as samples
+// from the start of tts_say.
+static int sample_at(const cst_item *word, const char *feature, int rate) {
+    return saying.samples + (int)(ffeature_float(word, feature) * (float)rate);
+}
+
 static void tell_words(const cst_utterance *u, int rate) {
     const cst_item *token;
 
     for (token = relation_head(utt_relation(u, "Token")); token != NULL; token = item_next(token)) {
-        const cst_item *word = item_last_daughter(token);
-        int until = -1;
+        const cst_item *first = item_daughter(token), *last = item_last_daughter(token);
 
-        if (word != NULL)
-            until = (int)(ffeature_float(word, "R:SylStructure.daughtern.daughtern.R:Segment.end") * (float)rate);
-        if (until < 0)
-            continue;
-        on_word(item_feat_int(token, "file_pos"), item_feat_int(token, "length"), saying.samples + until);
+        if (first != NULL && last != NULL)
+            on_word(item_feat_int(token, "file_pos"), item_feat_int(token, "length"),
+                    sample_at(first, "R:SylStructure.daughter1.daughter1.R:Segment.p.end", rate),
+                    sample_at(last, "R:SylStructure.daughtern.daughtern.R:Segment.end", rate));
     }
 }
 
@@ -120,13 +125,21 @@ static void add_token(cst_relation *tokens, const cst_tokenstream *ts, const cha
     item_set_int(t, "file_pos", ts->file_pos - (ts_eof((cst_tokenstream *)ts) ? 0 : 1) - (before + bare + after));
 }
 
+static int weight_of(const char *token) {
+    int weight = 1; // of the space
+
+    for (; *token != '\0'; token++)
+        weight += *token >= '0' && *token <= '9' ? DIGIT_WEIGHT : 1;
+    return weight;
+}
+
 // tts_say speaks the text sentence by sentence. stretch is the length of the
 // speech against the voice's own (1.0). It returns SAID, STOPPED or FAILED.
 EXPORT(tts_say) int tts_say(const char *text, float stretch) {
     cst_tokenstream *ts;
     cst_utterance *u = NULL;
     cst_relation *tokens = NULL;
-    int n = 0, result = SAID;
+    int weight = 0, result = SAID;
 
     memset(&saying, 0, sizeof saying);
     feat_set_float(voice->features, "duration_stretch", stretch);
@@ -142,17 +155,17 @@ EXPORT(tts_say) int tts_say(const char *text, float stretch) {
 
         if (cst_strlen(token) == 0)
             continue;
-        if (u != NULL && (n >= MAX_SENTENCE_WORDS || default_utt_break(ts, token, tokens))) {
+        weight += weight_of(token);
+        if (u != NULL && (weight > MAX_SENTENCE_WEIGHT || default_utt_break(ts, token, tokens))) {
             result = say_sentence(u);
             u = NULL;
         }
         if (u == NULL) {
             u = new_utterance();
             tokens = utt_relation_create(u, "Token");
-            n = 0;
+            weight = weight_of(token);
         }
         add_token(tokens, ts, token);
-        n++;
     }
     ts_close(ts);
     if (u != NULL) {
