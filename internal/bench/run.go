@@ -7,6 +7,9 @@ import (
 	"fmt"
 )
 
+// IDs names the cases.
+func IDs() []string { return []string{"P1", "P2", "P5", "P7", "P8", "P10", "P11"} }
+
 // Run measures every case and gives the rows in order. An error says that a case could
 // not be measured; the rows of the others are there all the same.
 func Run(o Options) ([]Result, error) {
@@ -32,5 +35,9 @@ func Run(o Options) ([]Result, error) {
 	})
 	take("P7", "recorder", func() ([]Result, error) { return recorders(o) })
 	take("P8", "idle sessions", func() ([]Result, error) { return idle(o) })
+	take("P10", "replay", func() ([]Result, error) {
+		r, err := replays(o)
+		return []Result{r}, err
+	})
 	return rows, errors.Join(faults...)
 }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-voice/parley/internal/bench"
+)
+
+func newBenchCommand(env *environment) *cobra.Command {
+	var asJSON bool
+	var only []string
+	var runs int
+	var each time.Duration
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the runtime against this machine's own limits",
+		Long: `Bench measures what Parley costs as ratios to a denominator that is measured in the
+same run, in turn with it: the median of several alternating runs, with their spread. A
+run in which more than 1 % of the processor was stolen by other guests is void and is
+repeated. Machines are shared and noisy: trust the ratios, not the absolutes.
+
+A target that is missed is shown as missed; the exit code is 0 all the same, because a
+noisy machine is no fault of the code. With --strict it is 1.`,
+		Example: `  parley bench
+  parley bench --only P5,P7 --each 1s --runs 9`,
+		Args:    cobra.NoArgs,
+		GroupID: groupCheck,
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&asJSON, "json", false, "print the rows as JSON")
+	flags.StringSliceVar(&only, "only", nil, "measure these alone, e.g. P1,P5")
+	flags.IntVar(&runs, "runs", 5, "alternating runs of each case")
+	flags.DurationVar(&each, "each", 300*time.Millisecond, "length of one run")
+	strict := flags.Bool("strict", false, "exit with 1 when a target is missed")
+	must(cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.IDs(), cobra.ShellCompDirectiveNoFileComp)))
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := benchUsage(only, runs, each); err != nil {
+			return err
+		}
+		rows, err := bench.Run(bench.Options{
+			Runs: runs, Each: each, Now: time.Now, Stole: bench.StolenTime(),
+			Only: func(id string) bool { return len(only) == 0 || slices.Contains(only, id) },
+			Say:  func(what string) { fmt.Fprintf(env.stderr, "measuring %s\n", what) },
+		})
+		if asJSON {
+			if werr := writeJSON(env.stdout, rows); werr != nil {
+				return werr
+			}
+		} else {
+			printBench(env.stdout, rows)
+		}
+		if err != nil {
+			return err
+		}
+		if *strict && slices.ContainsFunc(rows, func(r bench.Result) bool { return !r.Met }) {
+			return silentExit(exitFailure)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func benchUsage(only []string, runs int, each time.Duration) error {
+	for _, id := range only {
+		if !slices.Contains(bench.IDs(), id) {
+			return usageErrorf("--only: %q is no case; use %s", id, strings.Join(bench.IDs(), ", "))
+		}
+	}
+	if runs < 1 || runs > 99 {
+		return usageErrorf("--runs: %d: use 1 to 99", runs)
+	}
+	if each < 10*time.Millisecond || each > time.Minute {
+		return usageErrorf("--each: %v: use 10ms to 1m", each)
+	}
+	return nil
+}
+
+func printBench(w io.Writer, rows []bench.Result) {
+	fmt.Fprintf(w, "%s %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+	fmt.Fprintf(w, "%-4s %-45s %14s   %-40s %14s   %8s  %-20s %s\n", "", "subject", "measured", "denominator", "measured", "ratio", "target", "")
+	for _, r := range rows {
+		met := "met"
+		if !r.Met {
+			met = "MISSED"
+		}
+		base, ratio := "", fmt.Sprintf("%.3g", r.Ratio)
+		if r.Base > 0 {
+			base = figure(r.Base, r.Unit)
+			ratio = fmt.Sprintf("%.2fx", r.Ratio)
+		}
+		fmt.Fprintf(w, "%-4s %-45s %14s   %-40s %14s   %8s  %-20s %s", r.ID, r.Subject, figure(r.Value, r.Unit), r.Denominator, base, ratio, r.Target, met)
+		if r.SpreadPct > 0 {
+			fmt.Fprintf(w, "  (spread %.0f %%", r.SpreadPct)
+			if r.Void > 0 {
+				fmt.Fprintf(w, ", %s void", plural(r.Void, "run", "runs"))
+			}
+			fmt.Fprint(w, ")")
+		}
+		if r.Note != "" {
+			fmt.Fprintf(w, "  %s", r.Note)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// figure prints a measurement with a unit that suits its size.
+func figure(v float64, unit string) string {
+	kind, _, _ := strings.Cut(unit, "/")
+	if !strings.HasSuffix(kind, "ns") {
+		return fmt.Sprintf("%.4g %s", v, kind)
+	}
+	prefix := strings.TrimSuffix(kind, "ns")
+	switch {
+	case v >= 1e6:
+		return fmt.Sprintf("%.2f %sms", v/1e6, prefix)
+	case v >= 1e4:
+		return fmt.Sprintf("%.1f %sus", v/1e3, prefix)
+	}
+	return fmt.Sprintf("%.1f %sns", v, prefix)
+}
