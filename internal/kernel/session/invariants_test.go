@@ -4,6 +4,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/parley-voice/parley/api/controlplane"
@@ -134,6 +135,8 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			return nil
 		},
 	}
+	decisions, turns, states := decisionInvariants(), turnInvariants(), stateInvariants()
+	invariants := slices.Concat(decisions[:], turns[:], states[:])
 	for _, inv := range invariants {
 		t.Run(inv.name, func(t *testing.T) {
 			harm, ok := damage[inv.name]
