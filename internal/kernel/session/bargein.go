@@ -23,8 +23,8 @@ type bargeIn struct{ wanted bool }
 // overlap meets user speech over assistant output: what counts as a barge-in is policy
 // (lifecycle section 7.1).
 func (m *Machine) overlap(u *utterance, lead timebase.Span) {
-	if m.barge.wanted {
-		return // what is being said is an interruption already
+	if m.barge.wanted || u.waiting {
+		return // what is being said is an interruption, or a proposal, already
 	}
 	switch m.policy.Interruption {
 	case turn.Off:
