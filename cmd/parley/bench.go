@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,8 @@ func benchUsage(only []string, runs int, each time.Duration) error {
 
 func printBench(w io.Writer, rows []bench.Result) {
 	fmt.Fprintf(w, "%s %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
-	fmt.Fprintf(w, "%-4s %-45s %14s   %-40s %14s   %8s  %-20s %s\n", "", "subject", "measured", "denominator", "measured", "ratio", "target", "")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tsubject\tmeasured\tdenominator\tmeasured\tratio\ttarget\t\tspread")
 	for _, r := range rows {
 		met := "met"
 		if !r.Met {
@@ -94,21 +96,23 @@ func printBench(w io.Writer, rows []bench.Result) {
 		}
 		base, ratio := "", fmt.Sprintf("%.3g", r.Ratio)
 		if r.Base > 0 {
-			base = figure(r.Base, r.Unit)
-			ratio = fmt.Sprintf("%.2fx", r.Ratio)
+			base, ratio = figure(r.Base, r.Unit), fmt.Sprintf("%.2fx", r.Ratio)
 		}
-		fmt.Fprintf(w, "%-4s %-45s %14s   %-40s %14s   %8s  %-20s %s", r.ID, r.Subject, figure(r.Value, r.Unit), r.Denominator, base, ratio, r.Target, met)
+		spread := ""
 		if r.SpreadPct > 0 {
-			fmt.Fprintf(w, "  (spread %.0f %%", r.SpreadPct)
-			if r.Void > 0 {
-				fmt.Fprintf(w, ", %s void", plural(r.Void, "run", "runs"))
-			}
-			fmt.Fprint(w, ")")
+			spread = fmt.Sprintf("%.0f %%", r.SpreadPct)
 		}
+		if r.Void > 0 {
+			spread += ", " + plural(r.Void, "run", "runs") + " void"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			r.ID, r.Subject, figure(r.Value, r.Unit), r.Denominator, base, ratio, r.Target, met, spread)
+	}
+	_ = table.Flush() // what w refuses, its owner learns at the next write
+	for _, r := range rows {
 		if r.Note != "" {
-			fmt.Fprintf(w, "  %s", r.Note)
+			fmt.Fprintf(w, "%s: %s\n", r.ID, r.Note)
 		}
-		fmt.Fprintln(w)
 	}
 }
 
