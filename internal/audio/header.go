@@ -50,9 +50,10 @@ func (c codec) bytes() int {
 		return 3
 	case codecS32, codecF32:
 		return 4
-	default:
+	case codecF64:
 		return 8
 	}
+	return 8
 }
 
 func (c codec) String() string {
@@ -71,9 +72,10 @@ func (c codec) String() string {
 		return "64-bit float"
 	case codecALaw:
 		return "8-bit A-law"
-	default:
+	case codecMuLaw:
 		return "8-bit mu-law"
 	}
+	return "unknown"
 }
 
 // header is all of a WAV file's front matter that matters for decoding.

@@ -31,9 +31,10 @@ func (c codec) sample(b []byte) (int32, bool) {
 		return fromFloat(math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	case codecALaw:
 		return int32(aLaw(b[0])) << 8, true
-	default:
+	case codecMuLaw:
 		return int32(muLaw(b[0])) << 8, true
 	}
+	return 0, false
 }
 
 // fromFloat scales by a power of two, which is exact, and rounds once. Values

@@ -128,7 +128,7 @@ func (w *WAVWriter) finish() error {
 // or a failure it does nothing.
 func (w *WAVWriter) Abort() error {
 	if w.done || w.err != nil {
-		return nil
+		return nil //nolint:nilerr // the failure was returned when it happened, and the file is gone
 	}
 	w.done = true
 	return w.discard()

@@ -12,7 +12,7 @@ import (
 // event is what a shard dispatches: 72 bytes, as the published figures of rings use.
 type event struct {
 	generation uint64
-	words      [8]uint64
+	_          [8]uint64
 }
 
 // rawRing is the denominator: a bounded ring of 72-byte events, nothing else.

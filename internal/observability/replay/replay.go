@@ -88,7 +88,6 @@ type player struct {
 	now     timebase.Instant
 	fx      session.Effects
 	due     [][]byte // decisions recomputed and not yet compared
-	scratch []byte
 	digest  session.Digest
 	frame   session.AudioIn // the last caller frame
 	history []moment        // the latest, oldest first
