@@ -10,6 +10,7 @@ func commands(env *environment) []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCommand(env),
 		newReplayCommand(env),
+		newSimCommand(env),
 		newBenchCommand(env),
 		newValidateCommand(env),
 		newSchemaCommand(env),

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package simulation drives the real kernel with conversations that nobody had: a
+// seeded world of callers, recognisers, language models, voices, a paced egress, a lease
+// authority, a link, a recorder and their faults, all in virtual time.
+//
+//	seed --> world --inputs--> session.Machine --effects--> world (egress, providers, caller)
+//	            |                                   |
+//	            +-------------> watch <-------------+   named checkers, after every step
+//
+// # Rules
+//
+//  1. A seed, the number of turns and the set of faults decide everything. Workers, the
+//     machine's speed and the clock decide nothing.
+//  2. Every seed is run twice; the digests of all decisions must be equal.
+//  3. The watch knows inputs, effects and what reached the sink, never the kernel's own
+//     state. It restates the specification instead of repeating the implementation.
+//  4. A bound in time is checked from both sides: the step at or after it must have kept
+//     it, and before it the kernel's deadline must not lie behind it.
+//  5. Every checker counts how often it was asked, and has a mutation that trips it.
+package simulation

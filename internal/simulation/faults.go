@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simulation
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is a kind of trouble that the world can make (engine section 4).
+type Fault uint8
+
+// The kinds of trouble.
+const (
+	ProviderTimeout     Fault = iota // a call never answers
+	ProviderSlowStart                // the first byte comes about when patience ends
+	ProviderStall                    // a stream stops in the middle
+	ProviderTruncation               // a stream breaks off with an error
+	ProviderDuplicate                // every result comes twice
+	ProviderLate                     // a cancelled call goes on sending
+	ProviderOverload                 // rate limited, with a back-off
+	ProviderServerError              // 5xx
+	ProviderMalformed                // impossible values
+	ProviderWrongOrder               // indexes skip or repeat
+	TransportLoss                    // caller audio and playback reports get lost
+	TransportReorder                 // playback reports come in the wrong order
+	TransportDuplicate               // a client's message is delivered again
+	TransportJitter                  // what was sent apart arrives together
+	TransportHalfOpen                // nothing comes from the client, and nobody says so
+	TransportReconnect               // the link is lost, gone, resumed
+	TimeWallStep                     // the instant given to a step goes back
+	TimeLateTimer                    // a wake comes late
+	TimeDrift                        // the caller's sample clock is off by 500 ppm
+	WorkerPause                      // nothing runs for a while, then everything at once
+	WorkerCrash                      // the shell reports a fault of its own
+	WorkerTwoOwners                  // another owner's epochs show up
+	WorkerLostRenewal                // the lease expires
+	WorkerRotation                   // the lease is rotated under the session
+	StoreRollback                    // a snapshot's version goes back
+	StoreStale                       // snapshots are old or missing
+	NodeHang                         // a hook passes its limit
+	NodePanic                        // a node panics
+	NodeGarbage                      // results for calls and turns that do not exist
+	DiskFull                         // evidence cannot be kept
+	DiskSlow                         // evidence is appended late
+	LoadFlood                        // hundreds of inputs in one pass
+	LoadAdmissionRace                // admission closes in the very pass of a proposal
+	faultCount
+)
+
+func faultNames() [faultCount]string {
+	return [faultCount]string{
+		"provider_timeout", "provider_slow_start", "provider_stall", "provider_truncation", "provider_duplicate",
+		"provider_late", "provider_overload", "provider_server_error", "provider_malformed", "provider_wrong_order",
+		"transport_loss", "transport_reorder", "transport_duplicate", "transport_jitter", "transport_half_open",
+		"transport_reconnect", "time_wall_step", "time_late_timer", "time_drift",
+		"worker_pause", "worker_crash", "worker_two_owners", "worker_lost_renewal", "worker_rotation",
+		"store_rollback", "store_stale", "node_hang", "node_panic", "node_garbage",
+		"disk_full", "disk_slow", "load_flood", "load_admission_race",
+	}
+}
+
+func (f Fault) String() string { return faultNames()[f] }
+
+// FaultSet is a set of fault kinds.
+type FaultSet uint64
+
+// AllFaults is every kind.
+const AllFaults FaultSet = 1<<faultCount - 1
+
+// Has says whether a kind is in the set.
+func (s FaultSet) Has(f Fault) bool { return s>>f&1 == 1 }
+
+// With gives the set with a kind added.
+func (s FaultSet) With(f Fault) FaultSet { return s | 1<<f }
+
+// Without gives the set with a kind taken out.
+func (s FaultSet) Without(f Fault) FaultSet { return s &^ (1 << f) }
+
+// String lists the kinds, "all" for every kind and "none" for none.
+func (s FaultSet) String() string {
+	switch s {
+	case AllFaults:
+		return "all"
+	case 0:
+		return "none"
+	}
+	var names []string
+	for f := range faultCount {
+		if s.Has(f) {
+			names = append(names, f.String())
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// ParseFaults reads what String prints. A name may also be the first part of some, such
+// as "provider" for all faults of providers. The error names the word and what there is.
+func ParseFaults(list string) (FaultSet, error) {
+	var set FaultSet
+	for _, word := range strings.Split(list, ",") {
+		word = strings.TrimSpace(word)
+		switch word {
+		case "all":
+			set |= AllFaults
+			continue
+		case "none", "":
+			continue
+		}
+		before := set
+		for f := range faultCount {
+			if name := f.String(); name == word || strings.HasPrefix(name, word+"_") {
+				set = set.With(f)
+			}
+		}
+		if set == before {
+			return 0, fmt.Errorf("unknown fault %q; there are %s, their first parts (provider, transport, ...), all and none",
+				word, strings.Join(FaultNames(), ", "))
+		}
+	}
+	return set, nil
+}
+
+// FaultNames lists every kind.
+func FaultNames() []string {
+	names := faultNames()
+	return names[:]
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simulation
+
+// Invariant names a statement that must hold at every step, or at the end of every
+// session. The names are what reports and reproductions speak of.
+type Invariant uint8
+
+// The invariants. The comment of each is the statement.
+const (
+	// Sound.
+
+	FencedNeverPlayed   Invariant = iota // after a fence no sample of the generation reaches the sink, and none is handed over
+	OldEpochNeverPlayed                  // after authority has changed, nothing of the old epoch is handed over or reaches the sink
+	PlayedInOrderOnce                    // chunks reach egress and sink in the order of their arrival, each once
+	NoChunkLeaked                        // every chunk that arrives is played or discarded, exactly once
+	AcceptedWhileActive                  // output_accepted comes between turn_open and the terminal, one for each chunk
+	NothingAfterEnd                      // after end_of_audio a generation gets no chunk and no second end
+	StartedOnce                          // playback_started comes once a turn, after output_accepted, never after the fence
+	PlaybackEndsOnce                     // of playback_completed and playback_cancelled a turn gets at most one
+	PlaybackAccounted                    // a turn whose playback started has one of both by the end of the session
+	CompletedIsWhole                     // playback_completed means that every accepted sample reached the sink
+	FencesFirst                          // in the decisions of a step, fences stand before everything else
+	FenceOnce                            // a generation is fenced once
+	CancelIsFenced                       // an accepted cancel of a turn fences it in the same step
+	PrefenceConfirmed                    // what the shell fenced ahead of a cancel ends in a fence of the kernel's
+	HoldsPaired                          // hold and resume alternate, and a fenced generation gets neither
+	HoldBounded                          // a hold ends min + false interruption (+ transcript wait) after the last sign of speech
+	HoldKeepsPlace                       // while held nothing unprotected reaches the sink
+
+	// Turns.
+
+	DeclaredEdges         // every turn takes declared edges only, from where it stands
+	OneLiveTurn           // at most one turn is between turn_open and close
+	OpenAfterGates        // turn_open follows admit in its step, with plan, authority, snapshots and an active session
+	TerminalThenClose     // an accepted turn gets one of commit and abort, then one close, in one step
+	NoTerminalUnopened    // a proposal that failed gets neither terminal nor close
+	AbortReasonDeclared   // the reason of an abort is one of the closed list
+	TiesResolved          // among causes of one pass, the one of higher precedence is the reason
+	CommitNeedsAppend     // commit follows a confirmed append of the turn's terminal evidence
+	EvidenceOnce          // every closed turn has its evidence, once, and nobody else has any
+	BargeInSequence       // barge_in, cancel, playback_cancelled, hooks, abort, close: in this order
+	CancelledHasCancel    // abort(cancelled) follows a cancel of that turn in its step
+	NoBargeInOnNoise      // coughs and backchannels alone never confirm an interruption
+	TurnBounded           // a turn ends within the hard cap after its utterance
+	NoTurnOutsideActive   // outside ACTIVE no turn opens
+	DecisionsWellFormed   // a decision outcome of scope turn names its turn, and stands by its signal
+	SignalsWellFormed     // every signal is in the registry, with an emitter, scope, fields and reason that it allows
+	NothingAfterTerminal  // after the terminal no call of the turn starts
+	OneVoiceAtATime       // one segment at a time is being synthesised
+	GenerationsRise       // every turn's generation is new and above all before it
+	ProposalsAreNotStates // turn ids are never used twice
+
+	// Identity and authority.
+
+	SequenceRises     // runtime sequences strictly rise
+	EventIDsUnique    // event ids are never used again
+	TimeNeverReturns  // runtime timestamps do not go back, and never lie ahead
+	EpochOnEverything // every signal carries the epoch in force
+	DuplicateNoEffect // a message delivered again changes nothing
+	StaleNoEffect     // a message of another epoch changes nothing
+
+	// Calls.
+
+	CallsEndOnce      // every provider call ends exactly once, and nothing happens to it afterwards
+	AttemptsRise      // attempts of a call count up by one, to the limit
+	CallsTimeOut      // a call without results is given up after the invocation timeout
+	CancelledGivenUp  // a cancelled call that does not answer is given up when its grace is over
+	CallsBounded      // calls and outputs under way stay below their limits
+	FinalizedOnce     // an utterance's recogniser is finalised at most once
+	UtterancesBounded // an utterance is cut at the longest length
+
+	// Conversation.
+
+	ItemsKeepPlace     // an item keeps key, role, turn and order for good; keys count up
+	OneItemPerWords    // an utterance has at most one item
+	WordsKept          // an aborted or committed turn keeps its caller's words
+	InterruptedBefore  // an interrupted item stands before the item that interrupted it
+	HeardWithinPlayed  // nothing counts as heard that was not played, nor more than was generated
+	OneAssistantItem   // a turn has at most one assistant item
+	HeardWholeWhenDone // when playback has completed, everything spoken counts as heard
+
+	// Session.
+
+	DeclaredSessionEdges // CONNECTING, ACTIVE, DRAINING, ENDED by declared edges only
+	EndsOnce             // a session ends once; afterwards everything is refused
+	DrainBounded         // a drain ends by its deadline
+	LinkBounded          // a lost link drains the session when its timeout is over
+	ConnectionEdges      // connection signals follow the connection's states
+	DeadlineAhead        // the deadline lies ahead of the step that reports it: no livelock
+	ComesToRest          // when faults stop, the session comes to rest within a bound, with nothing open or held
+	NoPanic              // a step does not panic
+	DigestEqual          // a seed run twice decides the same
+	invariantCount
+)
+
+func invariantNames() [invariantCount]string {
+	return [invariantCount]string{
+		"fenced_never_played", "old_epoch_never_played", "played_in_order_once", "no_chunk_leaked",
+		"accepted_while_active", "nothing_after_end", "started_once", "playback_ends_once", "playback_accounted",
+		"completed_is_whole", "fences_first", "fence_once", "cancel_is_fenced", "prefence_confirmed", "holds_paired",
+		"hold_bounded", "hold_keeps_place",
+		"declared_edges", "one_live_turn", "open_after_gates", "terminal_then_close", "no_terminal_unopened",
+		"abort_reason_declared", "ties_resolved", "commit_needs_append", "evidence_once", "barge_in_sequence",
+		"cancelled_has_cancel", "no_barge_in_on_noise", "turn_bounded", "no_turn_outside_active",
+		"decisions_well_formed", "signals_well_formed", "nothing_after_terminal", "one_voice_at_a_time",
+		"generations_rise", "proposals_are_not_states",
+		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
+		"stale_no_effect",
+		"calls_end_once", "attempts_rise", "calls_time_out", "cancelled_given_up", "calls_bounded", "finalized_once",
+		"utterances_bounded",
+		"items_keep_place", "one_item_per_words", "words_kept", "interrupted_before", "heard_within_played",
+		"one_assistant_item", "heard_whole_when_done",
+		"declared_session_edges", "ends_once", "drain_bounded", "link_bounded", "connection_edges", "deadline_ahead",
+		"comes_to_rest", "no_panic", "digest_equal",
+	}
+}
+
+func (i Invariant) String() string { return invariantNames()[i] }
+
+// Invariants lists all names.
+func Invariants() []string {
+	names := invariantNames()
+	return names[:]
+}
