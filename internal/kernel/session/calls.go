@@ -119,7 +119,10 @@ func (m *Machine) cancelCall(c *call, reason string) {
 		return
 	}
 	c.cancelled = true
-	c.cause = m.identity.eventID()
+	c.cause = m.cause
+	if c.cause == "" {
+		c.cause = m.identity.eventID()
+	}
 	c.grace = m.now.Add(cancelGrace)
 	m.fx.add(&CancelCall{Invocation: c.id, Reason: reason})
 }

@@ -36,7 +36,7 @@ func (m *Machine) recordTyped() {
 	}
 	t.recorded = true
 	m.fx.add(&Converse{Item: Item{
-		Key: m.newItem(), Order: m.identity.nextOrder(), Role: ItemUser, Turn: t.id, Text: t.text.Handle,
+		Key: m.newItem(), Order: t.order, Role: ItemUser, Turn: t.id, Text: t.text.Handle,
 		GeneratedRunes: t.text.Runes, HeardRunes: t.text.Runes,
 	}})
 }
@@ -80,6 +80,11 @@ func (m *Machine) standBehind() {
 	for i := range m.utterances {
 		if u := &m.utterances[i]; u.turn == "" && !u.recorded && u.order < last {
 			u.order = m.identity.nextOrder()
+		}
+	}
+	for i := range m.proposals {
+		if p := &m.proposals[i]; p.order != 0 && p.order < last {
+			p.order = m.identity.nextOrder()
 		}
 	}
 }

@@ -37,7 +37,16 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 		Reason:               reason,
 	}}
 	m.fx.add(e)
+	if stops(signal) {
+		m.cause = e.Envelope.EventID
+	}
 	return &e.Envelope
+}
+
+// stops says that a signal can be the cause for which calls are cancelled.
+func stops(s eventabi.Signal) bool {
+	return s == eventabi.SignalCancel || s == eventabi.SignalDeauthorizedDrain ||
+		s == eventabi.SignalBudgetExhausted || s == eventabi.SignalProviderError
 }
 
 // decide records the decision outcome that belongs to a signal.

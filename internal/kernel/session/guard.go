@@ -68,7 +68,7 @@ func (m *Machine) leaseChanged(in *LeaseChange) {
 		m.authority.epoch = in.Epoch
 	}
 	if !m.arbiter.Pending(turn.CauseAuthority) {
-		m.fenceOutputs()
+		m.fenceStale()
 	}
 	if in.Revoked {
 		if !m.arbiter.Live() && m.state == controlplane.SessionActive && len(m.proposals) == 0 {
@@ -78,12 +78,28 @@ func (m *Machine) leaseChanged(in *LeaseChange) {
 	}
 }
 
+// fenceStale stops what closed turns still have at egress when authority moves on: it is
+// output of an old epoch, each refused at its dequeue.
+func (m *Machine) fenceStale() {
+	for _, out := range m.outputs {
+		if out.audible() && !m.authority.revoked {
+			signal := m.emit(eventabi.SignalStaleEpochReject, eventabi.EmitterAuthority, out.turn, string(controlplane.AuthorityStaleEpoch))
+			m.decide(signal, controlplane.OutcomeStaleEpochReject, controlplane.PhaseSchedulingPoint, controlplane.OutcomeEdgeDequeue, out.turn)
+		}
+	}
+	m.fenceOutputs()
+}
+
 // emitDeauthorized says that authority is gone.
 func (m *Machine) emitDeauthorized(id eventabi.TurnID, phase controlplane.OutcomePhase, scope controlplane.OutcomeScope) {
 	scoped := id
 	if phase == controlplane.PhasePreTurn {
 		scoped = "" // the turn does not exist for anybody outside
 	}
-	signal := m.emit(eventabi.SignalDeauthorizedDrain, eventabi.EmitterAuthority, scoped, string(controlplane.AuthorityDeauthorized))
+	reason := controlplane.AuthorityStaleEpoch // the lease has gone on to another epoch
+	if m.authority.revoked {
+		reason = controlplane.AuthorityDeauthorized
+	}
+	signal := m.emit(eventabi.SignalDeauthorizedDrain, eventabi.EmitterAuthority, scoped, string(reason))
 	m.decide(signal, controlplane.OutcomeDeauthorizedDrain, phase, scope, id)
 }

@@ -37,6 +37,7 @@ type utterance struct {
 type proposal struct {
 	utterance int64 // 0 = typed
 	text      TextRef
+	order     int64 // typed: place in the conversation
 	epoch     eventabi.Epoch
 	at        timebase.Instant
 	recorded  bool // the words are in the conversation already
@@ -289,7 +290,7 @@ func (m *Machine) textIn(in *TextIn) {
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn()
 	}
-	m.addProposal(proposal{text: in.Text, epoch: epoch, at: m.now})
+	m.addProposal(proposal{text: in.Text, order: m.identity.nextOrder(), epoch: epoch, at: m.now})
 }
 
 // transcript takes a recogniser's result. It belongs to the utterance it was heard in,

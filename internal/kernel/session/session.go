@@ -15,8 +15,9 @@ type Machine struct {
 	state    controlplane.SessionState
 	now      timebase.Instant
 	deadline timebase.Instant
-	fx       *Effects // of the step under way
-	fenced   bool     // the step under way has a Fence
+	fx       *Effects         // of the step under way
+	fenced   bool             // the step under way has a Fence
+	cause    eventabi.EventID // the latest signal of the step under way that calls are cancelled for
 	emitted  eventabi.Sequence
 
 	identity  identity
@@ -93,7 +94,7 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 			return
 		}
 	}
-	m.fx, m.fenced = fx, false
+	m.fx, m.fenced, m.cause = fx, false, ""
 	first := len(fx.List)
 	for _, lane := range [...]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
 		for _, i := range in {

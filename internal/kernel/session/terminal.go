@@ -22,8 +22,8 @@ func (m *Machine) arbitrate() bool {
 	m.cancelling = cancelOrder{}
 	switch cause {
 	case turn.CauseAuthority:
-		m.fenceOutputs()
 		m.emitDeauthorized(id, controlplane.PhaseActiveTurn, controlplane.OutcomeTurn)
+		m.fenceOutputs()
 		m.cancelTurnCalls(id, string(controlplane.CancelAuthorityLoss))
 	case turn.CauseCancel:
 		m.acceptCancel(order)

@@ -19,9 +19,10 @@ type liveTurn struct {
 	output    *output
 	utterance int64 // adopted; 0 = typed
 	text      TextRef
-	recorded  bool // the user's words are in the conversation
-	asked     bool // the model was asked, or there was nothing to ask
-	appending bool // terminal evidence is being appended
+	order     int64 // typed: place in the conversation
+	recorded  bool  // the user's words are in the conversation
+	asked     bool  // the model was asked, or there was nothing to ask
+	appending bool  // terminal evidence is being appended
 	calls     int64
 
 	proposed, opened, endOfSpeech, firstOutput, cancelled, fenced timebase.Instant
@@ -107,7 +108,10 @@ func (m *Machine) openTurn(p proposal) {
 	m.decide(admit, controlplane.OutcomeAdmit, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
 	m.identity.opened++
 	m.generation++
-	m.turn = liveTurn{id: id, index: m.identity.opened, plan: plan, proposed: p.at, opened: m.now, endOfSpeech: p.at, text: p.text, recorded: p.recorded}
+	m.turn = liveTurn{
+		id: id, index: m.identity.opened, plan: plan, proposed: p.at, opened: m.now, endOfSpeech: p.at,
+		text: p.text, order: p.order, recorded: p.recorded,
+	}
 	m.turn.output = m.addOutput(id)
 	m.openSignal()
 	m.move(id, controlplane.TriggerTurnOpen)
