@@ -29,6 +29,7 @@ func Run(o Options) ([]Result, error) {
 	}
 	one := func(r Result) ([]Result, error) { return []Result{r}, nil }
 	take("P1", "dispatch", func() ([]Result, error) { return one(dispatch(o)) })
+	take("P2", "ingress", func() ([]Result, error) { return one(ingress(o)) })
 	take("P5", "cancel to fence", func() ([]Result, error) {
 		r, err := cancels(o)
 		return []Result{r}, err

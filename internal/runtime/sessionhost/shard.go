@@ -3,7 +3,6 @@
 package sessionhost
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,11 +17,8 @@ type shard struct {
 	wall func() int64
 	pool *nodehost.Pool
 
-	mu       sync.Mutex
-	inbox    []item
-	sleeping atomic.Bool
-	wake     chan struct{}
-	stopping bool
+	inbox    *Inbox[item]
+	stopping atomic.Bool
 
 	batch    []item // drained, being worked on
 	touched  []*Session
@@ -32,7 +28,7 @@ type shard struct {
 }
 
 func newShard(base time.Time, wall func() int64, pool *nodehost.Pool) *shard {
-	h := &shard{base: base, wall: wall, pool: pool, wake: make(chan struct{}, 1)}
+	h := &shard{base: base, wall: wall, pool: pool, inbox: NewInbox[item]()}
 	h.touchFn = h.touch
 	return h
 }
@@ -41,32 +37,10 @@ func (h *shard) now() timebase.Instant { return timebase.Instant(time.Since(h.ba
 
 func (h *shard) wallMS() int64 { return h.wall() }
 
-// post appends to the inbox and wakes the owner if it sleeps. It is the one lock that
-// goroutines share with a shard, and it is held for an append or a swap.
-func (h *shard) post(it item) {
-	h.mu.Lock()
-	h.inbox = append(h.inbox, it)
-	h.mu.Unlock()
-	h.rouse()
-}
-
-func (h *shard) rouse() {
-	if h.sleeping.Load() && h.sleeping.CompareAndSwap(true, false) {
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
-	}
-}
+func (h *shard) post(it item) { h.inbox.Post(it) }
 
 // drain swaps the inbox against the empty batch of the last round.
-func (h *shard) drain() (stopping bool) {
-	h.mu.Lock()
-	h.inbox, h.batch = h.batch[:0], h.inbox
-	stopping = h.stopping
-	h.mu.Unlock()
-	return stopping
-}
+func (h *shard) drain() { h.batch = h.inbox.Drain(h.batch) }
 
 func (h *shard) rearm(s *Session, at timebase.Instant) { h.wheel.arm(&s.timer, at) }
 
@@ -87,7 +61,8 @@ func (h *shard) run() {
 // round drains the inbox, turns the wheel, and attends to every session that something
 // was found for. One clock read serves it. It says when there is nothing left to own.
 func (h *shard) round() (over bool) {
-	stopping := h.drain()
+	stopping := h.stopping.Load()
+	h.drain()
 	now := h.now()
 	for i := range h.batch {
 		it := &h.batch[i]
@@ -113,38 +88,35 @@ func (h *shard) touch(s *Session) {
 }
 
 func (h *shard) sleep(timer *time.Timer) {
-	h.sleeping.Store(true)
-	h.mu.Lock()
-	busy := len(h.inbox) > 0 || h.stopping && h.sessions.Load() == 0
-	h.mu.Unlock()
-	if busy {
-		h.sleeping.Store(false)
+	if !h.inbox.Sleep() {
+		return
+	}
+	if h.stopping.Load() && h.sessions.Load() == 0 {
+		h.inbox.Awake()
 		return
 	}
 	next := h.wheel.next()
 	if next == timebase.Never {
-		<-h.wake
+		<-h.inbox.Wake()
 		return
 	}
 	wait := time.Duration(next - h.now())
 	if wait <= 0 {
-		h.sleeping.Store(false)
+		h.inbox.Awake()
 		return
 	}
 	timer.Reset(wait)
 	select {
-	case <-h.wake:
+	case <-h.inbox.Wake():
 	case <-timer.C:
-		h.sleeping.Store(false)
+		h.inbox.Awake()
 	}
 }
 
 // stop has the owner return once it has no sessions.
 func (h *shard) stop() {
-	h.mu.Lock()
-	h.stopping = true
-	h.mu.Unlock()
-	h.rouse()
+	h.stopping.Store(true)
+	h.inbox.Rouse()
 }
 
 // executor is the shard's view of time and work for one session.
