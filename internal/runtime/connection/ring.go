@@ -14,7 +14,7 @@ import (
 // loses the oldest audio and is told how much.
 //
 // The ring takes its memory with the first audio and doubles it, up to ringMax, while a
-// listener is slow. It may be used from any goroutine; a Reader belongs to one.
+// listener is slow or comes late for the audio that it wants. It may be used from any goroutine; a Reader belongs to one.
 type Ring struct {
 	mu      sync.Mutex
 	buf     []int16
@@ -24,9 +24,9 @@ type Ring struct {
 }
 
 const (
-	// ringMin holds the pre-roll of 300 ms, the time that the detector and the kernel
-	// take to open a recogniser, and as much again: 1.02 s, 32 KB.
-	ringMin = 1 << 14
+	// ringMin holds the pre-roll of 300 ms and the time that the detector and the kernel
+	// take to open a recogniser, about 110 ms: 512 ms, 16 KB.
+	ringMin = 1 << 13
 	// ringMax is 4.1 s, 128 KB.
 	ringMax = 1 << 16
 )
@@ -58,14 +58,17 @@ func (r *Ring) Write(pcm []int16) timebase.Samples {
 func (r *Ring) grow(n int) {
 	for _, reader := range r.readers {
 		for int(r.head-reader.at)+n > len(r.buf) && len(r.buf) < ringMax {
-			bigger := make([]int16, 2*len(r.buf))
-			from := max(0, r.head-timebase.Samples(len(r.buf)))
-			for at := from; at < r.head; at++ {
-				bigger[int(at)&(len(bigger)-1)] = r.buf[int(at)&(len(r.buf)-1)]
-			}
-			r.buf = bigger
+			r.double()
 		}
 	}
+}
+
+func (r *Ring) double() {
+	bigger := make([]int16, 2*len(r.buf))
+	for at := max(0, r.head-timebase.Samples(len(r.buf))); at < r.head; at++ {
+		bigger[int(at)&(len(bigger)-1)] = r.buf[int(at)&(len(r.buf)-1)]
+	}
+	r.buf = bigger
 }
 
 // Head is the position after the newest sample.
@@ -86,7 +89,14 @@ func (r *Ring) Lost() timebase.Samples {
 func (r *Ring) Listen(from timebase.Samples) *Reader {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	reader := &Reader{ring: r, at: max(from, r.head-timebase.Samples(len(r.buf)), 0)}
+	oldest := max(0, r.head-timebase.Samples(len(r.buf)))
+	if from < oldest {
+		r.lost += oldest - from
+		if len(r.buf) < ringMax { // the next to come late will find more
+			r.double()
+		}
+	}
+	reader := &Reader{ring: r, at: max(from, oldest)}
 	r.readers = append(r.readers, reader)
 	return reader
 }

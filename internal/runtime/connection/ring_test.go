@@ -78,6 +78,22 @@ func TestSlowReaderGrowsTheRingThenLosesTheOldest(t *testing.T) {
 	}
 }
 
+func TestLateListenerMakesTheRingRemember(t *testing.T) {
+	var r Ring
+	for range 50 {
+		feed(&r, 320)
+	}
+	if n := readAll(t, r.Listen(16000-10000), -1); n != ringMin || r.Lost() != 10000-ringMin {
+		t.Errorf("read %d, lost %d: want what the ring had", n, r.Lost())
+	}
+	for range 50 {
+		feed(&r, 320)
+	}
+	if n := readAll(t, r.Listen(32000-10000), -1); n != 10000 {
+		t.Errorf("read %d, want the 10000 that were asked for the second time", n)
+	}
+}
+
 func TestRingIsFreeUntilAudioComes(t *testing.T) {
 	var r Ring
 	l := r.Listen(0)

@@ -56,6 +56,7 @@ type Instance struct {
 	context  node.Context
 	token    *node.CancelToken
 	soft     timebase.Span
+	finishes bool // cancel_mode soft: what is in hand at a cancel goes out
 
 	// turnstile admits one hook at a time; dead is closed by the first failure and by
 	// the end of Stop.
@@ -109,6 +110,7 @@ func New(s Settings) (*Instance, error) {
 		settings:  s,
 		token:     node.NewCancelToken(s.Parent),
 		soft:      timebase.Span(s.Limits.Event),
+		finishes:  s.Node.Declaration().Mode == node.CancelSoft,
 		turnstile: make(chan struct{}, 1),
 		dead:      make(chan struct{}),
 	}
@@ -246,7 +248,7 @@ func (i *Instance) emit(ev *node.Event) {
 		i.late.Add(1)
 		return
 	}
-	if i.settings.Turn != "" && i.settings.Node.Declaration().Mode != node.CancelSoft {
+	if i.settings.Turn != "" && !i.finishes {
 		if _, over := i.token.Cancelled(); over {
 			i.late.Add(1)
 			return

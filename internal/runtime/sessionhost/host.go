@@ -90,6 +90,7 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 	h.mu.Unlock()
 	if err := x.connect(ctx); err != nil {
 		sh.sessions.Add(-1)
+		sh.inbox.Rouse() // it may be waiting for its last session
 		h.remove(x)
 		return nil, fmt.Errorf("sessionhost: session %s: %w", x.ID(), err)
 	}

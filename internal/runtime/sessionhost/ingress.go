@@ -3,6 +3,8 @@
 package sessionhost
 
 import (
+	"slices"
+
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
@@ -170,12 +172,14 @@ func (s *Session) firstUse(key eventabi.IdempotencyKey) bool {
 	}
 	s.fenceMu.Lock()
 	defer s.fenceMu.Unlock()
-	for _, k := range s.keys[:min(s.keyCount, maxKeys)] {
-		if k == key {
-			return false
-		}
+	if slices.Contains(s.keys, key) {
+		return false
 	}
-	s.keys[s.keyCount%maxKeys] = key
+	if len(s.keys) < maxKeys {
+		s.keys = append(s.keys, key)
+	} else {
+		s.keys[s.keyCount%maxKeys] = key
+	}
 	s.keyCount++
 	return true
 }

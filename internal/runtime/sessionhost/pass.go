@@ -46,13 +46,11 @@ func (s *Session) attend(at timebase.Instant) {
 		if at >= s.machine.Deadline() {
 			s.pending = append(s.pending, &session.Wake{})
 		}
-		s.pending = append(s.pending, s.feedback...)
-		s.feedback = s.feedback[:0]
-		if len(s.pending) == 0 || s.over {
+		if len(s.pending)+len(s.feedback) == 0 || s.over {
 			break
 		}
 		if n == maxPasses {
-			panic(fmt.Sprintf("%d passes in one drain did not come to rest; next input: %s", n, session.Format(s.pending[0])))
+			panic(fmt.Sprintf("%d passes in one drain did not come to rest", n))
 		}
 		s.pass(at)
 	}
@@ -79,16 +77,20 @@ func (s *Session) pass(at timebase.Instant) {
 }
 
 // prepare completes the pass: what the kernel has to know before it decides stands in
-// front.
+// front. The answers to what was performed come first, because the position that they
+// carry is older than the present one.
 func (s *Session) prepare(at timebase.Instant) []session.Input {
 	in := s.again[:0]
-	kinds := s.look()
-	if kinds.opens && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
+	var k looked
+	k.look(s.feedback)
+	k.look(s.pending)
+	if k.opens && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
 		s.snapshots = s.settings.Snapshots.Snapshots(at)
 		s.refreshed, s.fresh = at, true
 		in = append(in, &s.snapshots)
 	}
-	if kinds.other {
+	in = append(in, s.feedback...)
+	if k.other {
 		if r, playing := s.egress.Progress(); playing {
 			s.progress = session.Delivery{Turn: r.Turn, Event: session.DeliveryProgress, Played: r.Played}
 			in = append(in, &s.progress)
@@ -97,7 +99,8 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	in = append(in, s.pending...)
 	s.again = in
 	clear(s.pending)
-	s.pending = s.pending[:0]
+	clear(s.feedback)
+	s.pending, s.feedback = s.pending[:0], s.feedback[:0]
 	return in
 }
 
@@ -105,8 +108,8 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 // caller frame.
 type looked struct{ opens, other bool }
 
-func (s *Session) look() (k looked) {
-	for _, in := range s.pending {
+func (k *looked) look(list []session.Input) {
+	for _, in := range list {
 		switch in := in.(type) {
 		case *session.AudioIn:
 			continue
@@ -121,7 +124,6 @@ func (s *Session) look() (k looked) {
 		}
 		k.other = true
 	}
-	return k
 }
 
 // settle does what a pass decided: the fences, the record, and then everything else in

@@ -64,8 +64,8 @@ type Session struct {
 	waiting  atomic.Int64 // caller frames in the inbox
 	counts   counts
 	fenceMu  sync.Mutex
-	fenceAge map[uint32]timebase.Span // generations fenced ahead of the kernel, and how long it took
-	keys     [maxKeys]eventabi.IdempotencyKey
+	fenceAge map[uint32]timebase.Span  // generations fenced ahead of the kernel, and how long it took
+	keys     []eventabi.IdempotencyKey // of cancels, newest over oldest
 	keyCount int
 
 	// What follows belongs to the owner.
@@ -169,11 +169,6 @@ func (s *Session) connect(ctx context.Context) error {
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
-	if err := s.graph.start(); err != nil {
-		s.stop()
-		_ = link.Close("bootstrap_failed")
-		return err
-	}
 	b := s.settings.Bootstrap
 	if b.WallMS == 0 {
 		b.WallMS = s.driver.wallMS()

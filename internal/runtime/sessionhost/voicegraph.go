@@ -40,8 +40,9 @@ type graph struct {
 	calls  *invocation.Controller
 	store  nodehost.Store
 	ear    atomic.Pointer[nodehost.Instance]
-	reader *connection.Reader
-	frame  [timebase.FrameSamples]int16 // the endpointer's
+	reader *connection.Reader // the endpointer's
+	// hearing is done with the first caller audio.
+	hearing sync.Once
 	// listening are the utterances that are being recognised; the slice is replaced,
 	// never changed, so that a caller frame finds it without a lock.
 	listening atomic.Pointer[[]*listener]
@@ -97,10 +98,16 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, turn *turnNodes, out func(
 	})
 }
 
-// start hosts the endpointer, which hears everything from the first sample on.
-func (g *graph) start() error {
-	g.reader = g.s.ring.Listen(0)
-	return g.startEar()
+// hear hosts the endpointer with the first caller audio: a session that says nothing
+// does without the detector's memory. It hears everything from the first sample on.
+func (g *graph) hear() *nodehost.Instance {
+	g.hearing.Do(func() {
+		g.reader = g.s.ring.Listen(0)
+		if err := g.startEar(); err != nil {
+			g.nodeFailed(nodehost.Failure{Node: nodeEndpointer, Reason: nodehost.ReasonError, Hook: "init", Detail: err.Error()})
+		}
+	})
+	return g.ear.Load()
 }
 
 func (g *graph) startEar() error {
@@ -112,9 +119,10 @@ func (g *graph) startEar() error {
 	if err != nil {
 		return err
 	}
+	frame := make([]int16, timebase.FrameSamples)
 	ear.Feed(func(ev *node.Event) bool {
-		n, at := g.reader.Read(g.frame[:], -1)
-		return n > 0 && audioEvent(ev, at, g.frame[:n])
+		n, at := g.reader.Read(frame, -1)
+		return n > 0 && audioEvent(ev, at, frame[:n])
 	})
 	g.ear.Store(ear)
 	return nil
@@ -129,7 +137,9 @@ func audioEvent(ev *node.Event, at timebase.Samples, pcm []int16) bool {
 
 // audioCame wakes everybody who listens.
 func (g *graph) audioCame() {
-	g.ear.Load().Kick()
+	if ear := g.hear(); ear != nil {
+		ear.Kick()
+	}
 	for _, l := range *g.listening.Load() {
 		l.instance.Kick()
 	}
@@ -251,8 +261,13 @@ func (g *graph) close() {
 	if turn != nil {
 		turn.stop()
 	}
-	g.ear.Load().Stop()
-	g.reader.Close()
+	g.hearing.Do(func() {}) // nobody begins to hear any more
+	if ear := g.ear.Load(); ear != nil {
+		ear.Stop()
+	}
+	if g.reader != nil {
+		g.reader.Close()
+	}
 }
 
 func request(id eventabi.InvocationID, turn eventabi.TurnID, attempt, timeoutMS int64, d provider.Descriptor, fallback time.Duration) invocation.Request {
