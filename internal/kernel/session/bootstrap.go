@@ -111,6 +111,9 @@ func (m *Machine) conclude() {
 		m.turnAllAway()
 		m.finishListening()
 	}
+	if m.link.over && !m.arbiter.Live() {
+		m.fenceOutputs()
+	}
 	m.settleHold()
 	m.sweep()
 	m.forgetOutputs()

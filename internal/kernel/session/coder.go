@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/parley-voice/parley/api/eventabi"
 )
 
 // A coder walks the fields of an input or an effect, one method call a field, and does
@@ -24,6 +26,7 @@ type coder struct {
 	text  strings.Builder
 	pairs map[string]string
 	err   error
+	epoch eventabi.Epoch // a place for what a record holds by pointer
 }
 
 type coderMode uint8
@@ -162,6 +165,19 @@ func str[T ~string](c *coder, field string, v *T) {
 		if s, ok := c.take(field); ok {
 			*v = T(s)
 		}
+	}
+}
+
+// bytes walks a field of bytes, in the form of a string.
+func bytes[T ~[]byte](c *coder, field string, v *T) {
+	if c.mode == modeEncode {
+		c.buf = binary.AppendUvarint(c.buf, uint64(len(*v)))
+		c.buf = append(c.buf, *v...)
+		return
+	}
+	s := string(*v)
+	if str(c, field, &s); s != string(*v) {
+		*v = T(s)
 	}
 }
 

@@ -97,10 +97,10 @@ func (m *Machine) fenceOutputs() {
 }
 
 // fenceOutput fences one turn's output. What was accepted and is unfinished is
-// reported as playback_cancelled, once; what had just been played to its end is
-// completed, and was not interrupted.
+// reported as playback_cancelled, once; what has just ended with its last sample played
+// is completed, and was not interrupted.
 func (m *Machine) fenceOutput(out *output) {
-	if out.cancelled || out.completed && out.accepted > 0 {
+	if out.cancelled || out.completed && out.accepted > 0 && out.turn != m.scopeTurn() {
 		return
 	}
 	audible, whole := out.audible(), out.whole()
@@ -182,10 +182,17 @@ func (m *Machine) delivery(in *Delivery) {
 	out.played = in.Played
 	switch in.Event {
 	case DeliveryProgress, DeliveryHeld, DeliveryFlushed:
+		if out.whole() { // there is nothing left that could be interrupted
+			m.completed(out)
+		}
 	case DeliveryStarted:
 		m.started(out)
 	case DeliveryCompleted:
-		m.completed(out, in)
+		if !out.ended || in.Played != out.accepted {
+			m.refuse("playout_incomplete", in.kind(), out.turn)
+			return
+		}
+		m.completed(out)
 	}
 	m.sayNext()
 }
@@ -217,9 +224,8 @@ func (m *Machine) started(out *output) {
 	m.recordHeard(out)
 }
 
-func (m *Machine) completed(out *output, in *Delivery) {
-	if !out.ended || in.Played != out.accepted || out.completed {
-		m.refuse("playout_incomplete", in.kind(), out.turn)
+func (m *Machine) completed(out *output) {
+	if out.completed {
 		return
 	}
 	if !out.started {

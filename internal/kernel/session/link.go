@@ -15,6 +15,7 @@ import (
 type link struct {
 	state    controlplane.ConnectionState
 	deadline timebase.Instant // of the disconnect timeout, 0 = none
+	over     bool             // it was given up: nobody listens any more
 }
 
 func (m *Machine) linkChanged(in *Link) {
@@ -60,13 +61,10 @@ func nextLink(from controlplane.ConnectionState, event LinkState) (controlplane.
 	return "", "", false
 }
 
-// disconnect gives the connection up: a live turn ends, buffered audio is flushed, the
-// session drains.
+// disconnect gives the connection up: a live turn ends, buffered audio is flushed,
+// whatever ended the turn, and the session drains.
 func (m *Machine) disconnect(reason string) {
-	m.link.deadline = 0
+	m.link.deadline, m.link.over = 0, true
 	m.arbiter.Raise(turn.CauseDisconnect, controlplane.AbortTransportDisconnect)
-	if !m.arbiter.Live() {
-		m.fenceOutputs()
-	}
 	m.beginDrain(reason)
 }

@@ -17,10 +17,16 @@ func Kind(r Record) string { return r.kind() }
 // Marshal appends the bytes of an input or an effect: a length and the kind's name,
 // then its fields. It allocates nothing but what buf lacks.
 func Marshal(buf []byte, r Record) []byte {
-	kind := r.kind()
-	c := coder{mode: modeEncode, buf: append(append(buf, byte(len(kind))), kind...)}
-	r.code(&c)
+	c := coder{mode: modeEncode, buf: buf}
+	c.record(r)
 	return c.buf
+}
+
+// record appends the bytes of an input or an effect.
+func (c *coder) record(r Record) {
+	kind := r.kind()
+	c.buf = append(append(c.buf, byte(len(kind))), kind...)
+	r.code(c)
 }
 
 // UnmarshalInput reads an input. The error wraps ErrRecord.
@@ -111,7 +117,7 @@ func leastKey(pairs map[string]string) string {
 // digests. The zero value is ready.
 type Digest struct {
 	sum hash.Hash
-	buf []byte
+	c   coder // kept, so that a decision costs no memory
 	n   int64
 }
 
@@ -120,12 +126,12 @@ func (d *Digest) Add(list []Effect) {
 	if d.sum == nil {
 		d.sum = sha256.New()
 	}
-	d.buf = d.buf[:0]
+	d.c.mode, d.c.buf = modeEncode, d.c.buf[:0]
 	for _, e := range list {
-		d.buf = Marshal(d.buf, e)
+		d.c.record(e)
 	}
-	if len(d.buf) > 0 {
-		_, _ = d.sum.Write(d.buf) // a hash's Write never fails
+	if len(d.c.buf) > 0 {
+		_, _ = d.sum.Write(d.c.buf) // a hash's Write never fails
 	}
 	d.n += int64(len(list))
 }

@@ -30,7 +30,11 @@ func (m *Machine) arbitrate() bool {
 	case turn.CauseEvidence, turn.CauseDisconnect:
 		m.fenceOutputs()
 		m.cancelTurnCalls(id, callReason(cause))
-	case turn.CauseBudget, turn.CauseFailure:
+	case turn.CauseBudget:
+		m.announceExhausted()
+		m.cancelTurnCalls(id, callReason(cause))
+		m.endAudio(m.turn.output)
+	case turn.CauseFailure:
 		m.cancelTurnCalls(id, callReason(cause))
 		m.endAudio(m.turn.output)
 	case turn.CauseCommit, turn.CauseNone:

@@ -205,9 +205,15 @@ func (m *Machine) expireBudget() {
 // exhausted: the voice graph has no step to degrade to and no branch to fall back to,
 // so the outcome is terminate.
 func (m *Machine) exhausted(reason string) {
-	m.budgetSignal(eventabi.SignalBudgetExhausted, reason, "terminate")
-	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookBudgetExhausted})
+	m.turn.spent = reason
 	m.arbiter.Raise(turn.CauseBudget, controlplane.AbortBudgetExhausted)
+}
+
+// announceExhausted says that the budget ends the turn. Had it lost the tie, it would
+// say nothing (lifecycle section 4).
+func (m *Machine) announceExhausted() {
+	m.budgetSignal(eventabi.SignalBudgetExhausted, m.turn.spent, "terminate")
+	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookBudgetExhausted})
 }
 
 // budgetSignal reports an outcome of the budget with its values (flow section 8).

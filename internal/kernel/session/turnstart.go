@@ -16,6 +16,7 @@ type liveTurn struct {
 	index     int64
 	plan      controlplane.ResolvedTurnPlan
 	budget    turn.Budget
+	spent     string // which budget is exhausted
 	output    *output
 	utterance int64 // adopted; 0 = typed
 	text      TextRef
