@@ -30,6 +30,9 @@ type PlanSealer struct{ scratch []byte }
 // Seal sets p.PlanHash and p.ResolvedTurnPlanID from the rest of p; after that the
 // plan must not change.
 func (s *PlanSealer) Seal(p *ResolvedTurnPlan) {
+	if s.scratch == nil {
+		s.scratch = make([]byte, 0, 6<<10) // what a plan of simple/v1 takes, and some room
+	}
 	s.scratch = AppendCanonicalPlan(s.scratch[:0], p)
 	sum := sha256.Sum256(s.scratch)
 	p.PlanHash = hex.EncodeToString(sum[:])

@@ -168,8 +168,8 @@ func str[T ~string](c *coder, field string, v *T) {
 	}
 }
 
-// bytes walks a field of bytes, in the form of a string.
-func bytes[T ~[]byte](c *coder, field string, v *T) {
+// blob walks a field of bytes, in the form of a string.
+func blob[T ~[]byte](c *coder, field string, v *T) {
 	if c.mode == modeEncode {
 		c.buf = binary.AppendUvarint(c.buf, uint64(len(*v)))
 		c.buf = append(c.buf, *v...)

@@ -31,7 +31,10 @@ func (fx *Effects) Reset() {
 func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }
 
 // Emit sends a control signal to the timeline and to whoever listens.
-type Emit struct{ Envelope eventabi.Envelope }
+type Emit struct {
+	Envelope eventabi.Envelope
+	epoch    eventabi.Epoch // what the envelope's AuthorityEpoch points to
+}
 
 // Decide records a decision outcome (event-abi section 7).
 type Decide struct{ Outcome controlplane.DecisionOutcome }

@@ -2,8 +2,6 @@
 
 package session
 
-import "github.com/parley-voice/parley/api/eventabi"
-
 // newEffect gives an empty effect of a kind, nil when the kind is unknown.
 func newEffect(kind string) Effect {
 	switch kind {
@@ -92,22 +90,19 @@ func (e *Emit) code(c *coder) {
 	num(c, "seq", &v.RuntimeSequence)
 	num(c, "at_ms", &v.RuntimeTimestampMS)
 	num(c, "wall_ms", &v.WallClockTimestampMS)
-	epoch := eventabi.Epoch(0)
+	c.epoch = 0
 	if v.AuthorityEpoch != nil {
-		epoch = *v.AuthorityEpoch
+		c.epoch = *v.AuthorityEpoch
 	}
-	num(c, "epoch", &epoch)
+	num(c, "epoch", &c.epoch)
 	str(c, "scope", &v.Scope)
 	str(c, "node", &v.NodeID)
 	str(c, "invocation", &v.ProviderInvocationID)
 	str(c, "cause", &v.CausalParentID)
-	body := string(v.Payload)
-	str(c, "payload", &body)
+	blob(c, "payload", &v.Payload)
 	if c.mode == modeDecode || c.mode == modeParse {
-		v.AuthorityEpoch = &epoch
-		if body != "" {
-			v.Payload = []byte(body)
-		}
+		e.epoch = c.epoch
+		v.AuthorityEpoch = &e.epoch
 	}
 }
 

@@ -17,8 +17,7 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	epoch := m.authority.epoch
-	e := &Emit{Envelope: eventabi.Envelope{
+	e := &Emit{epoch: m.authority.epoch, Envelope: eventabi.Envelope{
 		SchemaVersion:        eventabi.SchemaVersion,
 		EventScope:           scope,
 		SessionID:            m.identity.session,
@@ -31,11 +30,11 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 		RuntimeTimestampMS:   m.now.MS(),
 		WallClockTimestampMS: m.identity.anchor.Wall(m.now),
 		PayloadClass:         eventabi.ClassMetadata,
-		AuthorityEpoch:       &epoch,
 		Signal:               signal,
 		EmittedBy:            by,
 		Reason:               reason,
 	}}
+	e.Envelope.AuthorityEpoch = &e.epoch
 	m.fx.add(e)
 	if stops(signal) {
 		m.cause = e.Envelope.EventID
@@ -77,10 +76,16 @@ func (m *Machine) refuse(code, what string, turn eventabi.TurnID) {
 // strconv.Quote's ASCII form, which is valid JSON for them.
 type object struct{ b []byte }
 
+// objectOf begins an object of about n bytes.
+func objectOf(n int) object { return object{b: make([]byte, 0, n)} }
+
 func (o *object) key(name string) {
-	if len(o.b) == 0 {
+	switch {
+	case o.b == nil:
+		o.b = append(make([]byte, 0, 64), '{')
+	case len(o.b) == 0:
 		o.b = append(o.b, '{')
-	} else {
+	default:
 		o.b = append(o.b, ',')
 	}
 	o.b = append(o.b, '"')

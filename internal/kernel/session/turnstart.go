@@ -159,7 +159,7 @@ func (m *Machine) gates(p proposal, id eventabi.TurnID) bool {
 func (m *Machine) openSignal() {
 	t := &m.turn
 	signal := m.emit(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
-	var body object
+	body := objectOf(320)
 	body.int("turn_index", t.index)
 	body.str("resolved_turn_plan_id", t.plan.ResolvedTurnPlanID)
 	body.str("plan_hash", t.plan.PlanHash)
