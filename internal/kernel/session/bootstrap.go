@@ -113,6 +113,7 @@ func (m *Machine) conclude() {
 	}
 	if m.link.over && !m.arbiter.Live() {
 		m.fenceOutputs()
+		m.barge = bargeIn{} // nothing is left that it could cut
 	}
 	m.settleHold()
 	m.sweep()
