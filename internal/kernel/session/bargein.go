@@ -144,8 +144,8 @@ func (m *Machine) cutIn() bool {
 // protected says that output which may not be interrupted is still to be heard.
 func (m *Machine) protected() bool { return m.protectedLeft() > 0 }
 
-// protectedLeft is how much protected sound is ahead of the listener. Protected text
-// that is still being synthesised counts as some.
+// protectedLeft is how long the listener will hear protected sound at least. Protected
+// text that is still being synthesised counts as some.
 func (m *Machine) protectedLeft() timebase.Span {
 	var left timebase.Span
 	for _, out := range m.outputs {
@@ -159,8 +159,8 @@ func (m *Machine) protectedOf(out *output) timebase.Span {
 		return 0
 	}
 	left := (out.reply.ProtectedUntil(out.played) - out.played).Span()
-	if out.turn == m.scopeTurn() && out.reply.Owed() {
-		left = max(left, protectedPoll)
+	if out.turn == m.scopeTurn() && out.reply.Owed() { // it comes behind what egress has
+		left = max(left, out.ahead(), protectedPoll)
 	}
 	return max(left, 0)
 }
