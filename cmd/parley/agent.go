@@ -28,7 +28,9 @@ type agent struct {
 	config  parley.Config
 	engines []report.Engine
 	notes   []string
-	close   []func() error
+	// scripted: no model answers.
+	scripted bool
+	close    []func() error
 }
 
 // Close frees the engines.
@@ -133,7 +135,7 @@ func (a *agent) model(ctx context.Context, s agentSettings) error {
 		if err != nil {
 			return err
 		}
-		a.config.LLM = responder
+		a.config.LLM, a.scripted = responder, true
 		a.engines = append(a.engines, engineOf("llm", responder.Descriptor(), "a scripted responder, not a language model"))
 		a.notes = append(a.notes, "the answers are scripted; set "+openai.EnvBaseURL+" or start an OpenAI-compatible server for a model")
 		return nil

@@ -3,12 +3,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,41 +85,62 @@ func must(err error) {
 }
 
 func runDemo(ctx context.Context, env *environment, f demoFlags) error {
-	cues, notes, err := callerOf(f)
+	if err := f.check(); err != nil {
+		return err
+	}
+	own, notes, err := ownCaller(f)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
+	// Whoever closes our output has seen enough: the conversation ends in good order.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer stop()
 	clock := demo.NewClock(f.fast)
 	a, err := newAgent(ctx, agentSettings{llm: f.llm, plan: []string{"repeat", "time", "count", "story", "repeat", "goodbye"}, now: clock.Now})
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
+	if own == nil {
+		if own, err = builtInCaller(a.scripted); err != nil {
+			return errors.Join(err, a.Close())
+		}
+	}
 	view := viewOf(env, f)
 	summary, err := demo.Run(ctx, demo.Config{
-		Runtime: a.config, Cues: cues, Out: f.out, Overwrite: f.overwrite, Fast: f.fast, Clock: clock,
+		Runtime: a.config, Cues: own, Out: f.out, Overwrite: f.overwrite, Fast: f.fast, Clock: clock,
 		View: view, Engines: a.engines, Notes: append(notes, a.notes...),
 	})
-	closed := view.Close()
-	if cerr := a.Close(); err == nil {
-		err = cerr
+	shown := view.Close()
+	closed := a.Close()
+	if start := (*demo.StartError)(nil); errors.As(err, &start) {
+		return &exitError{code: exitUsage, err: errors.Join(err, closed)}
 	}
-	if err != nil {
-		return &exitError{code: exitUsage, err: err}
+	if err == nil || errors.Is(err, demo.ErrInterrupted) {
+		err = errors.Join(tellDemo(env, f, summary), interruption(err, f))
 	}
-	if closed != nil {
-		return closed
-	}
-	return tellDemo(env, f, summary)
+	return errors.Join(err, shown, closed)
 }
 
-// viewOf draws on standard output, or beside the JSON on standard error.
+func interruption(err error, f demoFlags) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: what was said until then lies in %s", err, f.out)
+}
+
+// viewOf draws on standard output, or beside the JSON on a terminal at standard error.
 func viewOf(env *environment, f demoFlags) *console.View {
 	out := env.stdout
 	if f.json {
-		out = io.Discard
+		out = env.stderr
 	}
 	if file, ok := out.(*os.File); ok {
-		return console.Open(console.Detect(file, os.Getenv))
+		if s := console.Detect(file, os.Getenv); s.Terminal || !f.json {
+			return console.Open(s)
+		}
+	}
+	if f.json {
+		out = io.Discard
 	}
 	return console.New(out, false, nil)
 }
@@ -135,15 +162,22 @@ func tellDemo(env *environment, f demoFlags, s report.Summary) error {
 }
 
 func printDemo(w io.Writer, f demoFlags, s report.Summary) {
-	fmt.Fprintf(w, "\n%s in %s", plural(len(s.Turns), "turn", "turns"),
-		time.Duration(s.Session.DurationMs*float64(time.Millisecond)).Round(100*time.Millisecond))
+	fmt.Fprintf(w, "\n%s in %s, %s, %s, frames after a fence: %d\n", plural(len(s.Turns), "turn", "turns"),
+		time.Duration(s.Session.DurationMs*float64(time.Millisecond)).Round(100*time.Millisecond),
+		plural(s.HoldsConfirmed, "interruption", "interruptions"), plural(s.HoldsResumed, "false one", "false ones"), s.FramesAfterFence)
+	var measured []string
 	if l := s.EOUToFirstAudioMs; l != nil {
-		fmt.Fprintf(w, ", end of utterance to first audio p50 %.0f ms, max %.0f ms", l.P50, l.Max)
+		measured = append(measured, fmt.Sprintf("end of utterance to first audio p50 %.0f ms, max %.0f ms", l.P50, l.Max))
 	}
-	if c := s.CancelToFenceUs; c != nil {
-		fmt.Fprintf(w, ", cancel to fence %.0f us", c.Max)
+	if c := s.CancelToFenceUs; c != nil && !f.fast {
+		measured = append(measured, fmt.Sprintf("cancel to fence %.0f us", c.Max))
 	}
-	fmt.Fprintf(w, ", frames after a fence: %d\n", s.FramesAfterFence)
+	if f.fast {
+		measured = append(measured, "in virtual time")
+	}
+	if len(measured) > 0 {
+		fmt.Fprintln(w, strings.Join(measured, ", "))
+	}
 	for _, line := range [...][2]string{
 		{"see it", filepath.Join(f.out, "timeline.html")},
 		{"hear it", filepath.Join(f.out, "conversation.wav")},
@@ -153,34 +187,42 @@ func printDemo(w io.Writer, f demoFlags, s report.Summary) {
 	}
 }
 
-// callerOf gives what the caller says.
-func callerOf(f demoFlags) ([]demo.Cue, []string, error) {
-	if len(f.in) == 0 {
-		if len(f.at) > 0 {
-			return nil, nil, usageErrorf("--at: %v is given without --in: name the WAV that begins there", f.at)
-		}
-		cues, err := builtInCaller()
-		return cues, nil, err
+// check finds faults of the flags that no file has to be opened for.
+func (f *demoFlags) check() error {
+	if f.out == "" {
+		return usageErrorf("--out is empty: name a folder")
+	}
+	if len(f.at) > 0 && len(f.in) == 0 {
+		return usageErrorf("--at: %v is given without --in: name the WAV that begins there", f.at)
 	}
 	if len(f.at) > 0 && len(f.at) != len(f.in) && len(f.in) != 1 {
-		return nil, nil, usageErrorf("--at is given %d times for %d --in: give one for each, or several for one WAV", len(f.at), len(f.in))
+		return usageErrorf("--at is given %d times for %d --in: give one for each, or several for one WAV", len(f.at), len(f.in))
+	}
+	if n := max(len(f.in), len(f.at)); n > mostCues {
+		return usageErrorf("--in and --at make %d cues: give at most %d", n, mostCues)
 	}
 	for _, at := range f.at {
-		if math.IsNaN(at) || at < 0 || at > 3600 {
-			return nil, nil, usageErrorf("--at: %v: give seconds from 0 to 3600", at)
+		if math.IsNaN(at) || at < 0 || at > latest {
+			return usageErrorf("--at: %v: give seconds from 0 to %d", at, latest)
 		}
 	}
-	return ownCaller(f)
+	return nil
 }
 
+// The bounds on what the user's caller says.
+const (
+	mostCues = 100
+	latest   = 3600 // s
+)
+
 // ownCaller plays the user's files: at the seconds given, or else one after the other,
-// each when the agent has answered the one before.
+// each when the agent has answered the one before. No file, no cue.
 func ownCaller(f demoFlags) (cues []demo.Cue, notes []string, err error) {
 	clips := make([]audio.Clip, len(f.in))
 	for i, path := range f.in {
 		clip, converted, err := audio.ReadWAVFile(path)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("--in %w", err)
 		}
 		clips[i] = clip
 		for _, n := range converted {
@@ -198,6 +240,16 @@ func ownCaller(f demoFlags) (cues []demo.Cue, notes []string, err error) {
 		}
 		cues = append(cues, cue)
 	}
+	if len(f.at) == 0 {
+		return cues, notes, nil
+	}
+	slices.SortStableFunc(cues, func(a, b demo.Cue) int { return cmp.Compare(a.Delay, b.Delay) })
+	for i, cue := range cues[1:] {
+		if before := cues[i]; cue.Delay < before.Delay+before.Duration() {
+			notes = append(notes, fmt.Sprintf("%s at %v s begins when %s is over: one caller has one voice",
+				cue.Name, cue.Delay.Seconds(), before.Name))
+		}
+	}
 	return cues, notes, nil
 }
 
@@ -206,16 +258,21 @@ const (
 	pause     = 700 * time.Millisecond
 )
 
-// builtInCaller is the conversation of the demo: five turns, a short sound that only
-// holds the third answer, and an interruption of the fourth, which is long.
-func builtInCaller() ([]demo.Cue, error) {
+// builtInCaller is the conversation of the demo: six turns, with a short sound in the
+// third answer that only holds it, and an interruption of the fourth, which is long. A
+// model is asked for short answers, so there the interruption comes earlier.
+func builtInCaller(scripted bool) ([]demo.Cue, error) {
+	cutIn := 5 * time.Second
+	if !scripted {
+		cutIn = 2500 * time.Millisecond
+	}
 	script := []demo.Cue{
 		{Name: "young-man", When: demo.AtTime, Delay: beginning},
 		{Name: "leisure", When: demo.AgentDone, Delay: pause},
 		{Name: "much", When: demo.AgentDone, Delay: pause},
 		{Name: "short-sound", When: demo.AgentSpeaking, Delay: 1700 * time.Millisecond},
 		{Name: "amiable", When: demo.AgentDone, Delay: pause},
-		{Name: "amiable-woman", When: demo.AgentSpeaking, Delay: 5 * time.Second},
+		{Name: "amiable-woman", When: demo.AgentSpeaking, Delay: cutIn},
 		{Name: "respectable", When: demo.AgentDone, Delay: pause},
 	}
 	for i := range script {
@@ -227,7 +284,7 @@ func builtInCaller() ([]demo.Cue, error) {
 		if err != nil {
 			return nil, err
 		}
-		script[i].PCM = clip.PCM
+		script[i].PCM, script[i].Words = clip.PCM, v.Transcript
 	}
 	return script, nil
 }

@@ -186,13 +186,16 @@ func (v *View) live() [][]run {
 		indent = 2
 		label = ""
 	}
-	mark := "…"
-	if v.ascii {
-		mark = "..."
-	}
 	head := strings.Repeat(" ", max(0, indent-labelCells)) + label
 	head += strings.Repeat(" ", max(0, indent-cells(head)))
-	return append(lines, fitRuns([]run{{head, how}, {clipLeft(v.words, room-indent, mark), dim}}, room))
+	return append(lines, fitRuns([]run{{head, how}, {clipLeft(v.words, room-indent, v.ellipsis()), dim}}, room))
+}
+
+func (v *View) ellipsis() string {
+	if v.ascii {
+		return "..."
+	}
+	return "…"
 }
 
 func (v *View) holderRun() run {

@@ -77,6 +77,18 @@ func words(runs []run, width int) []run {
 	return out
 }
 
+// fewWords is how much of a text shorten leaves.
+const fewWords = 12
+
+// shorten keeps the first words of a long text and says how many more there are.
+func shorten(text, mark string) string {
+	all := strings.Fields(text)
+	if len(all) <= fewWords+4 {
+		return text
+	}
+	return strings.Join(all[:fewWords], " ") + mark + " and " + strconv.Itoa(len(all)-fewWords) + " more words"
+}
+
 // style is a colour or weight by its number in SGR sequences (ECMA-48, 8.3.117).
 type style string
 

@@ -54,10 +54,8 @@ type View struct {
 	// words are in the making: a partial transcript, or what the agent is saying.
 	words   string
 	speaker Holder
-	// lastPartial keeps plain output from repeating itself; saying gathers the segments of the turn sayingOf.
+	// lastPartial keeps plain output from repeating itself.
 	lastPartial string
-	saying      []string
-	sayingOf    int
 
 	drawn     []int // the width of each line of the live area on the screen
 	drawnAt   time.Duration
@@ -155,34 +153,61 @@ func (v *View) Turn(at time.Duration, index int, state, reason string) {
 	v.event("turn "+strconv.Itoa(index), bold, text, how)
 }
 
-// Say shows the next segment of turn index's reply as it begins to be spoken.
-func (v *View) Say(at time.Duration, index int, segment string) {
+// Dismissed shows what the caller said while the agent held, when that was no interruption.
+func (v *View) Dismissed(at time.Duration, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.at, v.lastPartial = at, ""
+	if v.speaker == Caller {
+		v.words = ""
+	}
+	text = clean(text)
+	if text == "" {
+		text = "(nothing understood)"
+	}
+	v.flush(v.block("aside", cyan, run{text, dim}, run{"(no interruption)", dim}))
+}
+
+// Plays shows that the caller begins to play a recording, and the words in it where they are known.
+func (v *View) Plays(at time.Duration, name, words string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.at = at
-	segment = clean(segment)
-	if index != v.sayingOf {
-		v.saying, v.sayingOf = nil, index
+	text := clean(name)
+	if words = clean(words); words != "" {
+		text += ": " + words
 	}
-	v.saying = append(v.saying, segment)
-	if v.terminal {
-		v.words, v.speaker = strings.Join(v.saying, " "), Agent
-		v.flush(nil)
-		return
-	}
-	v.event("saying", dim, segment, dim)
+	v.event("plays", dim, text, dim)
 }
 
-// Said ends turn index's reply: what was heard of it, and what was generated but not heard.
-func (v *View) Said(at time.Duration, index int, heard, unheard string) {
+// Say shows the next segment of a reply as it is handed to synthesis. On a terminal Speaking shows it when it
+// is heard.
+func (v *View) Say(at time.Duration, segment string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.at = at
+	if !v.terminal {
+		v.event("saying", dim, clean(segment), dim)
+	}
+}
+
+// Speaking shows how far the agent has spoken: heard is the beginning of its reply. It is drawn with the next
+// Tick, and on a terminal only.
+func (v *View) Speaking(at time.Duration, heard string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.at, v.words, v.speaker = at, clean(heard), Agent
+}
+
+// Said ends a reply: what was heard of it, and what was generated but not heard.
+func (v *View) Said(at time.Duration, heard, unheard string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.at = at
 	if v.speaker == Agent {
 		v.words = ""
 	}
-	v.saying, v.sayingOf = nil, index
-	heard, unheard = clean(heard), clean(unheard)
+	heard, unheard = clean(heard), shorten(clean(unheard), v.ellipsis())
 	switch {
 	case heard == "" && unheard == "":
 		v.event("agent", yellow, "(said nothing)", dim)
@@ -220,24 +245,31 @@ func (v *View) Resume(at time.Duration, index int, held time.Duration) {
 	v.event("resume", magenta, fmt.Sprintf("turn %d goes on after %s", index, span(held)), plain)
 }
 
-// BargeIn says that turn index was cancelled: how long its fence took, and how many of its frames left afterwards.
-func (v *View) BargeIn(at time.Duration, index int, fence time.Duration, framesAfter int) {
+// BargeIn says that turn index was cancelled, and how long its fence took; 0 where that is not measured.
+func (v *View) BargeIn(at time.Duration, index int, fence time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.at, v.holder = at, Caller
-	v.event("barge-in", red, fmt.Sprintf("turn %d cancelled, fence after %s, %d frames after it", index, span(fence), framesAfter), plain)
+	text := fmt.Sprintf("turn %d cancelled and fenced", index)
+	if fence > 0 {
+		text += " after " + span(fence)
+	}
+	v.event("barge-in", red, text, plain)
 }
 
-// Latency shows the wait from the end of the caller's utterance to the first agent audio and what it is made of.
-func (v *View) Latency(at time.Duration, index int, total time.Duration, parts []Part) {
+// Latency shows the wait from the end of the caller's utterance to the first agent audio and what it is made of. What
+// rounds to nothing is left out.
+func (v *View) Latency(at time.Duration, total time.Duration, parts []Part) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.at = at
 	var terms []string
 	for _, part := range parts {
-		terms = append(terms, clean(part.Label)+" "+trimUnit(part.For))
+		if part.For >= 50*time.Microsecond {
+			terms = append(terms, clean(part.Label)+" "+trimUnit(part.For))
+		}
 	}
-	text := span(total) + " to first audio"
+	text := "audio after " + span(total)
 	if len(terms) > 0 {
 		text += " = " + strings.Join(terms, " + ")
 	}

@@ -5,6 +5,8 @@ package demo
 import (
 	"sync"
 	"time"
+
+	"github.com/parley-voice/parley/internal/audio"
 )
 
 // Moment is what a cue waits for.
@@ -14,20 +16,30 @@ type Moment uint8
 const (
 	AtTime        Moment = iota // an instant of the session's clock
 	AgentSpeaking               // the agent has begun to speak since the last cue
-	AgentDone                   // the agent has spoken and fallen silent since the last cue
+	AgentDone                   // the agent has spoken and fallen silent since the last cue, or ended its turn without a sound
 )
 
 // Cue is one thing that the caller says.
 type Cue struct {
 	Name  string // of the recording
+	Words string // what is said in it, as far as that is known
 	PCM   []int16
 	When  Moment
 	Delay time.Duration // after the moment; for AtTime the instant itself
 }
 
-// patience is how long a cue waits for its moment before it comes anyway: a caller
-// who gets no answer speaks again, and no demo hangs.
-const patience = 12 * time.Second
+// Duration is how long the caller speaks.
+func (c *Cue) Duration() time.Duration {
+	return time.Duration(len(c.PCM)) * time.Second / audio.Rate
+}
+
+// A caller who gets no answer speaks again, and no demo hangs: patience is how long a
+// cue waits when no turn opens, unanswered when a turn ends without a sound. While a
+// turn is live the caller waits for it; its budget ends it.
+const (
+	patience   = 12 * time.Second
+	unanswered = 1500 * time.Millisecond
+)
 
 // Director is the caller: it follows its cues and gives the audio of each 20 ms. It
 // may be used from several goroutines.
@@ -39,7 +51,9 @@ type Director struct {
 	last     time.Duration // when the last cue ended, or the session began
 	started  time.Duration // when the agent last began to speak, -1 = not since the last cue
 	done     time.Duration // when it fell silent, -1 = not since the last cue
+	mute     time.Duration // when a turn ended without a sound, -1 = not since the last cue
 	speaking bool
+	live     bool // a turn is
 	finished bool
 	onCue    func(at time.Duration, c Cue)
 }
@@ -50,14 +64,14 @@ func NewDirector(cues []Cue, onCue func(time.Duration, Cue)) *Director {
 	if onCue == nil {
 		onCue = func(time.Duration, Cue) {}
 	}
-	return &Director{cues: cues, started: -1, done: -1, onCue: onCue}
+	return &Director{cues: cues, started: -1, done: -1, mute: -1, onCue: onCue}
 }
 
 // AgentStarted tells the caller that the agent begins to be heard.
 func (d *Director) AgentStarted(at time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.speaking, d.started = true, at
+	d.speaking, d.started, d.mute = true, at, -1
 }
 
 // AgentStopped tells the caller that the agent has fallen silent.
@@ -65,6 +79,23 @@ func (d *Director) AgentStopped(at time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.speaking, d.done = false, at
+}
+
+// TurnOpened tells the caller that an answer is being made.
+func (d *Director) TurnOpened() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.live, d.mute = true, -1
+}
+
+// TurnClosed tells the caller that it has been made, or that none comes.
+func (d *Director) TurnClosed(at time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.live = false
+	if !d.speaking && d.started < 0 {
+		d.mute = at
+	}
 }
 
 // Frame fills the caller's audio of the 20 ms that end at an instant.
@@ -86,7 +117,7 @@ func (d *Director) fill(at time.Duration, frame []int16) (cue Cue, begins bool) 
 	if len(d.playing) > 0 {
 		n := copy(frame, d.playing)
 		if d.playing = d.playing[n:]; len(d.playing) == 0 {
-			d.last, d.done = at, -1
+			d.last, d.done, d.mute = at, -1, -1
 			if !d.speaking {
 				d.started = -1
 			}
@@ -112,10 +143,15 @@ func (d *Director) reached(m Moment, delay, at time.Duration) bool {
 			return false
 		}
 	}
-	if since >= 0 {
+	switch {
+	case since >= 0:
 		return at >= since+delay
+	case d.speaking || d.live:
+		return false
+	case d.mute >= 0:
+		return at >= d.mute+unanswered
 	}
-	return !d.speaking && at >= d.last+patience
+	return at >= d.last+patience
 }
 
 // Finished says that everything was said and answered: the call can end.

@@ -9,13 +9,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/console"
 	"github.com/parley-voice/parley/internal/report"
+	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 )
 
 // Config is one demo.
@@ -33,25 +34,32 @@ type Config struct {
 	Notes   []string
 }
 
-// The files of a demo's folder.
-const (
-	recordingName = "recording.parley"
-	audioName     = "conversation.wav"
-	timelineName  = "timeline.html"
-	summaryName   = "summary.json"
-)
+// ErrInterrupted: the conversation was ended early from outside. What was said until
+// then is in the folder, whole.
+var ErrInterrupted = errors.New("interrupted")
 
-// mostVirtual bounds a demo in virtual time; cues and answers end long before.
-const mostVirtual = 2 * time.Hour
+// StartError is a failure before the conversation began: nothing was left anywhere.
+type StartError struct{ Err error }
+
+func (e *StartError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *StartError) Unwrap() error { return e.Err }
 
 // Run holds the conversation and leaves the folder. The folder appears when it is
-// complete: until then everything lies in a folder beside it whose name says so.
-func Run(ctx context.Context, c Config) (report.Summary, error) {
+// complete: until then everything lies in a folder whose name says that it is partial.
+// With ErrInterrupted the summary and the folder are good; a StartError is one of the
+// configuration; after any other error nothing is left, or the error says what and where.
+func Run(ctx context.Context, c Config) (summary report.Summary, err error) {
 	folder, err := prepare(c.Out, c.Overwrite)
 	if err != nil {
-		return report.Summary{}, err
+		return report.Summary{}, &StartError{err}
 	}
-	defer folder.discard()
+	defer func() {
+		if cerr := folder.close(); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("demo: leave %s: %w", folder.partial, cerr))
+		}
+	}()
 	call := &call{config: c, mix: &Mixdown{}, folder: folder}
 	call.director = NewDirector(c.Cues, func(at time.Duration, cue Cue) { call.cued(at, cue) })
 	call.collector = NewCollector(c.View, call.director)
@@ -59,18 +67,27 @@ func Run(ctx context.Context, c Config) (report.Summary, error) {
 		call.collector.note(0, n)
 	}
 	if c.Fast {
+		call.collector.note(0, "virtual time: every latency is what the engines are expected to take; without --fast it is measured")
 		err = call.virtual(ctx)
 	} else {
 		err = call.live(ctx)
 	}
-	if err != nil && call.session == nil {
-		return report.Summary{}, err
+	if call.session == nil {
+		return report.Summary{}, &StartError{err}
+	}
+	select {
+	case <-call.session.Done():
+	default:
+		return report.Summary{}, errors.Join(err, errors.New("demo: the session did not end: nothing is left of it"))
 	}
 	if len(call.mix.voices[0]) == 0 {
 		return report.Summary{}, errors.Join(err, fmt.Errorf("demo: the session ended before it heard anything: %s", call.session.Stats().Reason))
 	}
 	summary, left := call.leave()
-	return summary, errors.Join(err, left)
+	if err = errors.Join(err, left); err == nil && call.interrupted {
+		err = ErrInterrupted
+	}
+	return summary, err
 }
 
 // call is the demo's conversation while it runs.
@@ -83,6 +100,8 @@ type call struct {
 	line      line
 	session   *parley.Session
 	began     time.Time
+
+	interrupted bool
 }
 
 func (c *call) spec() parley.Call {
@@ -117,7 +136,7 @@ func callerDigest(cues []Cue) [32]byte {
 }
 
 func (c *call) cued(at time.Duration, cue Cue) {
-	c.collector.Cue(at, cue.Name)
+	c.collector.Cue(at, &cue)
 }
 
 // virtual holds the call as fast as it goes.
@@ -137,7 +156,18 @@ func (c *call) virtual(ctx context.Context) error {
 		sequence++
 		return c.frame(ctx, sequence, frame)
 	})
-	return world.Run(ctx, mostVirtual)
+	// An interrupt is the caller's to see, between two frames: the session drains.
+	return world.Run(context.WithoutCancel(ctx), longest(c.config.Cues))
+}
+
+// longest bounds a demo in virtual time: everything that the caller says, and far more
+// for the answers than they take.
+func longest(cues []Cue) time.Duration {
+	most := 2 * time.Hour
+	for i := range cues {
+		most += cues[i].Delay + cues[i].Duration()
+	}
+	return most
 }
 
 // live holds the call at the pace of speech.
@@ -160,10 +190,7 @@ func (c *call) live(ctx context.Context) error {
 	}
 	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer stop()
-	if err := rt.Close(bounded); err != nil {
-		return err
-	}
-	return ctx.Err()
+	return rt.Close(bounded)
 }
 
 // closeTime bounds the end of the runtime: longer than a session's drain.
@@ -183,7 +210,7 @@ func (c *call) frame(ctx context.Context, sequence int64, frame []int16) bool {
 	}
 	at := time.Duration(c.session.Now())
 	if ctx.Err() != nil {
-		c.session.Close("interrupted")
+		c.interrupt()
 	} else if c.director.Finished(at) {
 		c.session.Close("conversation_over")
 	}
@@ -192,53 +219,12 @@ func (c *call) frame(ctx context.Context, sequence int64, frame []int16) bool {
 	return true
 }
 
-// leave writes everything that the demo leaves, and gives the folder its name.
-func (c *call) leave() (report.Summary, error) {
-	d := c.collector.Data(c.session)
-	d.Session.Recording = filepath.Join(c.config.Out, recordingName)
-	d.Session.Audio = audioName
-	d.Session.Mode = report.ModeReal
-	if c.config.Fast {
-		d.Session.Mode = report.ModeFast
-	} else {
-		d.Session.StartedAt = c.began.UTC().Format(time.RFC3339)
+// interrupt ends the call at once: nothing of the agent's is played to its end.
+func (c *call) interrupt() {
+	if c.interrupted {
+		return
 	}
-	d.Session.Engines = c.config.Engines
-	d.Process = process(c.config.Runtime.Build)
-	if err := c.voices(&d); err != nil {
-		return report.Summary{}, err
-	}
-	summary := report.SummaryOf(d)
-	if err := c.folder.write(d, summary, c.mix); err != nil {
-		return summary, err
-	}
-	return summary, c.folder.finish()
-}
-
-// voices draws both tracks.
-func (c *call) voices(d *report.Data) error {
-	caller, agent := c.mix.Tracks()
-	for _, v := range [...]struct {
-		pcm []int16
-		to  *report.Envelope
-	}{{caller, &d.Voices.Caller}, {agent, &d.Voices.Agent}} {
-		tracer, err := report.NewTracer(16000, 5)
-		if err != nil {
-			return fmt.Errorf("demo: %w", err)
-		}
-		tracer.Add(v.pcm)
-		*v.to = tracer.Envelope()
-	}
-	d.Session.DurationMs = float64(len(caller)) / 16
-	return nil
-}
-
-func process(build string) report.Process {
-	p := report.Process{
-		Version: build, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-	}
-	if peak, ok := PeakMemory(); ok {
-		p.PeakMemoryBytes = &peak
-	}
-	return p
+	c.interrupted = true
+	c.session.Close("interrupted")
+	c.session.Cancel(sessionhost.Cancel{Scope: eventabi.CancelSession, Reason: string(controlplane.CancelUser)})
 }

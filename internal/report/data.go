@@ -154,6 +154,8 @@ const (
 	VerdictResumed Verdict = "resumed"
 	// VerdictConfirmed means that it was speech, and the turn was cancelled.
 	VerdictConfirmed Verdict = "confirmed"
+	// VerdictEnded means that the turn was cancelled for another reason before that was known.
+	VerdictEnded Verdict = "ended"
 )
 
 // Hold is a stretch in which egress waited to learn whether the caller meant to interrupt.

@@ -26,9 +26,10 @@ type Latencies struct {
 
 // Part is one named stretch of a latency, for drawing.
 type Part struct {
-	// Key is the stretch's short name: "stt", "ttft", "segment", "ttfb" or "egress".
+	// Key names the stretch: "stt", "ttft", "segment", "ttfb" or "egress".
 	Key   string
 	Label string
+	Short string // the label where there is no room
 	Ms    float64
 }
 
@@ -63,16 +64,16 @@ func LatenciesOf(turn *Turn) Latencies {
 // Parts lists the stretches that add up to EOUToFirstAudioMs, in order; nothing when there is no total.
 func (l Latencies) Parts() []Part {
 	var parts []Part
-	add := func(key, label string, ms *float64) {
+	add := func(key, short, label string, ms *float64) {
 		if ms != nil {
-			parts = append(parts, Part{Key: key, Label: label, Ms: *ms})
+			parts = append(parts, Part{Key: key, Short: short, Label: label, Ms: *ms})
 		}
 	}
-	add("stt", "end of utterance to final transcript", l.EOUToSTTFinalMs)
-	add("ttft", "final transcript to first token (TTFT)", l.STTFinalToFirstTokenMs)
-	add("segment", "first token to first segment", l.FirstTokenToFirstSegmentMs)
-	add("ttfb", "first segment to first audio (TTFB)", l.FirstSegmentToFirstAudioMs)
-	add("egress", "first audio to the sink", l.FirstAudioToSinkMs)
+	add("stt", "final", "end of utterance to final transcript", l.EOUToSTTFinalMs)
+	add("ttft", "TTFT", "final transcript to first token (TTFT)", l.STTFinalToFirstTokenMs)
+	add("segment", "segment", "first token to first segment", l.FirstTokenToFirstSegmentMs)
+	add("ttfb", "TTFB", "first segment to first audio (TTFB)", l.FirstSegmentToFirstAudioMs)
+	add("egress", "sink", "first audio to the sink", l.FirstAudioToSinkMs)
 	return parts
 }
 

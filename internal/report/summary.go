@@ -94,6 +94,7 @@ func SummaryOf(d Data) Summary {
 				out.HoldsResumed++
 			case VerdictConfirmed:
 				out.HoldsConfirmed++
+			case VerdictEnded:
 			}
 		}
 	}
