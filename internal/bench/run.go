@@ -40,5 +40,9 @@ func Run(o Options) ([]Result, error) {
 		r, err := replays(o)
 		return []Result{r}, err
 	})
+	take("P11", "simulation", func() ([]Result, error) {
+		r, err := simulations(o)
+		return []Result{r}, err
+	})
 	return rows, errors.Join(faults...)
 }
