@@ -49,8 +49,8 @@ func newFlite(tb testing.TB, instances int) *Flite {
 }
 
 // once makes a value the first time it is asked for; a suite asks for each of its parts.
-func once[T any](make func() T) func(*testing.T) T {
-	get := sync.OnceValue(make)
+func once[T any](build func() T) func(*testing.T) T {
+	get := sync.OnceValue(build)
 	return func(*testing.T) T { return get() }
 }
 
