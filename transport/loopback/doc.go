@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package loopback is the transport without a wire: the caller is a timeline on which
+// recordings are placed, the agent's side is collected by the instants at which its
+// frames went out. It speaks the same contract as every other transport, and is what
+// the local runner, demos and tests connect a session with.
+//
+// A Line serves one session. In real time it paces the caller's frames itself; with
+// Config.Manual a driver asks for each frame with Step, which is how virtual time runs.
+//
+// Invariants:
+//
+//  1. Frame n of the caller holds the timeline from n*20 ms on and is delivered when it
+//     is complete, at (n+1)*20 ms; where nothing is placed there is silence.
+//  2. The timeline's past does not change: what is placed there begins at the next frame.
+//  3. The agent's samples keep their order and their instants to the sample; two frames
+//     of one instant follow each other.
+//  4. What is kept is bounded; what is beyond is counted.
+package loopback
