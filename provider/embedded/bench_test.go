@@ -45,17 +45,11 @@ func BenchmarkSpeak(b *testing.B) {
 	b.ReportMetric(b.Elapsed().Seconds()/audio, "x-real-time")
 }
 
-// clip is a recording whose words are known.
-type clip struct {
-	path, text, speaker string
-	pcm                 []int16
-}
-
 // BenchmarkHear gives the share of real time that recognising takes, the time from the
-// end of an utterance to its text, and the share of words wrong. It hears what flite
-// says; with PARLEY_CLIPS=FILE it hears recordings instead. FILE holds one a line: path,
-// words, speaker, separated by tabs; each is 16 kHz mono, raw or WAV with 44 bytes of
-// header. docs/engines.md has figures and says of which recordings.
+// end of an utterance to its text, and the share of words wrong, on the human recordings
+// of the demo or, with PARLEY_CLIPS=FILE, on others. FILE holds one a line: path, words,
+// speaker, separated by tabs; each is 16 kHz mono, raw or WAV with 44 bytes of header.
+// docs/engines.md has figures and says of which recordings.
 func BenchmarkHear(b *testing.B) {
 	list := clips(b)
 	for _, mode := range []string{"first utterance", "known caller"} {
@@ -78,8 +72,8 @@ func BenchmarkHear(b *testing.B) {
 					spent += time.Since(start)
 					audio += time.Duration(len(c.pcm)) * time.Second / recogniserRate
 					ends = append(ends, end)
-					want := strings.Fields(c.text)
-					wrong += distance(want, strings.Fields(text))
+					want := normal(c.text)
+					wrong += distance(want, normal(text))
 					words += len(want)
 				}
 				rounds++
@@ -125,8 +119,7 @@ func clips(b *testing.B) []clip {
 	b.Helper()
 	path := os.Getenv("PARLEY_CLIPS")
 	if path == "" {
-		pcm := say(b, newFlite(b, 1), provider.Speech{Text: benchText}).pcm
-		return []clip{{text: "your table for two is booked at seven thirty this evening", pcm: pcm}}
+		return recordings(b)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -138,42 +131,18 @@ func clips(b *testing.B) []clip {
 		if len(fields) != 3 {
 			b.Fatalf("%s: want path, words and speaker, separated by tabs: %q", path, line)
 		}
-		c := clip{path: fields[0], text: fields[1], speaker: fields[2]}
-		if !filepath.IsAbs(c.path) {
-			c.path = filepath.Join(filepath.Dir(path), c.path)
-		}
-		raw, err := os.ReadFile(c.path)
+		raw, err := os.ReadFile(fields[0])
 		if err != nil {
 			b.Fatal(err)
 		}
-		if filepath.Ext(c.path) == ".wav" && len(raw) >= 44 {
+		if filepath.Ext(fields[0]) == ".wav" && len(raw) >= 44 {
 			raw = raw[44:]
 		}
+		c := clip{text: fields[1], speaker: fields[2]}
 		for ; len(raw) >= 2; raw = raw[2:] {
 			c.pcm = append(c.pcm, int16(binary.LittleEndian.Uint16(raw)))
 		}
 		list = append(list, c)
 	}
 	return list
-}
-
-// distance is the number of words to put in, take out or change (Levenshtein).
-func distance(want, got []string) int {
-	row := make([]int, len(got)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, w := range want {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, g := range got {
-			change := diagonal
-			if w != g {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(got)]
 }

@@ -49,7 +49,7 @@ func (c PocketSphinxConfig) Validate() error {
 type PocketSphinx struct {
 	engine *engine
 	pool   *pool[*recogniser]
-	voices voices
+	voices voiceMemory
 
 	mu      sync.Mutex
 	streams map[*stream]struct{} // that hold an instance

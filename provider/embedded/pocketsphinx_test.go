@@ -220,7 +220,7 @@ func TestVoiceIsKeptBySession(t *testing.T) {
 }
 
 func TestVoicesForgetsTheLongestUnheard(t *testing.T) {
-	var v voices
+	var v voiceMemory
 	for i := range maxVoices + 10 {
 		v.keep(fmt.Sprint(i), []byte{byte(i)})
 		v.keep("0", []byte{7})

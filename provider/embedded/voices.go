@@ -10,10 +10,10 @@ import (
 // maxVoices is how many callers' voices are remembered.
 const maxVoices = 1024
 
-// voices remembers what the recogniser learnt of each session's caller, so that the
+// voiceMemory remembers what the recogniser learnt of each session's caller, so that the
 // next utterance starts with it whichever instance takes it. The longest unheard is
 // forgotten first. The zero value is ready.
-type voices struct {
+type voiceMemory struct {
 	mu      sync.Mutex
 	order   list.List // of voice, the last heard in front
 	session map[string]*list.Element
@@ -24,7 +24,7 @@ type voice struct {
 	learnt  []byte
 }
 
-func (v *voices) of(session string) []byte {
+func (v *voiceMemory) of(session string) []byte {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if e, ok := v.session[session]; ok {
@@ -35,7 +35,7 @@ func (v *voices) of(session string) []byte {
 	return nil
 }
 
-func (v *voices) keep(session string, learnt []byte) {
+func (v *voiceMemory) keep(session string, learnt []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.session == nil {
