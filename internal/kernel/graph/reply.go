@@ -94,39 +94,49 @@ func (r *Reply) Runes() int64 {
 	return n
 }
 
-// Heard gives how much of the text a playout position covers, in characters, and a
-// bound on the error of that cut (nodes-providers-transports section 4a). Without word
-// timestamps a segment's text is taken as spread evenly over its audio; the cut can
-// then be wrong by no more than the smaller of what was played and what was left of
-// the segment. For a segment whose audio is not complete the rest is unknown and the
-// bound is what was played of it. Where nothing was played nothing was heard, whatever
-// text had no sound.
+// Heard gives how much of the text a playout position covers, in characters from its
+// beginning, and a bound on the error of that cut (nodes-providers-transports section
+// 4a). Without word timestamps a segment's text is taken as spread evenly over its
+// audio; the cut can then be wrong by no more than the smaller of what was played and
+// what was left of the segment. For a segment whose audio is not complete the rest is
+// unknown and the bound is what was played of it. Where nothing was played nothing was
+// heard. Text that gave no sound counts with what was heard behind it, not by itself.
 func (r *Reply) Heard(played timebase.Samples) (runes int64, errorMS int64) {
 	if played <= 0 {
 		return 0, 0
 	}
+	var silent int64
 	for i := range r.segments {
 		s := &r.segments[i]
-		if s.Samples == 0 && s.Done { // it gave no sound: nobody heard it
-			continue
-		}
-		if played >= s.Samples && s.Done {
-			runes += s.Runes
+		switch {
+		case s.Done && s.Samples == 0:
+			silent += s.Runes
+		case s.Done && played >= s.Samples:
+			runes += silent + s.Runes
+			silent = 0
 			played -= s.Samples
-			continue
-		}
-		if played <= 0 || s.Samples == 0 {
+		case played <= 0 || s.Samples == 0:
 			return runes, 0
+		default:
+			part, bound := s.heard(played)
+			if part > 0 {
+				runes += silent + part
+			}
+			return runes, bound.MS()
 		}
-		total := s.Samples
-		bound := min(played, total-played)
-		if !s.Done {
-			total = max(total, typical(s.Runes))
-			bound = played
-		}
-		return runes + s.Runes*int64(min(played, total))/int64(total), bound.MS()
 	}
 	return runes, 0
+}
+
+// heard is the cut within one segment.
+func (s *Spoken) heard(played timebase.Samples) (runes int64, bound timebase.Samples) {
+	total := s.Samples
+	bound = min(played, total-played)
+	if !s.Done {
+		total = max(total, typical(s.Runes))
+		bound = played
+	}
+	return s.Runes * int64(min(played, total)) / int64(total), bound
 }
 
 // typicalRuneMS is the length of a spoken character: about 15 characters a second,
