@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 )
 
@@ -58,10 +59,11 @@ func New(c Config) (*Host, error) {
 		c.MaxSessions = DefaultMaxSessions
 	}
 	h := &Host{config: c, sessions: map[eventabi.SessionID]*Session{}}
-	base := time.Now()
+	began := time.Now()
+	clock := func() timebase.Instant { return timebase.Instant(time.Since(began)) }
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {
-		s := newShard(base, wall, &h.pool)
+		s := newShard(clock, wall, &h.pool)
 		h.shards = append(h.shards, s)
 		h.owners.Go(s.run)
 	}

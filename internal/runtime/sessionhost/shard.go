@@ -13,9 +13,9 @@ import (
 // shard owns sessions: one goroutine, one inbox, one wheel. Everything in it but the
 // inbox belongs to that goroutine.
 type shard struct {
-	base time.Time
-	wall func() int64
-	pool *nodehost.Pool
+	clock func() timebase.Instant
+	wall  func() int64
+	pool  *nodehost.Pool
 
 	inbox    *Inbox[item]
 	stopping atomic.Bool
@@ -27,13 +27,13 @@ type shard struct {
 	sessions atomic.Int64
 }
 
-func newShard(base time.Time, wall func() int64, pool *nodehost.Pool) *shard {
-	h := &shard{base: base, wall: wall, pool: pool, inbox: NewInbox[item]()}
+func newShard(clock func() timebase.Instant, wall func() int64, pool *nodehost.Pool) *shard {
+	h := &shard{clock: clock, wall: wall, pool: pool, inbox: NewInbox[item]()}
 	h.touchFn = h.touch
 	return h
 }
 
-func (h *shard) now() timebase.Instant { return timebase.Instant(time.Since(h.base)) }
+func (h *shard) now() timebase.Instant { return h.clock() }
 
 func (h *shard) wallMS() int64 { return h.wall() }
 

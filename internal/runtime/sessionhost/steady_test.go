@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,18 +22,20 @@ import (
 // still is a shard whose clock and rounds a test drives by hand.
 type still struct {
 	*shard
-	pool nodehost.Pool
+	pool    nodehost.Pool
+	instant atomic.Int64
 }
 
 func newStill() *still {
 	s := &still{}
-	s.shard = newShard(time.Now(), func() int64 { return 1_790_000_000_000 }, &s.pool)
+	s.shard = newShard(func() timebase.Instant { return timebase.Instant(s.instant.Load()) },
+		func() int64 { return 1_790_000_000_000 }, &s.pool)
 	return s
 }
 
 // pass lets time pass and gives the shard a round.
 func (s *still) pass(d time.Duration) {
-	s.base = s.base.Add(-d)
+	s.instant.Add(int64(d))
 	s.round()
 }
 
