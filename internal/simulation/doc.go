@@ -12,7 +12,8 @@
 //
 //  1. A seed, the number of turns and the set of faults decide everything. Workers, the
 //     machine's speed and the clock decide nothing.
-//  2. Every seed is run twice; the digests of all decisions must be equal.
+//  2. Every seed is run twice, the whole world anew; the digests of all decisions must be
+//     equal. The watch stands by at the first run: an equal second one tells it nothing.
 //  3. The watch knows inputs, effects and what reached the sink, never the kernel's own
 //     state. It restates the specification instead of repeating the implementation.
 //  4. A bound in time is checked from both sides: the step at or after it must have kept

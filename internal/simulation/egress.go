@@ -28,9 +28,10 @@ type egress struct {
 type defect uint8
 
 const (
-	sound      defect = iota
-	leaky             // a fence drops nothing
-	stuttering        // a resume plays a chunk again
+	sound defect = iota
+	leaky        // a fence drops nothing
+	deaf         // a hold holds nothing
+	stuck        // a resume moves nothing
 )
 
 type chunk struct {
@@ -127,7 +128,7 @@ func (e *egress) hold(at timebase.Instant, generation uint32) {
 	e.advance(at)
 	i := e.stream("", generation)
 	s := &e.streams[i]
-	if s.held || s.done {
+	if s.held || s.done || e.defect == deaf {
 		return
 	}
 	s.held = true
@@ -143,14 +144,11 @@ func (e *egress) answerHold(i int32) {
 }
 
 func (e *egress) resume(at timebase.Instant, generation uint32) {
+	if e.defect == stuck {
+		return
+	}
 	if i := e.find(generation); i >= 0 {
 		e.streams[i].held, e.streams[i].asked = false, false
-		if e.defect == stuttering && e.head > 0 && e.head < len(e.chunks) {
-			e.head--
-			e.chunks[e.head].left = frame
-			e.streams[i].chunks++
-			e.streams[i].waiting += frame
-		}
 	}
 	e.wake(at)
 }

@@ -90,21 +90,9 @@ func shrink(v *Violation, o Options) *Violation {
 		}
 		return one.violation
 	}
-	turns, faults := o.Turns, o.Faults
-	for low := int64(1); low < turns; low++ { // the first that fails: not every smaller number does
-		if fails(low, faults, false) != nil {
-			turns = low
-		}
-	}
-	if fails(turns, 0, false) != nil {
-		faults = 0
-	} else {
-		for f := range faultCount {
-			if faults.Has(f) && fails(turns, faults.Without(f), false) != nil {
-				faults = faults.Without(f)
-			}
-		}
-	}
+	turns, faults := smallest(o.Turns, o.Faults, func(turns int64, faults FaultSet) bool {
+		return fails(turns, faults, false) != nil
+	})
 	shown := fails(turns, faults, true)
 	if shown == nil {
 		shown = v // it does not show again, which says more than the trace would
@@ -115,4 +103,24 @@ func shrink(v *Violation, o Options) *Violation {
 		shown.Command += " --faults " + faults.String()
 	}
 	return shown
+}
+
+// smallest looks for the fewest turns, then the fewest kinds of faults, that still fail.
+// Fewer turns do not always fail where more do, so it tries them from the bottom.
+func smallest(turns int64, faults FaultSet, fails func(turns int64, faults FaultSet) bool) (int64, FaultSet) {
+	for fewer := int64(1); fewer < turns; fewer++ {
+		if fails(fewer, faults) {
+			turns = fewer
+			break
+		}
+	}
+	if fails(turns, 0) {
+		return turns, 0
+	}
+	for f := range faultCount {
+		if faults.Has(f) && fails(turns, faults.Without(f)) {
+			faults = faults.Without(f)
+		}
+	}
+	return turns, faults
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -94,8 +95,8 @@ func explain(p any, tracing bool) string {
 	}
 	stack := strings.Split(string(debug.Stack()), "\n")
 	for i, line := range stack {
-		if strings.HasPrefix(line, "panic(") && i+3 < len(stack) {
-			return text + " in " + strings.TrimSpace(stack[i+2])
+		if strings.HasPrefix(line, "panic(") && i+3 < len(stack) { // the frame that panicked, and where
+			return text + " in " + stack[i+2] + " at " + filepath.Base(strings.TrimSpace(stack[i+3]))
 		}
 	}
 	return text
@@ -169,6 +170,7 @@ type batch struct {
 
 func (r *batch) work() {
 	first, second := newWorld(), newWorld()
+	second.blind = true
 	var sum outcome
 	var seeds int64
 	var broken []*Violation

@@ -3,14 +3,198 @@
 package simulation
 
 import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/parley-voice/parley/internal/kernel/session"
 )
 
-func TestShort(t *testing.T) {
-	r := Run(t.Context(), Options{Seeds: 200, Turns: 20, Faults: AllFaults, Stop: 3})
-	t.Logf("%d turns, %d steps, %d commits, aborts %v, %d per CPU-minute, not covered %v", r.Turns, r.Steps, r.Commits, r.Aborts, r.TurnsPerCPUMinute, r.NotCovered)
+func expectNone(t *testing.T, r *Report) {
+	t.Helper()
 	for _, v := range r.Violations {
-		t.Errorf("seed %d session %d step %d at %d ms: %s: %s\n%s\n%s", v.Seed, v.Session, v.Step, v.AtMS, v.Invariant, v.Detail, strings.Join(v.Trace, "\n"), v.Command)
+		t.Errorf("seed %d, session %d, step %d, at %d ms: %s: %s\n%s\n%s",
+			v.Seed, v.Session, v.Step, v.AtMS, v.Invariant, v.Detail, strings.Join(v.Trace, "\n"), v.Command)
+	}
+}
+
+// TestConversations is the short simulation of every test run: all invariants hold, all
+// of them are asked, and every kind of fault strikes.
+func TestConversations(t *testing.T) {
+	r := Run(t.Context(), Options{Seeds: 300, Faults: AllFaults, Stop: 3})
+	expectNone(t, r)
+	if r.Turns < 300*DefaultTurns {
+		t.Errorf("%d turns; every seed should come to at least %d", r.Turns, DefaultTurns)
+	}
+	for name, n := range r.Invariants {
+		if n == 0 {
+			t.Errorf("invariant %s was never asked", name)
+		}
+	}
+	if len(r.NotCovered) > 0 {
+		t.Errorf("faults that never struck: %v", r.NotCovered)
+	}
+	if r.FramesAfterFence != 0 {
+		t.Errorf("%d writes reached the sink behind a fence", r.FramesAfterFence)
+	}
+	if r.Commits == 0 || r.Interruptions == 0 || r.FalseInterruptions == 0 {
+		t.Errorf("a thin world: %d commits, %d interruptions, %d false ones", r.Commits, r.Interruptions, r.FalseInterruptions)
+	}
+	for _, reason := range []string{
+		"cancelled", "authority_loss", "recording_evidence_unavailable", "node_timeout_or_failure", "provider_failure",
+		"transport_disconnect_or_stall", "budget_exhausted", "runtime_internal_error",
+	} {
+		if r.Aborts[reason] == 0 {
+			t.Errorf("no turn was aborted with %s", reason)
+		}
+	}
+}
+
+// Each kind of fault alone strikes within a few seeds.
+func TestEveryFaultStrikes(t *testing.T) {
+	for f := range faultCount {
+		t.Run(f.String(), func(t *testing.T) {
+			r := Run(t.Context(), Options{Seeds: 100, First: 10_000, Turns: 10, Faults: FaultSet(0).With(f)})
+			expectNone(t, r)
+			if r.Faults[f.String()] == 0 {
+				t.Error("it never struck")
+			}
+			for name, n := range r.Faults {
+				if n > 0 && name != f.String() {
+					t.Errorf("%s struck as well, %d times", name, n)
+				}
+			}
+		})
+	}
+}
+
+// Workers and their number change nothing but the time.
+func TestWorkersChangeNothing(t *testing.T) {
+	account := func(workers int) string {
+		r := Run(t.Context(), Options{Seeds: 64, First: 500, Turns: 10, Faults: AllFaults, Workers: workers})
+		expectNone(t, r)
+		r.CPUSeconds, r.TurnsPerCPUMinute = 0, 0
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	one := account(1)
+	for _, workers := range []int{2, 7} {
+		if other := account(workers); other != one {
+			t.Errorf("%d workers came to\n%s\none worker to\n%s", workers, other, one)
+		}
+	}
+}
+
+// digests runs some seeds and gives the digest over theirs.
+func digests() string {
+	w := newWorld()
+	var all []string
+	for seed := range int64(40) {
+		o := w.runSeed(seed, 10, AllFaults, false)
+		all = append(all, string(o.digest[:]))
+	}
+	var d session.Digest
+	d.Add([]session.Effect{&session.Ended{Reason: strings.Join(all, "")}})
+	sum := d.Sum()
+	return string(hexOf(sum[:]))
+}
+
+func hexOf(b []byte) []byte {
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		out = append(out, digits[c>>4], digits[c&15])
+	}
+	return out
+}
+
+const childEnv = "PARLEY_SIMULATION_CHILD"
+
+// Another process, with another address space and another seed of its maps, decides the
+// same.
+func TestProcessesAgree(t *testing.T) {
+	if os.Getenv(childEnv) != "" {
+		t.Logf("digest=%s", digests())
+		return
+	}
+	here := digests()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestProcessesAgree$", "-test.v")
+	cmd.Env = append(os.Environ(), childEnv+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	_, rest, found := strings.Cut(string(out), "digest=")
+	if there, _, _ := strings.Cut(rest, "\n"); !found || there != here {
+		t.Errorf("this process has %s, another one %s", here, there)
+	}
+}
+
+// A failure is shown with the least that it takes, and the command reproduces it.
+func TestFailureIsShownSmall(t *testing.T) {
+	w := newWorld()
+	one := w.runSeed(1, 20, AllFaults, false)
+	if one.violation != nil {
+		t.Fatal(one.violation)
+	}
+	fails := func(turns int64, faults FaultSet) bool { return turns >= 3 && faults.Has(DiskFull) }
+	turns, faults := smallest(20, AllFaults, fails)
+	if turns != 3 || faults != FaultSet(0).With(DiskFull) {
+		t.Errorf("shrunk to %d turns with %s, want 3 with disk_full", turns, faults)
+	}
+	turns, faults = smallest(20, AllFaults, func(int64, FaultSet) bool { return true })
+	if turns != 1 || faults != 0 {
+		t.Errorf("shrunk to %d turns with %s, want 1 with none", turns, faults)
+	}
+}
+
+func TestParseFaults(t *testing.T) {
+	for list, want := range map[string]FaultSet{
+		"all": AllFaults, "none": 0, "": 0,
+		"disk_full, node_hang": FaultSet(0).With(DiskFull).With(NodeHang),
+		"time":                 FaultSet(0).With(TimeWallStep).With(TimeLateTimer).With(TimeDrift),
+	} {
+		got, err := ParseFaults(list)
+		if err != nil || got != want {
+			t.Errorf("ParseFaults(%q) = %s, %v; want %s", list, got, err, want)
+		}
+	}
+	for f := range faultCount {
+		if got, err := ParseFaults(f.String()); err != nil || got != FaultSet(0).With(f) {
+			t.Errorf("%s does not read back: %s, %v", f, got, err)
+		}
+	}
+	if _, err := ParseFaults("disk_full,gremlins"); err == nil || !strings.Contains(err.Error(), "gremlins") {
+		t.Errorf("an unknown fault gives %v", err)
+	}
+}
+
+// A panic of the kernel is a violation with the name of what broke, not the end of the
+// simulation.
+func TestPanicIsAViolation(t *testing.T) {
+	w := newWorld()
+	w.tamper = func(*world) { panic(&session.InvariantError{Name: "something"}) }
+	one := w.runSeed(3, 5, AllFaults, true)
+	if one.violation == nil || one.violation.Invariant != "no_panic" || !strings.Contains(one.violation.Detail, "something") {
+		t.Errorf("got %+v", one.violation)
+	}
+	w.tamper = func(*world) { panic(errors.New("nil map")) }
+	one = w.runSeed(3, 5, AllFaults, true)
+	if one.violation == nil || !strings.Contains(one.violation.Detail, "nil map") || !strings.Contains(one.violation.Detail, ".go:") {
+		t.Errorf("the origin is not shown: %+v", one.violation)
+	}
+	w.tamper = nil
+	if one = w.runSeed(3, 5, AllFaults, false); one.violation != nil {
+		t.Errorf("the world did not recover: %+v", one.violation)
 	}
 }

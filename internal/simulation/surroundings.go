@@ -26,7 +26,9 @@ func (w *world) perform(e session.Effect) {
 		w.egress.endOfAudio(w.now, e.Turn, e.Generation)
 	case *session.Open:
 		w.listen(e)
-		w.watch.owns(&w.calls[len(w.calls)-1])
+		if !w.blind {
+			w.watch.owns(&w.calls[len(w.calls)-1])
+		}
 	case *session.Finalize:
 		w.finalize(e)
 	case *session.Generate:

@@ -235,16 +235,18 @@ func (k *watch) assistantItem(it *session.Item, fresh bool) {
 	}
 }
 
-// audible gives the length of the text whose sound has begun to reach the sink.
+// audible gives the length of the text, from its beginning, whose sound has begun to
+// reach the sink. A segment that gave no sound counts with what was heard behind it.
 func (k *watch) audible(g *genWatch) int64 {
-	left, runes := g.reached, int64(0)
+	left, runes, silent := g.reached, int64(0), int64(0)
 	for i := g.spoken; i < len(k.spoken) && left > 0; i++ {
 		s := &k.spoken[i]
 		if s.generation != g.generation {
 			break
 		}
+		silent += s.runes
 		if s.samples > 0 {
-			runes += s.runes
+			runes, silent = runes+silent, 0
 		}
 		left -= s.samples
 	}

@@ -108,7 +108,7 @@ func (k *watch) envelope(v *eventabi.Envelope) {
 	k.ok(SignalsWellFormed, spec.MayEmit(v.EmittedBy), "an emitter that the registry does not allow")
 	k.ok(SignalsWellFormed, spec.Scope == "" || spec.Scope == v.EventScope, "a scope that the registry does not allow")
 	k.ok(SignalsWellFormed, (v.EventScope == eventabi.ScopeTurn) == (v.TurnID != ""), "turn_id and scope disagree")
-	k.ok(SignalsWellFormed, len(spec.Reasons) == 0 || slices.Contains(spec.Reasons, v.Reason), "a reason outside the closed list")
+	k.ok(SignalsWellFormed, len(spec.Reasons) == 0 || v.Signal == eventabi.SignalAbort || slices.Contains(spec.Reasons, v.Reason), "a reason outside the closed list")
 	for _, list := range [2][]string{spec.Requires, spec.RequiresFrom11} {
 		for _, field := range list {
 			k.ok(SignalsWellFormed, has(v, field), "a field that the registry asks for is missing")

@@ -57,9 +57,12 @@ type world struct {
 	denied     int               // proposals refused in a row
 	shown      eventabi.TurnID   // the turn that was opened last
 
-	covered  [faultCount]int64
-	steps    int64
-	tamper   func(w *world) // tests only: spoils the effects of the step
+	// blind leaves the watch out: equal digests of a second run say that every decision
+	// that the first run's watch approved came again.
+	blind   bool
+	covered [faultCount]int64
+	steps   int64
+	tamper  func(w *world) // tests only: spoils the effects of the step
 }
 
 type phase uint8
@@ -82,7 +85,9 @@ type text struct {
 func newWorld() *world {
 	w := &world{}
 	w.egress.sink = func(generation uint32, c *chunk, samples timebase.Samples) {
-		w.watch.sunk(generation, c, samples)
+		if !w.blind {
+			w.watch.sunk(generation, c, samples)
+		}
 	}
 	w.watch.init()
 	return w
@@ -106,7 +111,9 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.open()
 	w.run()
 	w.afterwards()
-	w.watch.finish()
+	if !w.blind {
+		w.watch.finish()
+	}
 }
 
 // patience is how many refused proposals in a row the caller puts up with.
@@ -126,7 +133,9 @@ func (w *world) run() {
 			until = w.now.Add(settleBound)
 			continue
 		case w.phase == settling && due == timebase.Never:
-			w.watch.atRest(w)
+			if !w.blind {
+				w.watch.atRest(w)
+			}
 			w.close("caller_done")
 			continue
 		case w.phase == settling && due > until:
@@ -211,11 +220,14 @@ func (w *world) step() {
 	}
 	w.steps++
 	w.fx.Reset()
-	w.watch.before(w)
+	if !w.blind {
+		w.watch.before(w)
+	}
 	if w.trace != nil {
 		w.trace.inputs(w)
 	}
 	w.kernel.Step(w.passAt, w.in, &w.fx)
+	w.watch.deadline = w.kernel.Deadline()
 	if w.tamper != nil {
 		w.tamper(w)
 	}
@@ -223,15 +235,18 @@ func (w *world) step() {
 		w.trace.effects(w)
 	}
 	w.digest.Add(w.fx.List)
-	w.watch.deadline = w.kernel.Deadline()
 	for i, e := range w.fx.List {
-		w.watch.effect(e)
+		if !w.blind {
+			w.watch.effect(e)
+		}
 		w.perform(e)
 		if _, fence := e.(*session.Fence); fence && !w.fenceAt(i+1) {
 			w.egress.wake(w.now) // what stands behind the fenced goes on when all fences stand
 		}
 	}
-	w.watch.settled(w)
+	if !w.blind {
+		w.watch.settled(w)
+	}
 }
 
 // fenceAt says that the i-th decision of the step is a fence as well.
