@@ -3,7 +3,6 @@
 package node
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +72,7 @@ func TestFuncIsANode(t *testing.T) {
 }
 
 func TestCancelToken(t *testing.T) {
-	token := NewCancelToken(context.Background())
+	token := NewCancelToken(t.Context())
 	if _, over := token.Cancelled(); over {
 		t.Error("a new token is over")
 	}
@@ -83,7 +82,7 @@ func TestCancelToken(t *testing.T) {
 	if c, over := token.Cancelled(); !over || c.Reason != "first" || token.Context().Err() == nil {
 		t.Errorf("cancelled %v by %+v: the first cancel stays", over, c)
 	}
-	released := NewCancelToken(context.Background())
+	released := NewCancelToken(t.Context())
 	released.Release()
 	if c, over := released.Cancelled(); !over || c != (Cancel{}) {
 		t.Errorf("released: %+v %v", c, over)

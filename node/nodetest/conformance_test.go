@@ -75,10 +75,7 @@ func TestBuiltInNodesKeepTheContract(t *testing.T) {
 }
 
 // echo says what it hears, until it is told to stop.
-type echo struct {
-	node.NoOp
-	delay bool
-}
+type echo struct{ node.NoOp }
 
 func (e *echo) Declaration() node.Declaration {
 	return node.Declaration{

@@ -3,7 +3,6 @@
 package nodetest
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -42,13 +41,13 @@ const (
 )
 
 // New hosts a node: in a turn or outside, as it declares. No hook has run.
-func New(t testing.TB, n node.Node) *Harness {
-	t.Helper()
-	h := &Harness{t: t, node: n, wake: node.Never, state: map[string][]byte{}, counts: map[string]int64{}, drawn: Seed}
+func New(tb testing.TB, n node.Node) *Harness {
+	tb.Helper()
+	h := &Harness{t: tb, node: n, wake: node.Never, state: map[string][]byte{}, counts: map[string]int64{}, drawn: Seed}
 	h.context = &node.Context{
 		Session:   Session,
 		Node:      NodeID,
-		Cancel:    node.NewCancelToken(context.Background()),
+		Cancel:    node.NewCancelToken(tb.Context()),
 		Budget:    budget{},
 		Timebase:  (*clock)(h),
 		State:     (*state)(h),

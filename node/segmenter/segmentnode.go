@@ -48,22 +48,15 @@ func (n *Node) Declaration() node.Declaration {
 // OnEvent takes text, the passing of time, and the word that there is room again.
 func (n *Node) OnEvent(ctx *node.Context, ev *node.Event) error {
 	at := time.Duration(ev.At)
-	switch ev.Type {
-	case node.TypeTextStart:
+	if ev.Type == node.TypeTextStart {
 		n.cutter, n.index = New(n.config), 0
+	}
+	if ev.Kind == eventabi.KindText {
 		n.call, n.class = ev.Invocation, ev.Class
-	case node.TypeTextDelta:
-		n.call, n.class = ev.Invocation, ev.Class
-		n.emit(ctx, n.cutter.Push(ev.Text, at), ev.At)
-	case node.TypeTaken:
-		n.emit(ctx, n.cutter.Done(at), ev.At)
-	case node.TypeTimer:
-		n.emit(ctx, n.cutter.Tick(at), ev.At)
-	case node.TypeTextEnd:
-		n.emit(ctx, n.cutter.Flush(), ev.At)
+	}
+	n.emit(ctx, n.cut(ev, at), ev.At)
+	if ev.Type == node.TypeTextEnd {
 		ctx.Emit(ev)
-	default:
-		return nil
 	}
 	if due, ok := n.cutter.NextDeadline(); ok {
 		ctx.Timebase.WakeAt(node.Instant(due))
@@ -71,6 +64,20 @@ func (n *Node) OnEvent(ctx *node.Context, ev *node.Event) error {
 		ctx.Timebase.WakeAt(node.Never)
 	}
 	return nil
+}
+
+// cut gives what can leave because of an event.
+func (n *Node) cut(ev *node.Event, at time.Duration) []Segment {
+	if ev.Type == node.TypeTextDelta {
+		return n.cutter.Push(ev.Text, at)
+	}
+	if ev.Type == node.TypeTaken {
+		return n.cutter.Done(at)
+	}
+	if ev.Type == node.TypeTextEnd {
+		return n.cutter.Flush()
+	}
+	return n.cutter.Tick(at)
 }
 
 // emit hands segments on. One without anything to speak is left out: it can only be the

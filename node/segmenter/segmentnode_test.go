@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/node"
 )
 
@@ -26,6 +27,9 @@ func turn(t *testing.T, h *hand, n *Node, events ...node.Event) string {
 	}}
 	for i := range events {
 		events[i].Invocation = "c1"
+		if events[i].Type != node.TypeTimer && events[i].Type != node.TypeTaken {
+			events[i].Kind = eventabi.KindText
+		}
 		h.now = max(h.now, events[i].At)
 		if err := n.OnEvent(ctx, &events[i]); err != nil {
 			t.Fatal(err)

@@ -128,8 +128,8 @@ func (l *Line) pace(ctx context.Context, began time.Time) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
-	for n := time.Duration(1); ; n++ {
-		timer.Reset(time.Until(began.Add(n * transport.FrameDuration)))
+	for due := began.Add(transport.FrameDuration); ; due = due.Add(transport.FrameDuration) {
+		timer.Reset(time.Until(due))
 		select {
 		case <-ctx.Done():
 			return

@@ -50,8 +50,8 @@ type bench struct {
 	reports  []string
 }
 
-func newBench(t testing.TB) *bench {
-	t.Helper()
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
 	b := &bench{}
 	b.Egress = NewEgress(Settings{Fences: &Fences{}, Sink: &b.tape, Release: func(h int64) { b.released = append(b.released, h) }})
 	return b

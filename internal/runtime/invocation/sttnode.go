@@ -38,15 +38,14 @@ func (n *STTNode) Declaration() node.Declaration {
 // OnEvent drives the recogniser. What the adapter panics with ends the call, not the
 // node.
 func (n *STTNode) OnEvent(ctx *node.Context, ev *node.Event) error {
-	switch ev.Type {
-	case node.TypeListen:
+	if ev.Type == node.TypeListen {
 		n.open(ctx, ev)
-	case node.TypeAudioChunk:
+	}
+	if ev.Type == node.TypeAudioChunk {
 		n.drive(func() error { return n.stream.Write(ev.PCM) })
-	case node.TypeFinalize:
-		if n.stream != nil && n.call != nil {
-			n.call.Expect()
-		}
+	}
+	if ev.Type == node.TypeFinalize && n.stream != nil {
+		n.call.Expect()
 		n.drive(func() error { return n.stream.Finalize() })
 	}
 	return nil

@@ -66,15 +66,14 @@ type Instance struct {
 	phase     phase // guarded by the turnstile
 	watch     watch
 
-	mu      sync.Mutex
-	hooks   []pending
-	pull    func(ev *node.Event) bool
-	work    atomic.Int32 // workIdle, workBusy, workMore
-	launch  func()
-	event   node.Event // the one that was pulled; lent to the node
-	timer   func()     // takes the timer back
-	timerAt timebase.Instant
-	late    atomic.Int64
+	mu     sync.Mutex
+	hooks  []pending
+	pull   func(ev *node.Event) bool
+	work   atomic.Int32 // workIdle, workBusy, workMore
+	launch func()
+	event  node.Event // the one that was pulled; lent to the node
+	timer  func()     // takes the timer back
+	late   atomic.Int64
 }
 
 type phase uint8

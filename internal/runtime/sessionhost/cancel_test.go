@@ -54,8 +54,8 @@ type cancelRig struct {
 	random  timebase.Random
 }
 
-func newCancelRig(t testing.TB, h *Host, n, rounds int) *cancelRig {
-	t.Helper()
+func newCancelRig(tb testing.TB, h *Host, n, rounds int) *cancelRig {
+	tb.Helper()
 	r := newRig(fmt.Sprintf("s%d", n))
 	g := &guard{}
 	c := &cancelRig{
@@ -68,20 +68,16 @@ func newCancelRig(t testing.TB, h *Host, n, rounds int) *cancelRig {
 	b := &r.settings.Bootstrap.Settings
 	b.TurnBudgetMS, b.TurnHardCapMS, b.InvocationMS = 60000, 600000, 60000
 	r.settings.Observer = func(n *Notice) {
-		switch e := n.Record.(type) {
-		case *session.Emit:
-			if e.Envelope.Signal == eventabi.SignalPlaybackStarted {
-				c.playing <- e.Envelope.TurnID
-			}
-		case *session.Delivery:
-			if e.Event == session.DeliveryFlushed {
-				c.closed <- e.Turn
-			}
+		if e, ok := n.Record.(*session.Emit); ok && e.Envelope.Signal == eventabi.SignalPlaybackStarted {
+			c.playing <- e.Envelope.TurnID
+		}
+		if d, ok := n.Record.(*session.Delivery); ok && d.Event == session.DeliveryFlushed {
+			c.closed <- d.Turn
 		}
 	}
-	s, err := h.Open(t.Context(), r.settings)
+	s, err := h.Open(tb.Context(), r.settings)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c.session = s
 	return c
@@ -89,11 +85,11 @@ func newCancelRig(t testing.TB, h *Host, n, rounds int) *cancelRig {
 
 // run speaks, waits for sound, lets some of it out, cancels, and marks the turn as
 // cancelled once Cancel has returned.
-func (c *cancelRig) run(t testing.TB) {
-	t.Helper()
+func (c *cancelRig) run(tb testing.TB) {
+	tb.Helper()
 	for i := range c.rounds {
 		c.session.Ingress().Text("tell me a story", "")
-		turn := await(t, c.playing, "playback")
+		turn := await(tb, c.playing, "playback")
 		time.Sleep(time.Duration(c.random.Below(int64(25 * time.Millisecond))))
 		if i%2 == 0 {
 			c.session.Ingress().Cancel(transport.Request{Turn: turn})
@@ -101,18 +97,18 @@ func (c *cancelRig) run(t testing.TB) {
 			c.session.Ingress().Stop(transport.Request{})
 		}
 		c.guard.cancelled.Store(turn, struct{}{})
-		if got := await(t, c.closed, "flush"); got != turn {
-			t.Errorf("turn %s was flushed, %s was cancelled", got, turn)
+		if got := await(tb, c.closed, "flush"); got != turn {
+			tb.Errorf("turn %s was flushed, %s was cancelled", got, turn)
 		}
 	}
 }
 
-func await[T any](t testing.TB, from <-chan T, what string) (v T) {
-	t.Helper()
+func await[T any](tb testing.TB, from <-chan T, what string) (v T) {
+	tb.Helper()
 	select {
 	case v = <-from:
 	case <-time.After(30 * time.Second):
-		t.Errorf("no %s within 30 s", what)
+		tb.Errorf("no %s within 30 s", what)
 	}
 	return v
 }

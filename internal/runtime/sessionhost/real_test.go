@@ -36,7 +36,7 @@ func hosted(t *testing.T, f func(t *testing.T, h *Host)) {
 			t.Fatal(err)
 		}
 		f(t, h)
-		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		if err := h.Close(ctx); err != nil {
 			t.Errorf("the host did not close: %v", err)

@@ -39,35 +39,35 @@ func (s *still) pass(d time.Duration) {
 	s.round()
 }
 
-func (s *still) open(t testing.TB, r *rig) *Session {
-	t.Helper()
+func (s *still) open(tb testing.TB, r *rig) *Session {
+	tb.Helper()
 	r.settings.bind()
 	x := newSession(r.settings, s.shard)
 	s.sessions.Add(1)
-	if err := x.connect(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := x.connect(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	s.round()
 	if x.machine.State() != controlplane.SessionActive {
-		t.Fatalf("the session is %s", x.machine.State())
+		tb.Fatalf("the session is %s", x.machine.State())
 	}
 	return x
 }
 
 // until gives rounds until something holds.
-func (s *still) until(t testing.TB, what string, holds func() bool) {
-	t.Helper()
+func (s *still) until(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 20 s", what)
+			tb.Fatalf("%s: not within 20 s", what)
 		}
 		s.round()
 		runtime.Gosched()
 	}
 }
 
-func (s *still) close(t testing.TB, list ...*Session) {
-	t.Helper()
+func (s *still) close(tb testing.TB, list ...*Session) {
+	tb.Helper()
 	for _, x := range list {
 		x.Close("test_over")
 		s.round()
@@ -79,7 +79,7 @@ func (s *still) close(t testing.TB, list ...*Session) {
 		<-x.done
 	}
 	if n := s.pool.Wait(5 * time.Second); n != 0 {
-		t.Errorf("%d goroutines are left", n)
+		tb.Errorf("%d goroutines are left", n)
 	}
 }
 

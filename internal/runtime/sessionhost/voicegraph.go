@@ -148,14 +148,14 @@ func (g *graph) audioCame() {
 // voice turns what the endpointer heard into inputs.
 func (g *graph) voice(ev *node.Event) {
 	sample, heard := timebase.Samples(ev.Sample), timebase.Samples(ev.Heard)
-	switch ev.Type {
-	case node.TypeVoiceOn:
+	if ev.Type == node.TypeVoiceOn {
 		g.s.post(&session.VoiceOn{Onset: sample, Heard: heard})
-	case node.TypeVoiceOff:
+	}
+	if ev.Type == node.TypeVoiceOff {
 		g.s.post(&session.VoiceOff{Offset: sample, Heard: heard})
-	case node.TypeEndOfUtterance:
+	}
+	if ev.Type == node.TypeEndOfUtterance {
 		g.s.post(&session.EndOfUtterance{Sample: heard, Reason: "vad"})
-	default:
 	}
 }
 
