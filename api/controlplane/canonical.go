@@ -33,7 +33,10 @@ func (p ResolvedTurnPlan) MarshalJSON() ([]byte, error) {
 // millions of turns, and a reflecting encoder costs about ten times as much. Each
 // method writes its keys in code-point order; a test holds the result against a
 // generic encoder.
-type writer struct{ out []byte }
+type writer struct {
+	out   []byte
+	marks []int // places, nil = none are wanted
+}
 
 // key starts a member; the first member of an object follows its brace directly.
 func (w *writer) key(name string) {

@@ -2,15 +2,20 @@
 
 package controlplane
 
-// plan writes p; with identity set, its hash and id as well.
+// plan writes p; with identity set, its hash and id as well. It marks the beginning and
+// the end of what differs between the plans of a session (see PlanTemplate).
 func (w *writer) plan(p *ResolvedTurnPlan, identity bool) {
 	w.open()
 	w.actions(p.AllowedAdaptiveActions)
+	w.mark()
 	w.int("authority_epoch", int64(p.AuthorityEpoch))
+	w.mark()
 	w.budgets(&p.Budgets)
 	w.optStr("capability_snapshot_ref", p.CapabilitySnapshotRef)
 	w.table("default_provenance", p.DefaultProvenance)
+	w.mark()
 	w.determinism(&p.Determinism)
+	w.mark()
 	w.key("edge_buffer_policies")
 	w.open()
 	edges := p.EdgeBufferPolicies.sorted()
@@ -30,9 +35,11 @@ func (w *writer) plan(p *ResolvedTurnPlan, identity bool) {
 		w.str("plan_hash", p.PlanHash)
 	}
 	w.table("provider_bindings", p.ProviderBindings)
+	w.mark()
 	if len(p.ProviderPlans) > 0 {
 		w.providerPlans(p.ProviderPlans)
 	}
+	w.mark()
 	w.key("recording_policy")
 	w.open()
 	writeStrings(w, "allowed_replay_modes", p.RecordingPolicy.AllowedReplayModes)
@@ -41,12 +48,22 @@ func (w *writer) plan(p *ResolvedTurnPlan, identity bool) {
 	if identity {
 		w.optStr("resolved_turn_plan_id", p.ResolvedTurnPlanID)
 	}
+	w.mark()
 	w.provenance(&p.SnapshotProvenance)
+	w.mark()
 	if p.StreamingHandoff != nil {
 		w.handoff(p.StreamingHandoff)
 	}
+	w.mark()
 	w.str("turn_id", string(p.TurnID))
 	w.close()
+}
+
+// mark notes a place, where places are asked for.
+func (w *writer) mark() {
+	if w.marks != nil {
+		w.marks = append(w.marks, len(w.out))
+	}
 }
 
 // member writes the i-th key of an object whose keys are not constants.

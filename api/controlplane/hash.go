@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 
 	"github.com/parley-voice/parley/api/eventabi"
 )
@@ -23,20 +24,59 @@ func PlanID(turn eventabi.TurnID, hash string) string {
 	return "rtp-" + string(turn) + "-" + hash[:min(16, len(hash))]
 }
 
-// PlanSealer fills in plan hashes and ids with a buffer that it keeps between calls.
-// The zero value is ready. It is for one goroutine.
-type PlanSealer struct{ scratch []byte }
+// PlanTemplate makes sealed plans of one session. They differ in the epoch, in the
+// determinism seed, in the snapshots (which the provider plans name as well) and in the
+// turn, so all else of the canonical form is written once. A template is for one goroutine.
+type PlanTemplate struct {
+	base    ResolvedTurnPlan
+	parts   [5][]byte // the canonical form between what differs
+	scratch []byte
+}
 
-// Seal sets p.PlanHash and p.ResolvedTurnPlanID from the rest of p; after that the
-// plan must not change.
-func (s *PlanSealer) Seal(p *ResolvedTurnPlan) {
-	if s.scratch == nil {
-		s.scratch = make([]byte, 0, 6<<10) // what a plan of simple/v1 takes, and some room
+// NewPlanTemplate makes a template from what all plans have in common. Slices of base
+// are shared by all plans and must not be written to any more.
+func NewPlanTemplate(base ResolvedTurnPlan) *PlanTemplate { return &PlanTemplate{base: base} }
+
+// Seal gives the plan of a turn with its hash and its id; after that it must not change.
+func (t *PlanTemplate) Seal(turn eventabi.TurnID, epoch eventabi.Epoch, seed int64, snapshots SnapshotProvenance) ResolvedTurnPlan {
+	if t.scratch == nil {
+		t.prepare()
 	}
-	s.scratch = AppendCanonicalPlan(s.scratch[:0], p)
-	sum := sha256.Sum256(s.scratch)
+	p := t.base
+	p.TurnID, p.AuthorityEpoch, p.SnapshotProvenance = turn, epoch, snapshots
+	p.Determinism.Seed = seed
+	p.ProviderPlans = slices.Clone(t.base.ProviderPlans)
+	for i := range p.ProviderPlans {
+		p.ProviderPlans[i].PolicySnapshotRef = snapshots.PolicyResolution
+	}
+	w := writer{out: append(t.scratch[:0], t.parts[0]...)}
+	w.int("authority_epoch", int64(epoch))
+	w.out = append(w.out, t.parts[1]...)
+	w.determinism(&p.Determinism)
+	w.out = append(w.out, t.parts[2]...)
+	if len(p.ProviderPlans) > 0 {
+		w.providerPlans(p.ProviderPlans)
+	}
+	w.out = append(w.out, t.parts[3]...)
+	w.provenance(&p.SnapshotProvenance)
+	w.out = append(w.out, t.parts[4]...)
+	w.str("turn_id", string(turn))
+	w.close()
+	t.scratch = w.out
+	sum := sha256.Sum256(w.out)
 	p.PlanHash = hex.EncodeToString(sum[:])
-	p.ResolvedTurnPlanID = PlanID(p.TurnID, p.PlanHash)
+	p.ResolvedTurnPlanID = PlanID(turn, p.PlanHash)
+	return p
+}
+
+// prepare writes the common parts, when the first plan is wanted: an idle session
+// holds none.
+func (t *PlanTemplate) prepare() {
+	w := writer{out: make([]byte, 0, 6<<10), marks: make([]int, 0, 9)}
+	w.plan(&t.base, false)
+	m := w.marks
+	t.parts = [5][]byte{w.out[:m[0]], w.out[m[1]:m[2]], w.out[m[3]:m[4]], w.out[m[5]:m[6]], w.out[m[7]:m[8]]}
+	t.scratch = make([]byte, 0, cap(w.out))
 }
 
 // Seed returns the determinism seed of a turn: the low 53 bits of the SHA-256 of

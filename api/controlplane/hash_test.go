@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/parley-voice/parley/api/eventabi"
 )
 
 // generic encodes the plan through reflection and encoding/json, which sorts the
@@ -117,7 +119,8 @@ func TestPlanHashIgnoresItsOwnFieldsAndNothingElse(t *testing.T) {
 
 func TestMarshalledPlanReadsBack(t *testing.T) {
 	p := samplePlan()
-	new(PlanSealer).Seal(p)
+	p.PlanHash = PlanHash(p)
+	p.ResolvedTurnPlanID = PlanID(p.TurnID, p.PlanHash)
 	raw, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -147,23 +150,56 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// sealSample seals a plan from the sample's template.
+func sealSample(t *PlanTemplate, p *ResolvedTurnPlan) ResolvedTurnPlan {
+	return t.Seal(p.TurnID, p.AuthorityEpoch, p.Determinism.Seed, p.SnapshotProvenance)
+}
+
+// A template's plan is sealed as the plan by itself would be, whatever of it differs
+// from turn to turn, and for the parts that a plan may lack.
+func TestTemplateSealsLikeThePlanItself(t *testing.T) {
+	bare := samplePlan()
+	bare.ProviderPlans, bare.StreamingHandoff, bare.CapabilitySnapshotRef = nil, nil, ""
+	for name, p := range map[string]*ResolvedTurnPlan{"whole": samplePlan(), "bare": bare} {
+		template := NewPlanTemplate(*p)
+		for i := range 3 {
+			p.TurnID = eventabi.TurnID("t-" + strings.Repeat("9", i+1))
+			p.AuthorityEpoch += eventabi.Epoch(i * 1000)
+			p.Determinism.Seed = int64(i) * 1e15
+			p.SnapshotProvenance.PolicyResolution = "policy_resolution_snapshot/" + strings.Repeat("7", i+1)
+			got := sealSample(template, p)
+			if hash := PlanHash(&got); got.PlanHash != hash {
+				t.Errorf("%s, turn %d: sealed as %s, the plan itself has %s", name, i, got.PlanHash, hash)
+			}
+			if got.ResolvedTurnPlanID != PlanID(p.TurnID, got.PlanHash) || got.TurnID != p.TurnID || got.AuthorityEpoch != p.AuthorityEpoch {
+				t.Errorf("%s, turn %d: the plan is of another turn: %+v", name, i, got)
+			}
+			for _, pp := range got.ProviderPlans {
+				if pp.PolicySnapshotRef != p.SnapshotProvenance.PolicyResolution {
+					t.Errorf("%s, turn %d: a provider plan names %s", name, i, pp.PolicySnapshotRef)
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkPlanSeal(b *testing.B) {
 	p := samplePlan()
-	var s PlanSealer
+	template := NewPlanTemplate(*p)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Seal(p)
+		sealSample(template, p)
 	}
 	b.ReportMetric(float64(len(CanonicalPlan(p))), "bytes/plan")
 }
 
 // The simulator seals a plan for every turn; only the two strings that it keeps may
-// cost an allocation each, and the digest's text one.
+// cost an allocation each, the digest's text one, and the list of provider plans one.
 func TestPlanSealAllocations(t *testing.T) {
 	p := samplePlan()
-	var s PlanSealer
-	s.Seal(p)
-	if n := testing.AllocsPerRun(100, func() { s.Seal(p) }); n > 3 {
-		t.Errorf("sealing a plan takes %v allocations, at most 3", n)
+	template := NewPlanTemplate(*p)
+	sealSample(template, p)
+	if n := testing.AllocsPerRun(100, func() { sealSample(template, p) }); n > 4 {
+		t.Errorf("sealing a plan takes %v allocations, at most 4", n)
 	}
 }

@@ -5,7 +5,6 @@ package turn
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -46,9 +45,8 @@ const (
 // Resolver builds plans from one session's request. Identical inputs give an identical
 // plan: everything that does not differ between turns is laid out once.
 type Resolver struct {
-	request PlanRequest
-	base    controlplane.ResolvedTurnPlan
-	sealer  controlplane.PlanSealer
+	request  PlanRequest
+	template *controlplane.PlanTemplate
 }
 
 // NewResolver checks the request and lays out the frozen part of the plans.
@@ -67,22 +65,13 @@ func NewResolver(r PlanRequest) (Resolver, error) {
 			return Resolver{}, fmt.Errorf("%w: %s is empty", ErrPlan, f.name)
 		}
 	}
-	return Resolver{request: r, base: simplePlan(r)}, nil
+	return Resolver{request: r, template: controlplane.NewPlanTemplate(simplePlan(r))}, nil
 }
 
 // Resolve builds and seals the plan of one turn.
 func (r *Resolver) Resolve(turn eventabi.TurnID, epoch eventabi.Epoch, snapshots controlplane.SnapshotProvenance) controlplane.ResolvedTurnPlan {
-	p := r.base // its slices are shared by all plans of the session and never written
-	p.TurnID = turn
-	p.AuthorityEpoch = epoch
-	p.SnapshotProvenance = snapshots
-	p.ProviderPlans = slices.Clone(r.base.ProviderPlans)
-	for i := range p.ProviderPlans {
-		p.ProviderPlans[i].PolicySnapshotRef = snapshots.PolicyResolution
-	}
-	p.Determinism.Seed = controlplane.Seed(r.request.Session, turn, r.request.Pipeline)
-	r.sealer.Seal(&p)
-	return p
+	seed := controlplane.Seed(r.request.Session, turn, r.request.Pipeline)
+	return r.template.Seal(turn, epoch, seed, snapshots)
 }
 
 func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
