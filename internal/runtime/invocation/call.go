@@ -127,8 +127,6 @@ func (call *Call) silent() {
 
 // take is the sink: the stream discipline first, then, in virtual time, the wait.
 func (call *Call) take(c provider.Chunk) {
-	exec := call.controller.settings.Exec
-	now := exec.Now()
 	call.mu.Lock()
 	if call.ended || call.deaf {
 		call.late++
@@ -136,10 +134,11 @@ func (call *Call) take(c provider.Chunk) {
 		call.controller.countLate()
 		return
 	}
+	now := call.controller.settings.Exec.Now()
 	if err := call.checker.Check(c); err != nil {
 		call.mu.Unlock()
 		call.later(func(timebase.Instant) {
-			call.stop()
+			call.letGo()
 			call.end(provider.OutcomeOf(err), false)
 		})
 		return
@@ -249,11 +248,16 @@ func (call *Call) Returned() {
 
 // Fail ends the attempt with an outcome that is not a success.
 func (call *Call) Fail(o provider.Outcome) {
+	call.letGo()
+	call.later(func(timebase.Instant) { call.end(o, false) })
+}
+
+// letGo ends the adapter's context and hears nothing more of it.
+func (call *Call) letGo() {
 	call.mu.Lock()
 	call.deaf = true
 	call.mu.Unlock()
 	call.stop()
-	call.later(func(timebase.Instant) { call.end(o, false) })
 }
 
 // cancel tells the adapter to stop. In virtual time it takes as long as it says, and

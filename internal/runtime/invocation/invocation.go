@@ -112,7 +112,7 @@ func (c *Controller) Cancel(id eventabi.InvocationID) {
 // Detach gives a call up: it is reported as ended, and nothing of it passes any more.
 func (c *Controller) Detach(id eventabi.InvocationID) {
 	if call := c.Call(id); call != nil {
-		call.stop()
+		call.letGo()
 		call.end(cancelled("detached"), true)
 	}
 }
