@@ -110,6 +110,7 @@ func (m *Machine) conclude() {
 		m.change(controlplane.SessionDraining, m.drain.reason)
 		m.turnAllAway()
 		m.finishListening()
+		m.settle() // the end of the utterance may be the end of an early turn
 	}
 	if m.link.over && !m.arbiter.Live() {
 		m.fenceOutputs()

@@ -176,15 +176,15 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 // utteranceOver acts on the end of an utterance.
 func (m *Machine) utteranceOver(u *utterance, epoch eventabi.Epoch) {
 	switch {
+	case u.turn != "" && u.turn == m.turn.id && m.arbiter.Live(): // opened at speech start
+		m.startBudget()
+		m.turn.endOfSpeech = m.now
+		m.ask()
 	case m.closing():
 	case u.judging:
 		m.interruption.judge.Ending(!u.final)
 	case !u.waiting && u.turn == "":
 		m.propose(u, epoch)
-	case u.turn == m.turn.id && m.arbiter.Live(): // opened at speech start
-		m.startBudget()
-		m.turn.endOfSpeech = m.now
-		m.ask()
 	}
 }
 
@@ -230,6 +230,7 @@ func (m *Machine) finishListening() {
 	}
 	if u := m.open(); u != nil {
 		m.endUtterance(u, m.heard)
+		m.utteranceOver(u, m.authority.epoch)
 	}
 }
 
