@@ -20,139 +20,100 @@ func (e *InvariantError) Error() string {
 	return fmt.Sprintf("session: invariant %s is broken", e.Name)
 }
 
-// invariant is a named statement about the machine between two steps. list holds the
-// decisions of the step that just ended.
-type invariant struct {
-	name  string
-	holds func(m *Machine, list []Effect) bool
-}
-
-// decisionInvariants speak of the decisions of one step.
-func decisionInvariants() [5]invariant {
-	return [...]invariant{
-		{"fenced_turn_gets_no_play", (*Machine).fencedUnplayed},
-		{"turn_open_follows_admit", openAfterAdmit},
-		{"terminal_then_close", terminalThenClose},
-		{"evidence_once_per_close", evidencePerClose},
-		{"sequence_strictly_rises", (*Machine).sequenceRises},
+// ensure panics with the invariant's name when the statement does not hold.
+func ensure(holds bool, name string) {
+	if !holds {
+		panic(&InvariantError{Name: name})
 	}
 }
 
-// turnInvariants speak of the live turn and of what waits for it.
-func turnInvariants() [11]invariant {
-	return [...]invariant{
-		{"turns_add_up", func(m *Machine, _ []Effect) bool {
-			live := int64(0)
-			if m.arbiter.Live() {
-				live = 1
-			}
-			return m.counters.Commits+m.counters.Aborts+live == m.counters.Turns
-		}},
-		{"terminal_is_passed_through", func(m *Machine, _ []Effect) bool {
-			s := m.arbiter.State()
-			return s == controlplane.TurnIdle || s == controlplane.TurnActive
-		}},
-		{"active_turn_has_output", func(m *Machine, _ []Effect) bool {
-			return !m.arbiter.Live() || m.turn.id != "" && m.outputOf(m.turn.id) == m.turn.output
-		}},
-		{"active_turn_has_deadline", func(m *Machine, _ []Effect) bool {
-			return !m.arbiter.Live() || m.deadline != timebase.Never
-		}},
-		{"active_turn_has_sealed_plan", func(m *Machine, _ []Effect) bool {
-			return !m.arbiter.Live() || m.turn.plan.TurnID == m.turn.id && len(m.turn.plan.PlanHash) == 64
-		}},
-		{"active_turn_has_authority", func(m *Machine, _ []Effect) bool {
-			return !m.arbiter.Live() || !m.authority.revoked && m.turn.plan.AuthorityEpoch == m.authority.epoch
-		}},
-		{"barge_in_waits_only_for_protected_output", func(m *Machine, _ []Effect) bool {
-			return !m.barge.wanted || m.state == controlplane.SessionEnded || m.protected()
-		}},
-		{"proposals_wait_only_for_a_barge_in", func(m *Machine, _ []Effect) bool {
-			return len(m.proposals) == 0 || m.barge.wanted
-		}},
-		{"queue_waits_only_for_a_turn", func(m *Machine, _ []Effect) bool {
-			return len(m.queue) == 0 || m.arbiter.Live() || m.barge.wanted
-		}},
-		{"judged_start_is_the_only_one", (*Machine).judgedOnce},
-		{"waiting_utterance_has_a_proposal", (*Machine).waitingProposed},
-	}
-}
-
-// stateInvariants speak of the session between two steps.
-func stateInvariants() [10]invariant {
-	return [...]invariant{
-		{"revoked_session_is_not_active", func(m *Machine, _ []Effect) bool {
-			return !m.authority.revoked || m.state != controlplane.SessionActive
-		}},
-		{"draining_has_deadline", func(m *Machine, _ []Effect) bool {
-			return m.state != controlplane.SessionDraining || m.deadline != timebase.Never
-		}},
-		{"ended_holds_nothing", func(m *Machine, _ []Effect) bool {
-			return m.state != controlplane.SessionEnded ||
-				len(m.calls)+len(m.outputs)+len(m.utterances)+len(m.proposals)+len(m.queue) == 0 && !m.arbiter.Live()
-		}},
-		{"hold_has_a_reason", (*Machine).holdReasoned},
-		{"output_held_only_by_a_reason", func(m *Machine, _ []Effect) bool {
-			for _, out := range m.outputs {
-				if out.held && m.holds == 0 {
-					return false
-				}
-			}
-			return true
-		}},
-		{"played_within_accepted", func(m *Machine, _ []Effect) bool {
-			for _, out := range m.outputs {
-				if out.played < 0 || out.played > out.accepted {
-					return false
-				}
-			}
-			return true
-		}},
-		{"generations_rise", func(m *Machine, _ []Effect) bool {
-			for i := 1; i < len(m.outputs); i++ {
-				if m.outputs[i].generation <= m.outputs[i-1].generation {
-					return false
-				}
-			}
-			return true
-		}},
-		{"bounds_hold", func(m *Machine, _ []Effect) bool {
-			return len(m.utterances) <= maxUtterances && len(m.calls) <= maxCalls && len(m.outputs) <= maxOutputs &&
-				len(m.proposals) <= maxProposals && len(m.queue) <= max(int(m.policy.MaxQueued), 0) && m.fences.Len() <= turn.MaxFences
-		}},
-		{"running_calls_have_an_owner", (*Machine).callsOwned},
-		{"call_ids_are_unique", func(m *Machine, _ []Effect) bool {
-			for i := range m.calls {
-				for j := range m.calls[:i] {
-					if m.calls[i].id == m.calls[j].id {
-						return false
-					}
-				}
-			}
-			return true
-		}},
-	}
-}
-
-// verify checks every invariant and panics with the name of the first that is broken.
-// The tables are arrays on the stack: a slice for each session would cost 600 bytes of
-// the 16 KB that an idle one may hold.
+// verify checks every invariant after a step. list holds the step's decisions.
 func (m *Machine) verify(list []Effect) {
-	for _, inv := range decisionInvariants() {
-		m.check(inv, list)
+	if len(list) > 0 {
+		m.verifyDecisions(list)
 	}
-	for _, inv := range turnInvariants() {
-		m.check(inv, list)
+	if m.arbiter.Live() {
+		m.verifyLiveTurn()
 	}
-	for _, inv := range stateInvariants() {
-		m.check(inv, list)
+	m.verifyWaiting()
+	m.verifyAudio()
+	m.verifySession()
+}
+
+// verifyDecisions speaks of the decisions of one step.
+func (m *Machine) verifyDecisions(list []Effect) {
+	ensure(m.fencedUnplayed(list), "fenced_turn_gets_no_play")
+	ensure(openAfterAdmit(list), "turn_open_follows_admit")
+	ensure(terminalThenClose(list), "terminal_then_close")
+	ensure(evidencePerClose(list), "evidence_once_per_close")
+	ensure(m.sequenceRises(list), "sequence_strictly_rises")
+}
+
+// verifyLiveTurn speaks of the turn between turn_open and close.
+func (m *Machine) verifyLiveTurn() {
+	t := &m.turn
+	ensure(m.arbiter.State() == controlplane.TurnActive, "terminal_is_passed_through")
+	ensure(t.id != "" && m.outputOf(t.id) == t.output, "active_turn_has_output")
+	ensure(m.deadline != timebase.Never, "active_turn_has_deadline")
+	ensure(t.plan.TurnID == t.id && len(t.plan.PlanHash) == 64, "active_turn_has_sealed_plan")
+	ensure(!m.authority.revoked && t.plan.AuthorityEpoch == m.authority.epoch, "active_turn_has_authority")
+}
+
+// verifyWaiting speaks of what waits: proposals, interruptions, calls.
+func (m *Machine) verifyWaiting() {
+	live := m.arbiter.Live()
+	ensure(!m.barge.wanted || m.state == controlplane.SessionEnded || m.protected(), "barge_in_waits_only_for_protected_output")
+	ensure(len(m.proposals) == 0 || m.barge.wanted, "proposals_wait_only_for_a_barge_in")
+	ensure(len(m.queue) == 0 || live || m.barge.wanted, "queue_waits_only_for_a_turn")
+	ensure(m.judgedOnce(), "judged_start_is_the_only_one")
+	ensure(m.waitingProposed(), "waiting_utterance_has_a_proposal")
+	ensure(m.callsOwned(), "running_calls_have_an_owner")
+	ensure(m.callsUnique(), "call_ids_are_unique")
+}
+
+// verifyAudio speaks of what is with egress.
+func (m *Machine) verifyAudio() {
+	ensure(m.holdReasoned(), "hold_has_a_reason")
+	last := uint32(0)
+	for _, out := range m.outputs {
+		ensure(!out.held || m.holds != 0, "output_held_only_by_a_reason")
+		ensure(out.played >= 0 && out.played <= out.accepted, "played_within_accepted")
+		ensure(out.generation > last, "generations_rise")
+		last = out.generation
 	}
 }
 
-func (m *Machine) check(inv invariant, list []Effect) {
-	if !inv.holds(m, list) {
-		panic(&InvariantError{Name: inv.name})
+// verifySession speaks of the session as a whole.
+func (m *Machine) verifySession() {
+	live := int64(0)
+	if m.arbiter.Live() {
+		live = 1
 	}
+	ensure(m.counters.Commits+m.counters.Aborts+live == m.counters.Turns, "turns_add_up")
+	ensure(!m.authority.revoked || m.state != controlplane.SessionActive, "revoked_session_is_not_active")
+	ensure(m.state != controlplane.SessionDraining || m.deadline != timebase.Never, "draining_has_deadline")
+	ensure(m.state != controlplane.SessionEnded || m.holdsNothing(), "ended_holds_nothing")
+	ensure(m.withinBounds(), "bounds_hold")
+}
+
+func (m *Machine) holdsNothing() bool {
+	return len(m.calls)+len(m.outputs)+len(m.utterances)+len(m.proposals)+len(m.queue) == 0 && !m.arbiter.Live()
+}
+
+func (m *Machine) withinBounds() bool {
+	return len(m.utterances) <= maxUtterances && len(m.calls) <= maxCalls && len(m.outputs) <= maxOutputs &&
+		len(m.proposals) <= maxProposals && len(m.queue) <= max(int(m.policy.MaxQueued), 0) && m.fences.Len() <= turn.MaxFences
+}
+
+func (m *Machine) callsUnique() bool {
+	for i := range m.calls {
+		for j := range m.calls[:i] {
+			if m.calls[i].id == m.calls[j].id {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (m *Machine) fencedUnplayed(list []Effect) bool {
@@ -168,7 +129,7 @@ func (m *Machine) fencedUnplayed(list []Effect) bool {
 	return true
 }
 
-func openAfterAdmit(_ *Machine, list []Effect) bool {
+func openAfterAdmit(list []Effect) bool {
 	admitted := false
 	for _, e := range list {
 		if emit, ok := e.(*Emit); ok {
@@ -187,7 +148,7 @@ func openAfterAdmit(_ *Machine, list []Effect) bool {
 	return true
 }
 
-func terminalThenClose(_ *Machine, list []Effect) bool {
+func terminalThenClose(list []Effect) bool {
 	var open eventabi.TurnID
 	for _, e := range list {
 		emit, ok := e.(*Emit)
@@ -211,7 +172,7 @@ func terminalThenClose(_ *Machine, list []Effect) bool {
 	return open == ""
 }
 
-func evidencePerClose(_ *Machine, list []Effect) bool {
+func evidencePerClose(list []Effect) bool {
 	balance := 0
 	for _, e := range list {
 		switch e := e.(type) {
@@ -241,14 +202,14 @@ func (m *Machine) sequenceRises(list []Effect) bool {
 	return last <= m.identity.sequence
 }
 
-func (m *Machine) holdReasoned(_ []Effect) bool {
+func (m *Machine) holdReasoned() bool {
 	if m.holds&holdInterruption != 0 && !m.interruption.judge.Open() && !m.barge.wanted {
 		return false
 	}
 	return m.holds&holdLink == 0 || m.link.deadline != 0 || m.state != controlplane.SessionActive
 }
 
-func (m *Machine) callsOwned(_ []Effect) bool {
+func (m *Machine) callsOwned() bool {
 	for i := range m.calls {
 		c := &m.calls[i]
 		if c.cancelled {
@@ -267,7 +228,7 @@ func (m *Machine) callsOwned(_ []Effect) bool {
 	return true
 }
 
-func (m *Machine) judgedOnce(_ []Effect) bool {
+func (m *Machine) judgedOnce() bool {
 	judged := 0
 	for i := range m.utterances {
 		if m.utterances[i].judging {
@@ -280,7 +241,7 @@ func (m *Machine) judgedOnce(_ []Effect) bool {
 	return judged <= 1 && (judged == 0) == !m.interruption.judge.Open()
 }
 
-func (m *Machine) waitingProposed(_ []Effect) bool {
+func (m *Machine) waitingProposed() bool {
 	for i := range m.utterances {
 		if u := &m.utterances[i]; u.waiting && !proposed(m.proposals, u.number) && !proposed(m.queue, u.number) {
 			return false
