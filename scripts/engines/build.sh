@@ -10,7 +10,7 @@
 #
 #   PARLEY_ENGINES              where they go (default: parley/engines in the user's cache)
 #   PARLEY_ENGINES_ARCHIVE      install from this file instead of building
-set -euo pipefail
+set -Eeuo pipefail
 export LC_ALL=C
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -191,6 +191,10 @@ build() {
 # those than none, where they cannot be built again.
 build_or_keep() {
 	local status
+	if [ -n "$(missing_tools)" ] && ! { have apt-get && [ "$(id -u)" = 0 ]; }; then
+		say 'made by another recipe than this one, and kept: there is no compiler to build them again'
+		return
+	fi
 	say 'made by another recipe than this one; building again'
 	set +e # "if (build)" would switch set -e off inside it
 	(set -e && build)
@@ -210,6 +214,7 @@ main() {
 	work=$(mktemp -d "$root/.work.XXXXXX") || die "cannot write to $root" 'say in PARLEY_ENGINES where the engines go'
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM
+	trap 'echo "engines: this did not work, and nothing was changed; $root needs 250 MB of free disk" >&2' ERR
 	if [ -n "${PARLEY_ENGINES_ARCHIVE:-}" ]; then
 		install_archive "$PARLEY_ENGINES_ARCHIVE"
 	elif installed_is_good; then # by the run that held the lock
