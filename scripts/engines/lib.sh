@@ -6,6 +6,7 @@
 format=1 # of the folder and its manifest; internal/engines knows the same number
 
 root=${PARLEY_ENGINES:-${XDG_CACHE_HOME:-${HOME:?HOME is not set: say where the engines go in PARLEY_ENGINES}/.cache}/parley/engines}
+case $root in /*) ;; *) root=$PWD/$root ;; esac
 installed=$root/v$format
 
 say() { printf '==> engines: %s\n' "$*"; }
