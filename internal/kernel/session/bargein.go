@@ -183,7 +183,7 @@ func (m *Machine) protectedNext() bool {
 }
 
 func (m *Machine) protectedDeadline() timebase.Instant {
-	if !m.barge.wanted {
+	if !m.barge.wanted || m.holds&holdLink != 0 { // the link says when playback goes on
 		return timebase.Never
 	}
 	return m.now.Add(max(m.protectedLeft(), protectedPoll))

@@ -32,6 +32,6 @@ const (
 	// aheadLimit is how much unplayed audio the synthesiser may run ahead of the
 	// listener; it bounds what egress has to hold.
 	aheadLimit = 30 * timebase.Second
-	// protectedPoll is the least time between two looks at protected output.
-	protectedPoll = 5 * timebase.Millisecond
+	// protectedPoll is the least time between two looks at protected output: a frame.
+	protectedPoll = timebase.FrameMS * timebase.Millisecond
 )

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// drunk sends a machine anything at any time: inputs that fit its state, inputs that do
+// not, and values that no shell would send. It knows no protocol, so it finds what a
+// simulator of a sane world does not.
+type drunk struct {
+	random  timebase.Random
+	machine *Machine
+	at      timebase.Instant
+	fx      Effects
+	keys    int64
+	seen    []Effect // everything decided so far, when kept
+	keep    bool
+	digest  Digest
+}
+
+func newDrunk(seed uint64, keep bool) *drunk {
+	d := &drunk{random: timebase.NewRandom(seed), machine: New(), keep: keep}
+	d.step(d.boot(), d.snapshots())
+	return d
+}
+
+func (d *drunk) step(in ...Input) {
+	d.fx.Reset()
+	d.machine.Step(d.at, in, &d.fx)
+	d.digest.Add(d.fx.List)
+	if d.keep {
+		d.seen = append(d.seen, d.fx.List...)
+		d.fx.List = nil
+	}
+}
+
+// stagger takes n passes.
+func (d *drunk) stagger(n int) {
+	for range n {
+		d.at = d.at.Add(timebase.Span(d.random.Below(int64(120 * timebase.Millisecond))))
+		if d.random.Chance(1, 40) {
+			d.at = d.at.Add(timebase.MS(d.random.Below(3000)))
+		}
+		in := []Input{d.input()}
+		for d.random.Chance(1, 3) {
+			in = append(in, d.input())
+		}
+		d.step(in...)
+	}
+}
+
+func pick[T any](d *drunk, list ...T) T { return list[d.random.Below(int64(len(list)))] }
+
+func (d *drunk) boot() *Bootstrap {
+	b := &Bootstrap{
+		Session: "s1", Tenant: "t", Pipeline: "p1", Profile: "simple", Graph: "voice/1", Epoch: 1,
+		WallMS: 1790000000000, STT: "ear", LLM: "mind", TTS: "mouth",
+	}
+	s := &b.Settings
+	s.StreamingSTT = d.random.Chance(1, 2)
+	s.AvailabilityMode = d.random.Chance(1, 4)
+	s.TurnBudgetMS = pick[int64](d, 0, 500, 5000)
+	s.TurnHardCapMS = pick[int64](d, 0, 3000)
+	s.InvocationMS = pick[int64](d, 0, 300)
+	s.MaxUtteranceMS = pick[int64](d, 0, 1500)
+	s.DrainMS = pick[int64](d, 0, 800)
+	s.DisconnectMS = pick[int64](d, 0, 700)
+	s.DedupeKeys = pick[int64](d, 0, 3)
+	s.StaleOutcome = pick(d, "", "reject")
+	p := &s.Policy
+	p.Trigger = pick(d, "", turn.TriggerSpeechStart)
+	p.Overlap = pick(d, "", turn.OverlapQueue, turn.OverlapReject)
+	p.MaxQueued = pick[int64](d, 0, 3)
+	p.Late = pick(d, "", turn.LateRemap, turn.LateDiagnostics)
+	p.Interruption = pick(d, "", "", turn.Immediate, turn.Off)
+	p.MinInterruptionWords = pick[int64](d, 0, 0, 2)
+	p.Backchannels = pick(d, "", "off")
+	return b
+}
+
+func (d *drunk) snapshots() *Snapshots {
+	s := &Snapshots{AgeMS: pick[int64](d, 0, 0, 0, 7000)}
+	for i := range s.Versions {
+		s.Versions[i] = int64(d.at/timebase.Instant(timebase.Second)) + 1
+		if d.random.Chance(1, 50) {
+			s.Versions[i] = d.random.Below(3)
+		}
+	}
+	if d.random.Chance(1, 12) {
+		s.Admission, s.Reason = pick(d, "reject", "defer", "what"), pick(d, "", "tenant_quota:turns_per_minute")
+	}
+	return s
+}
+
+func (d *drunk) text() TextRef {
+	return TextRef{Handle: d.random.Below(99), Runes: d.random.Below(90), Words: d.random.Below(9), Class: TextClass(d.random.Below(3))}
+}
+
+func (d *drunk) turn() eventabi.TurnID {
+	m := d.machine
+	id := m.turn.id
+	if n := len(m.outputs); n > 0 && d.random.Chance(1, 3) {
+		id = m.outputs[d.random.Below(int64(n))].turn
+	}
+	if d.random.Chance(1, 10) {
+		id = pick(d, "", eventabi.TurnID(fmt.Sprintf("t%d", d.random.Below(9))))
+	}
+	return id
+}
+
+func (d *drunk) call(kind callKind) eventabi.InvocationID {
+	m := d.machine
+	if d.random.Chance(1, 10) {
+		return pick[eventabi.InvocationID](d, "", "t1-llm-1", "u1-stt", "t2-tts-2", "x")
+	}
+	for range 4 {
+		if n := len(m.calls); n > 0 {
+			if c := &m.calls[d.random.Below(int64(n))]; c.kind == kind {
+				return c.id
+			}
+		}
+	}
+	return ""
+}
+
+func (d *drunk) epoch() eventabi.Epoch {
+	return pick(d, 0, 0, 0, d.machine.authority.epoch, d.machine.authority.epoch, d.machine.authority.epoch-1, d.machine.authority.epoch+1)
+}
+
+func (d *drunk) key() eventabi.IdempotencyKey {
+	if d.random.Chance(2, 3) {
+		return ""
+	}
+	d.keys += d.random.Below(2)
+	return eventabi.IdempotencyKey(fmt.Sprint(d.keys))
+}
+
+func (d *drunk) heard() timebase.Samples { return timebase.SamplesIn(timebase.Span(d.at)) }
+
+// input draws one, those of a conversation more often than those of trouble.
+func (d *drunk) input() Input {
+	switch d.random.Below(16) {
+	case 0, 1, 2, 3:
+		return d.caller()
+	case 4, 5, 6, 7, 8, 9:
+		return d.provider()
+	case 10, 11:
+		return d.egress()
+	case 12:
+		return d.snapshots()
+	case 13:
+		return &Wake{}
+	case 14:
+		return &AudioIn{Epoch: d.epoch(), Sample: d.heard(), Samples: 320}
+	}
+	return d.trouble()
+}
+
+func (d *drunk) caller() Input {
+	heard := d.heard()
+	switch d.random.Below(6) {
+	case 0, 1:
+		return &VoiceOn{Onset: heard - timebase.Samples(d.random.Below(4000)), Heard: heard}
+	case 2, 3:
+		return &VoiceOff{Offset: heard - timebase.Samples(d.random.Below(4000)), Heard: heard}
+	case 4:
+		return &EndOfUtterance{Epoch: d.epoch(), Sample: heard, Reason: pick(d, "vad", "vad", "client", ""), Key: d.key()}
+	}
+	return &TextIn{Epoch: d.epoch(), Text: d.text(), Key: d.key()}
+}
+
+func (d *drunk) provider() Input {
+	m := d.machine
+	switch d.random.Below(8) {
+	case 0:
+		return &Transcript{Invocation: d.call(callSTT), Revision: d.random.Below(1 << 40), Final: d.random.Chance(1, 3), Text: d.text()}
+	case 1:
+		return &Progress{Invocation: d.call(pick(d, callSTT, callLLM, callTTS))}
+	case 2, 3:
+		next := int64(0)
+		if m.turn.output != nil {
+			next = int64(m.turn.output.reply.Len())
+		}
+		return &Segment{Invocation: d.call(callLLM), Attempt: d.random.Below(2), Index: pick(d, next, next, next, d.random.Below(4)), Text: d.text(), Protected: d.random.Chance(1, 6)}
+	case 4, 5:
+		id := d.call(callTTS)
+		chunk := d.random.Below(2)
+		if c := m.call(id); c != nil {
+			chunk = c.chunks
+		}
+		return &Speech{Invocation: id, Chunk: chunk, Handle: d.random.Below(1 << 20), Samples: timebase.Samples(d.random.Between(-1, 64000))}
+	case 6:
+		return &CancelAck{Invocation: d.call(pick(d, callSTT, callLLM, callTTS))}
+	}
+	return &InvocationEnd{
+		Invocation: d.call(pick(d, callSTT, callLLM, callTTS)), Attempt: d.random.Below(2),
+		Class:     pick(d, "success", "success", "success", "timeout", "overload", "blocked", "infrastructure_failure", "cancelled", ""),
+		Retryable: d.random.Chance(1, 2), BackoffMS: d.random.Below(500), Reason: pick(d, "", "reset"),
+	}
+}
+
+func (d *drunk) egress() Input {
+	m := d.machine
+	if d.random.Chance(1, 3) {
+		return &Appended{Turn: d.turn(), OK: d.random.Chance(15, 16)}
+	}
+	in := &Delivery{Epoch: d.epoch(), Turn: d.turn(), Event: pick(d, DeliveryProgress, DeliveryStarted, DeliveryHeld, DeliveryCompleted, DeliveryFlushed, "odd")}
+	if out := m.outputOf(in.Turn); out != nil {
+		in.Played = out.played + timebase.Samples(d.random.Below(int64(out.accepted-out.played)+1))
+		if d.random.Chance(1, 3) {
+			in.Played = out.accepted
+		}
+	}
+	if d.random.Chance(1, 30) {
+		in.Played = timebase.Samples(d.random.Between(-5, 1<<50))
+	}
+	return in
+}
+
+func (d *drunk) trouble() Input {
+	m := d.machine
+	fenced := uint32(0)
+	if n := len(m.outputs); n > 0 && d.random.Chance(1, 3) {
+		fenced = m.outputs[d.random.Below(int64(n))].generation
+	}
+	switch d.random.Below(40) {
+	case 0, 1, 2, 3, 4, 5, 6, 7, 8, 9:
+		return &Stop{Epoch: d.epoch(), Force: d.random.Chance(1, 2), Fenced: fenced, Key: d.key()}
+	case 10, 11, 12, 13, 14, 15, 16, 17, 18, 19:
+		scope := pick(d, eventabi.CancelTurn, eventabi.CancelTurn, eventabi.CancelNode, eventabi.CancelInvocation, "odd")
+		if d.random.Chance(1, 40) {
+			scope = eventabi.CancelSession
+		}
+		return &Cancel{
+			Epoch: d.epoch(), Scope: scope, Turn: d.turn(), Node: pick[eventabi.NodeID](d, "stt", "llm", "tts", "vad"),
+			Invocation: d.call(pick(d, callSTT, callLLM, callTTS)), Reason: pick(d, "", "policy", "odd"),
+			Force: d.random.Chance(1, 3), Fenced: fenced, Key: d.key(),
+		}
+	case 20, 21, 22, 23, 24, 25, 26, 27:
+		return &Link{State: pick(d, LinkLost, LinkGone, LinkResumed, LinkResumed, LinkResumed, "odd")}
+	case 28, 29, 30, 31:
+		return &LeaseChange{Epoch: m.authority.epoch + eventabi.Epoch(d.random.Between(-1, 1))}
+	case 32, 33, 34:
+		return &NodeFailed{Node: "tts", Turn: d.turn(), Reason: "panic"}
+	case 35:
+		return &LeaseChange{Revoked: d.random.Chance(1, 6)}
+	case 36:
+		return pick[Input](d, &CloseRequest{Reason: "client"}, &Wake{}, &Wake{}, &Wake{})
+	case 37:
+		return pick[Input](d, &Link{State: LinkLeft}, &Wake{}, &Wake{}, &Wake{})
+	case 38:
+		return pick[Input](d, &EvidenceLost{}, &Wake{}, &Wake{}, &Wake{}, &Wake{}, &Wake{})
+	}
+	return pick[Input](d, d.boot(), &RuntimeFault{Reason: "panic"}, &Wake{}, &Wake{}, &Wake{}, &Wake{}, &Wake{}, &Wake{})
+}
+
+// wait lets time pass with nothing happening but the deadlines that the machine reports,
+// until done; false when that takes more than limit wakes.
+func (d *drunk) wait(limit int, done func() bool) bool {
+	for range limit {
+		if done() {
+			return true
+		}
+		deadline := d.machine.Deadline()
+		if deadline == timebase.Never {
+			return false
+		}
+		d.at = max(d.at, deadline)
+		d.step(&Wake{})
+	}
+	return done()
+}
+
+const drunkSeeds = 600
+
+// "An Active turn always has a deadline that ends it": with the whole world silent, a
+// turn ends by time alone, whatever led there. Every invariant is checked at every step.
+func TestEveryTurnEndsByTimeAlone(t *testing.T) {
+	turns := int64(0)
+	for seed := range uint64(drunkSeeds) {
+		d := newDrunk(seed, false)
+		d.stagger(int(d.random.Below(160)))
+		m := d.machine
+		if !d.wait(2000, func() bool { return !m.arbiter.Live() }) {
+			t.Fatalf("seed %d: the turn %s stays %s with deadline %d at %d", seed, m.turn.id, m.TurnState(), m.Deadline(), d.at)
+		}
+		turns += m.Counters().Turns
+	}
+	if turns < drunkSeeds {
+		t.Errorf("only %d turns in %d sessions: the drunk does not get anywhere", turns, drunkSeeds)
+	}
+}
+
+// Teardown is bounded: every session reaches ENDED by its drain deadline, by time alone.
+func TestEverySessionEndsByItsDeadline(t *testing.T) {
+	for seed := range uint64(drunkSeeds) {
+		d := newDrunk(seed, false)
+		d.stagger(int(d.random.Below(160)))
+		m := d.machine
+		d.step(&CloseRequest{Reason: "test"})
+		from := d.at
+		if !d.wait(2000, func() bool { return m.State() == controlplane.SessionEnded }) {
+			t.Fatalf("seed %d: the session stays %s", seed, m.State())
+		}
+		if took := d.at.Sub(from); took > timebase.MS(max(m.settings.DrainMS, defaultDrainMS)) {
+			t.Errorf("seed %d: the drain took %d ms", seed, took.MS())
+		}
+		if m.Deadline() != timebase.Never {
+			t.Errorf("seed %d: an ended session wants to be woken", seed)
+		}
+	}
+}
+
+// A silent agent for ever is what hangs users up (peers, section C): once the caller is
+// silent and playback goes on, no hold of an interruption stays behind.
+func TestNoHoldIsLeftBehind(t *testing.T) {
+	for seed := range uint64(drunkSeeds) {
+		d := newDrunk(seed, false)
+		d.stagger(int(d.random.Below(160)))
+		m := d.machine
+		d.step(&Link{State: LinkResumed}, &VoiceOff{Offset: d.heard(), Heard: d.heard()})
+		quiet := func() bool {
+			playOut(d)
+			return m.holds == 0 && !m.barge.wanted && !m.arbiter.Live() && !m.interruption.judge.Open()
+		}
+		if !d.wait(2000, quiet) && m.State() != controlplane.SessionEnded {
+			t.Fatalf("seed %d: holds %b, barge-in wanted %v, turn %s", seed, m.holds, m.barge.wanted, m.TurnState())
+		}
+	}
+}
+
+// playOut lets egress play what it may: everything that is not held, and of what is held
+// the protected audio at its head.
+func playOut(d *drunk) {
+	for _, out := range append([]*output(nil), d.machine.outputs...) {
+		if out.cancelled || out.completed {
+			continue
+		}
+		to := out.accepted
+		if out.held {
+			to = max(out.played, protectedHead(out))
+		}
+		switch {
+		case to > out.played:
+			d.step(&Delivery{Turn: out.turn, Event: DeliveryProgress, Played: to})
+		case to == out.accepted && out.ended:
+			d.step(&Delivery{Turn: out.turn, Event: DeliveryCompleted, Played: to})
+		}
+		if out.held && to < out.accepted {
+			return // egress stands here
+		}
+	}
+}
+
+// protectedHead is how far egress plays a held output: to the end of the protected audio
+// that is next.
+func protectedHead(out *output) timebase.Samples {
+	var end timebase.Samples
+	for i := range out.reply.Len() {
+		s := out.reply.At(i)
+		end += s.Samples
+		if end > out.played && !s.Protected {
+			return end - s.Samples
+		}
+	}
+	return end
+}
+
+// Same inputs, same decisions (overview section 4, invariant 17).
+func TestSameInputsSameDecisions(t *testing.T) {
+	for seed := range uint64(60) {
+		a, b := newDrunk(seed, false), newDrunk(seed, false)
+		a.stagger(120)
+		b.stagger(120)
+		if a.digest.Sum() != b.digest.Sum() {
+			t.Errorf("seed %d: two runs differ", seed)
+		}
+	}
+}
+
+func FuzzInputs(f *testing.F) {
+	for seed := range uint64(4) {
+		f.Add(seed, 60)
+	}
+	f.Fuzz(func(_ *testing.T, seed uint64, n int) {
+		newDrunk(seed, false).stagger(max(0, min(n, 400)))
+	})
+}
