@@ -124,9 +124,9 @@ func (e *egress) endOfAudio(at timebase.Instant, turn eventabi.TurnID, generatio
 	e.wake(at)
 }
 
-func (e *egress) hold(at timebase.Instant, generation uint32) {
+func (e *egress) hold(at timebase.Instant, turn eventabi.TurnID, generation uint32) {
 	e.advance(at)
-	i := e.stream("", generation)
+	i := e.stream(turn, generation)
 	s := &e.streams[i]
 	if s.held || s.done || e.defect == deaf {
 		return
@@ -138,7 +138,7 @@ func (e *egress) hold(at timebase.Instant, generation uint32) {
 func (e *egress) answerHold(i int32) {
 	s := &e.streams[i]
 	s.asked = e.head < len(e.chunks) && e.chunks[e.head].stream == i && e.chunks[e.head].protected
-	if !s.asked && s.turn != "" {
+	if !s.asked {
 		e.report(s, session.DeliveryHeld)
 	}
 }

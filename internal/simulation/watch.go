@@ -184,7 +184,7 @@ func (k *watch) effect(e session.Effect) {
 	case *session.Discard:
 		k.took(e.Handle, 0)
 	case *session.Hold:
-		k.hold(e.Generation)
+		k.hold(e.Turn, e.Generation)
 	case *session.Resume:
 		k.resume(e.Generation)
 	case *session.EndOfAudio:

@@ -122,8 +122,8 @@ func (k *watch) endOfAudio(e *session.EndOfAudio) {
 	g.ended = true
 }
 
-func (k *watch) hold(generation uint32) {
-	g := k.generation("", generation)
+func (k *watch) hold(turn eventabi.TurnID, generation uint32) {
+	g := k.generation(turn, generation)
 	k.ok(HoldsPaired, !g.held && !g.fenced, "hold of what is held or fenced")
 	if !k.holding() {
 		k.talk.heldFrom = k.now
@@ -209,7 +209,7 @@ func (k *watch) holdBounds(w *world) {
 // holding says that something is held that is or will be sound.
 func (k *watch) holding() bool {
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
-		if g := &k.gens[i]; g.held && (g.handed > 0 || k.liveGen(i)) {
+		if g := &k.gens[i]; g.held && (g.handed > 0 || k.liveGen(i) && !k.turns[k.live].appendAsked) {
 			return true
 		}
 	}

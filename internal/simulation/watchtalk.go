@@ -69,6 +69,7 @@ func (k *watch) voiceInput(in session.Input) {
 	case *session.VoiceOn:
 		if k.state == controlplane.SessionActive {
 			k.talk.voiced = true
+			k.talk.excused = true // even if it stops within this pass
 		}
 	case *session.VoiceOff:
 		k.talk.voiced = false
