@@ -82,6 +82,7 @@ func firstDifference(want, got string) string {
 type scenario struct {
 	machine *Machine
 	out     strings.Builder
+	look    func(m *Machine, list []Effect) // may be nil
 }
 
 // run gives the script back with the kernel's answers in place.
@@ -128,6 +129,9 @@ func (s *scenario) pass(t *testing.T, line int, block []string, loud bool) {
 	}
 	var fx Effects
 	s.machine.Step(timebase.Instant(timebase.MS(ms)), in, &fx)
+	if s.look != nil {
+		s.look(s.machine, fx.List)
+	}
 	if !loud {
 		return
 	}
