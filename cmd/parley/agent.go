@@ -19,8 +19,6 @@ import (
 	"github.com/parley-voice/parley/node/vad"
 	"github.com/parley-voice/parley/provider"
 	"github.com/parley-voice/parley/provider/embedded"
-	"github.com/parley-voice/parley/provider/openai"
-	"github.com/parley-voice/parley/provider/scripted"
 )
 
 // agent is the voice agent of this command: the embedded engines and a model.
@@ -45,6 +43,7 @@ func (a *agent) Close() error {
 // agentSettings says which model answers.
 type agentSettings struct {
 	llm  string // "auto", "scripted", or a base URL
+	fast bool   // time is virtual
 	plan []string
 	now  func() time.Time
 }
@@ -114,71 +113,6 @@ func (a *agent) speech(ctx context.Context, set *engines.Set) error {
 
 func engineOf(role string, d provider.Descriptor, note string) report.Engine {
 	return report.Engine{Role: role, Name: d.ID, Version: d.Model, Scripted: d.Capabilities.Scripted, Note: note}
-}
-
-// The limits for a model that runs on somebody's machine: the profile's 1 s to the
-// first token is for a vendor's.
-const (
-	modelTimeout = 15 * time.Second
-	modelBudget  = 20 * time.Second
-)
-
-// model chooses who answers: what the flag says, else the environment, else a server on
-// a usual local port, else the scripted responder.
-func (a *agent) model(ctx context.Context, s agentSettings) error {
-	config, chosen, err := chooseServer(ctx, s.llm)
-	if err != nil {
-		return err
-	}
-	if !chosen {
-		responder, err := scripted.New(scripted.Config{Now: s.now, Plan: s.plan})
-		if err != nil {
-			return err
-		}
-		a.config.LLM, a.scripted = responder, true
-		a.engines = append(a.engines, engineOf("llm", responder.Descriptor(), "a scripted responder, not a language model"))
-		a.notes = append(a.notes, "the answers are scripted; set "+openai.EnvBaseURL+" or start an OpenAI-compatible server for a model")
-		return nil
-	}
-	client, err := openai.New(ctx, config)
-	if err != nil {
-		return err
-	}
-	a.config.LLM = client
-	a.close = append(a.close, client.Close)
-	a.config.ProviderTimeout, a.config.TurnBudget = modelTimeout, modelBudget
-	a.engines = append(a.engines, engineOf("llm", client.Descriptor(), "over OpenAI's API"))
-	a.notes = append(a.notes, "the answers come from "+client.Descriptor().Model)
-	return nil
-}
-
-// chooseServer gives the server that is to answer; false for the scripted responder.
-func chooseServer(ctx context.Context, choice string) (openai.Config, bool, error) {
-	switch choice {
-	case "scripted":
-		return openai.Config{}, false, nil
-	case "", "auto":
-	default:
-		config, _, err := openai.FromEnv(func(name string) string {
-			if name == openai.EnvBaseURL {
-				return choice
-			}
-			return os.Getenv(name)
-		})
-		return config, err == nil, err
-	}
-	config, ok, err := openai.FromEnv(os.Getenv)
-	if ok || err != nil {
-		return config, ok, err
-	}
-	found, err := openai.Probe(ctx, openai.LocalServers())
-	if errors.Is(err, openai.ErrNoServer) {
-		return openai.Config{}, false, nil
-	}
-	if err != nil {
-		return openai.Config{}, false, err
-	}
-	return openai.Config{BaseURL: found.BaseURL, Model: found.Model}, true, nil
 }
 
 // programVersion is this program's version.

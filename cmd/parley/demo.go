@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/audio"
 	"github.com/parley-voice/parley/internal/console"
 	"github.com/parley-voice/parley/internal/demo"
@@ -96,7 +97,13 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
 	defer stop()
 	clock := demo.NewClock(f.fast)
-	a, err := newAgent(ctx, agentSettings{llm: f.llm, plan: []string{"repeat", "time", "count", "story", "repeat", "goodbye"}, now: clock.Now})
+	a, err := newAgent(ctx, agentSettings{
+		llm: f.llm, fast: f.fast, now: clock.Now,
+		plan: []string{"repeat", "time", "count", "story", "repeat", "goodbye"},
+	})
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before the conversation began: nothing was left")
+	}
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
@@ -116,16 +123,31 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 		return &exitError{code: exitUsage, err: errors.Join(err, closed)}
 	}
 	if err == nil || errors.Is(err, demo.ErrInterrupted) {
-		err = errors.Join(tellDemo(env, f, summary), interruption(err, f))
+		err = errors.Join(tellDemo(env, f, summary), judge(summary, f.out, err))
 	}
 	return errors.Join(err, shown, closed)
 }
 
-func interruption(err error, f demoFlags) error {
-	if err == nil {
-		return nil
+// judge fails a demo in which something happened that must not, or that was cut short.
+func judge(s report.Summary, out string, interrupted error) error {
+	if s.Session.InvariantViolations > 0 || s.FramesAfterFence > 0 {
+		return fmt.Errorf("%d broken invariants, %d frames after a fence: please keep %s and report it",
+			s.Session.InvariantViolations, s.FramesAfterFence, out)
 	}
-	return fmt.Errorf("%w: what was said until then lies in %s", err, f.out)
+	if interrupted != nil {
+		return fmt.Errorf("%w: what was said until then lies in %s", interrupted, out)
+	}
+	failed, reason := 0, ""
+	for i := range s.Turns {
+		if t := &s.Turns[i]; t.Terminal == "abort" && t.Reason != string(controlplane.AbortCancelled) {
+			failed, reason = failed+1, t.Reason
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %s failed, the last with %s: the notes in %s say why",
+			failed, plural(len(s.Turns), "turn", "turns"), reason, filepath.Join(out, "summary.json"))
+	}
+	return nil
 }
 
 // viewOf draws on standard output, or beside the JSON on a terminal at standard error.
@@ -145,19 +167,12 @@ func viewOf(env *environment, f demoFlags) *console.View {
 	return console.New(out, false, nil)
 }
 
-// tellDemo says what is left, and fails when something happened that must not.
+// tellDemo says what is left.
 func tellDemo(env *environment, f demoFlags, s report.Summary) error {
 	if f.json {
-		if err := writeJSON(env.stdout, s); err != nil {
-			return err
-		}
-	} else {
-		printDemo(env.stdout, f, s)
+		return writeJSON(env.stdout, s)
 	}
-	if s.Session.InvariantViolations > 0 || s.FramesAfterFence > 0 {
-		return fmt.Errorf("%d broken invariants, %d frames after a fence: please keep %s and report it",
-			s.Session.InvariantViolations, s.FramesAfterFence, f.out)
-	}
+	printDemo(env.stdout, f, s)
 	return nil
 }
 
@@ -177,6 +192,9 @@ func printDemo(w io.Writer, f demoFlags, s report.Summary) {
 	}
 	if len(measured) > 0 {
 		fmt.Fprintln(w, strings.Join(measured, ", "))
+	}
+	if len(s.Turns) == 0 {
+		fmt.Fprintln(w, "no turn was taken: nobody was heard to speak")
 	}
 	for _, line := range [...][2]string{
 		{"see it", filepath.Join(f.out, "timeline.html")},
@@ -220,6 +238,9 @@ const (
 func ownCaller(f demoFlags) (cues []demo.Cue, notes []string, err error) {
 	clips := make([]audio.Clip, len(f.in))
 	for i, path := range f.in {
+		if path == "" {
+			return nil, nil, errors.New("--in is empty: name a WAV file")
+		}
 		clip, converted, err := audio.ReadWAVFile(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--in %w", err)

@@ -4,6 +4,7 @@ package demo
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,7 +100,11 @@ func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
 	case eventabi.SignalReject, eventabi.SignalDefer:
 		c.note(at, string(e.Signal)+": "+e.Reason)
 	case eventabi.SignalProviderError:
-		c.note(at, "provider error: "+e.Reason)
+		text := "provider error: " + e.Reason
+		if c.detail != "" {
+			text += ": " + c.detail
+		}
+		c.note(at, text)
 	case eventabi.SignalCommit, eventabi.SignalAbort:
 		if t != nil {
 			c.view.Turn(at, t.Index, string(e.Signal), e.Reason)
@@ -109,7 +114,7 @@ func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
 	case eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled:
 		c.silent(at, t)
 	case eventabi.SignalCancel:
-		if t != nil {
+		if t = c.turn(c.meant(e.TurnID)); t != nil {
 			c.accepted(at, t, e)
 		}
 	default:
@@ -159,10 +164,10 @@ func (c *Collector) accepted(at time.Duration, t *report.Turn, e *eventabi.Envel
 		}
 	}
 	var body struct {
-		Samples int64 `json:"played_through_samples"`
+		Samples *int64 `json:"played_through_samples"`
 	}
-	if json.Unmarshal(e.Payload, &body) == nil {
-		t.Cancel.PlayedThroughMs = report.At(time.Duration(timebase.Samples(body.Samples).Span()))
+	if json.Unmarshal(e.Payload, &body) == nil && body.Samples != nil {
+		t.Cancel.PlayedThroughMs = report.At(time.Duration(timebase.Samples(*body.Samples).Span()))
 	}
 	f, ok := c.fences[id]
 	if !ok {
@@ -173,6 +178,8 @@ func (c *Collector) accepted(at time.Duration, t *report.Turn, e *eventabi.Envel
 	t.Cancel.FenceAppliedMs, t.Cancel.CancelToFenceUs = report.At(f.at+time.Duration(f.took)), &us
 	if bargeIn {
 		c.view.BargeIn(at, t.Index, time.Duration(f.took))
+	} else {
+		c.view.Note(at, "turn "+strconv.Itoa(t.Index)+" cancelled: "+e.Reason)
 	}
 }
 
@@ -247,9 +254,22 @@ func (c *Collector) fence(at time.Duration, r *session.Fence, took timebase.Span
 		c.view.Final(at, text)
 	}
 	c.aside = aside{}
-	if r.Turn != "" {
-		c.fences[r.Turn] = fenced{at: at, took: took}
+	c.fences[c.meant(r.Turn)] = fenced{at: at, took: took}
+}
+
+// meant is the turn that a fence or a cancel hits: the one it names, or, when it is of
+// the whole session, the one that is heard or being made.
+func (c *Collector) meant(id eventabi.TurnID) eventabi.TurnID {
+	if id != "" {
+		return id
 	}
+	if c.caption.aloud != "" {
+		return c.caption.aloud
+	}
+	if t := c.turn(c.current); t != nil && t.ClosedMs == nil {
+		return c.current
+	}
+	return ""
 }
 
 func (c *Collector) evidence(r *session.Evidence) {

@@ -36,6 +36,7 @@ type Collector struct {
 	eou     time.Duration // of the last utterance
 	final   time.Duration // of its transcript
 	spoken  string        // the last utterance with a final transcript
+	detail  string        // of the outcome of the last call, for people
 	aside   aside
 	caption caption
 	ended   string
@@ -99,6 +100,10 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.caption.say(r.Turn, r.Invocation)
 	case *session.InvocationEnd:
 		c.caption.end(r.Invocation)
+		c.detail = ""
+		if n.Call != nil {
+			c.detail = n.Call.Outcome.Detail
+		}
 	case *session.Speech:
 		c.caption.speech(r.Invocation, r.Samples)
 		c.stamp(at, r.Invocation, func(t *report.Turn) **float64 { return &t.FirstAudioMs })
