@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/eventabi"
 )
@@ -37,9 +39,6 @@ const (
 	modePrint
 	modeParse
 )
-
-// maxString bounds a decoded string, in bytes.
-const maxString = 1 << 16
 
 // ErrRecord is wrapped by every failure to read a record from bytes or from text.
 var ErrRecord = errors.New("session: malformed record")
@@ -149,8 +148,8 @@ func str[T ~string](c *coder, field string, v *T) {
 		c.buf = append(c.buf, *v...)
 	case modeDecode:
 		n, size := binary.Uvarint(c.buf)
-		if size <= 0 || n > maxString || n > uint64(len(c.buf)-size) {
-			c.fail(field, "string cut short or too long")
+		if size <= 0 || n > uint64(len(c.buf)-size) {
+			c.fail(field, "string cut short")
 			c.buf = nil
 			return
 		}
@@ -212,12 +211,15 @@ func boolean(c *coder, field string, v *bool) {
 	}
 }
 
-// quoteWord quotes a value that would not survive being split at blanks.
+// quoteWord quotes a value that would not survive being split at blanks, or being read.
 func quoteWord(s string) string {
-	if strings.ContainsAny(s, " \t\n\"=") {
-		return strconv.Quote(s)
+	plain := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == '"' || r == '=' || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	})
+	if plain {
+		return s
 	}
-	return s
+	return strconv.Quote(s)
 }
 
 // splitPairs reads `key=value key="quoted value"` into a map.

@@ -86,6 +86,10 @@ func (d *dedupe) first(key eventabi.IdempotencyKey, at timebase.Instant) bool {
 
 // duplicate swallows a repeated delivery and counts it; it never repeats an effect.
 func (m *Machine) duplicate(key eventabi.IdempotencyKey, in Input) bool {
+	if len(key) > eventabi.MaxIDLength { // what is remembered is bounded
+		m.refuse("idempotency_key_too_long", in.kind(), "")
+		return true
+	}
 	if m.identity.keys.first(key, m.now) {
 		return false
 	}
