@@ -39,7 +39,6 @@ type speech struct {
 	since   timebase.Instant // when the bit began
 	stopped timebase.Instant // when the bit ended
 	heardMS int64            // speech of bits that are over
-	words   int64
 }
 
 // nextAct is how the caller takes the floor when nobody speaks.
@@ -153,14 +152,14 @@ func (w *world) speak(at timebase.Instant, kind act) {
 // bit begins a stretch of speech; the detector says so a little later.
 func (w *world) bit(at timebase.Instant) {
 	var length int64
-	switch w.speech.kind {
-	case actCough:
+	switch kind := w.speech.kind; {
+	case kind == actCough:
 		length = w.random.Between(60, 280)
-	case actBackchannel:
+	case kind == actBackchannel:
 		length = w.random.Between(150, 550)
-	case actMumble:
+	case kind == actMumble:
 		length = w.random.Between(700, 2500)
-	case actGoOn:
+	case kind == actGoOn:
 		length = w.random.Between(20000, 45000)
 	default:
 		length = w.random.Between(300, 2600)
@@ -180,14 +179,14 @@ func (w *world) sound(e *event) {
 		}
 		return // no audio, nothing to detect
 	}
-	switch e.kind {
-	case evVoiceOn:
+	switch {
+	case e.kind == evVoiceOn:
 		w.hear(e.at)
 		s.voiced = true
 		on := w.pool.voiceOns.get()
 		on.Onset, on.Heard = w.position(s.since), w.position(e.at)
 		w.add(on)
-	case evVoiceOff:
+	case e.kind == evVoiceOff:
 		w.hear(e.at)
 		s.voiced = false
 		s.heardMS += s.stopped.Sub(s.since).MS()
@@ -195,9 +194,8 @@ func (w *world) sound(e *event) {
 		off.Offset, off.Heard = w.position(s.stopped), w.position(e.at)
 		w.add(off)
 		w.paused(e.at)
-	case evEndpoint:
+	case e.kind == evEndpoint:
 		w.endpoint(e)
-	default:
 	}
 }
 
@@ -274,8 +272,8 @@ func (w *world) stop(at timebase.Instant) {
 func (w *world) cancel(at timebase.Instant, a act) {
 	in := w.pool.cancels.get()
 	in.Epoch, in.Key, in.Force = w.stamp(), w.key(), w.random.Chance(1, 4)
-	switch a {
-	case actCancelTurn:
+	switch {
+	case a == actCancelTurn:
 		in.Scope = eventabi.CancelTurn
 		if w.random.Chance(1, 2) {
 			in.Turn = w.shown
@@ -283,10 +281,10 @@ func (w *world) cancel(at timebase.Instant, a act) {
 		if w.habits.prefences && in.Turn == "" && w.current(in.Epoch) {
 			in.Fenced = w.egress.prefence(at, in.Force)
 		}
-	case actCancelNode:
+	case a == actCancelNode:
 		in.Scope = eventabi.CancelNode
 		in.Node = [...]eventabi.NodeID{"stt", "llm", "tts", "nobody"}[w.random.Below(4)]
-	case actCancelCall:
+	case a == actCancelCall:
 		in.Scope = eventabi.CancelInvocation
 		if n := len(w.calls); n > 0 {
 			in.Invocation = w.calls[max(0, int64(n)-1-w.random.Below(3))].id

@@ -155,14 +155,13 @@ func (w *world) serve(e *event) {
 			return
 		}
 	}
-	switch e.kind {
-	case evHear:
+	switch {
+	case e.kind == evHear:
 		w.partial(e, c)
-	case evHeard:
+	case e.kind == evHeard:
 		w.final(c)
-	case evThink, evVoice:
+	case e.kind == evThink, e.kind == evVoice:
 		w.piece(e, c)
-	default:
 	}
 }
 
@@ -180,11 +179,11 @@ func (w *world) partial(e *event, c *call) {
 	}
 	words := 1 + elapsed/300
 	class := session.TextWords
-	switch c.act {
-	case actCough:
+	switch {
+	case c.act == actCough:
 		w.after(e.at, 400, evHear, e.who, e.arg)
 		return
-	case actBackchannel, actMumble:
+	case c.act == actBackchannel, c.act == actMumble:
 		class = session.TextBackchannel
 	default:
 		if c.next == 0 && w.random.Chance(1, 5) {
@@ -218,12 +217,11 @@ func (w *world) transcribe(c *call, words int64, class session.TextClass, final 
 // final is the end of a recognition.
 func (w *world) final(c *call) {
 	words, class := int64(4), session.TextWords
-	switch c.act {
-	case actCough:
+	switch {
+	case c.act == actCough:
 		words, class = 0, session.TextNone
-	case actBackchannel, actMumble:
+	case c.act == actBackchannel, c.act == actMumble:
 		words, class = 1, session.TextBackchannel
-	default:
 	}
 	switch {
 	case w.strikes(c, ProviderServerError), w.strikes(c, ProviderTruncation), w.strikes(c, ProviderOverload):

@@ -173,8 +173,8 @@ func (w *world) open() {
 // troubleIn is how long until a fault of the surroundings strikes (again): those that
 // end sessions come late and rarely.
 func (w *world) troubleIn(f Fault) int64 {
-	switch f {
-	case WorkerCrash, WorkerLostRenewal, DiskFull:
+	switch {
+	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull:
 		return w.random.Between(2000, 120000)
 	default:
 		return w.random.Between(500, 15000)

@@ -85,9 +85,9 @@ func twice[T session.Effect](f func(e T) session.Effect) func(*world) {
 }
 
 // insert puts a decision at the end of a step that a predicate picks.
-func insert(make func(w *world) session.Effect) func(*world) {
+func insert(what func(w *world) session.Effect) func(*world) {
 	return edit(func(w *world, list []session.Effect) []session.Effect {
-		if e := make(w); e != nil {
+		if e := what(w); e != nil {
 			return append(list, e)
 		}
 		return list

@@ -57,23 +57,22 @@ func (w *world) changed(e *session.SessionChange) {
 
 // notice lets the caller react to what happens.
 func (w *world) notice(v *eventabi.Envelope) {
-	switch v.Signal {
-	case eventabi.SignalTurnOpen:
+	switch {
+	case v.Signal == eventabi.SignalTurnOpen:
 		w.turns++
 		w.denied = 0
 		w.live, w.shown = v.TurnID, v.TurnID
 		if w.phase == talking && w.random.Below(100) < w.habits.nervous {
 			w.plan(w.now, w.random.Between(10, 3500), w.interruption())
 		}
-	case eventabi.SignalClose:
+	case v.Signal == eventabi.SignalClose:
 		w.live = ""
 		w.goOn()
-	case eventabi.SignalReject, eventabi.SignalDefer:
+	case v.Signal == eventabi.SignalReject, v.Signal == eventabi.SignalDefer:
 		w.denied++
 		w.goOn()
-	case eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled, eventabi.SignalStaleEpochReject:
+	case v.Signal == eventabi.SignalPlaybackCompleted, v.Signal == eventabi.SignalPlaybackCancelled, v.Signal == eventabi.SignalStaleEpochReject:
 		w.goOn()
-	default:
 	}
 }
 
@@ -184,28 +183,28 @@ func (w *world) trouble(e *event) {
 	f := Fault(e.arg)
 	w.covered[f]++
 	w.after(e.at, w.troubleIn(f), evTrouble, 0, e.arg)
-	switch f {
-	case WorkerPause:
+	switch {
+	case f == WorkerPause:
 		w.pausedUntil = e.at.Add(timebase.MS(w.random.Between(100, 3000)))
 		w.egress.pause(e.at, w.pausedUntil)
-	case WorkerCrash:
+	case f == WorkerCrash:
 		w.add(&session.RuntimeFault{Reason: "panic"})
-	case WorkerLostRenewal:
+	case f == WorkerLostRenewal:
 		w.lease(w.epoch, true)
-	case WorkerRotation:
+	case f == WorkerRotation:
 		w.epoch++
 		w.lease(w.epoch, false)
-	case WorkerTwoOwners:
+	case f == WorkerTwoOwners:
 		w.secondOwner(e.at)
-	case TransportHalfOpen:
+	case f == TransportHalfOpen:
 		w.linkDown = true
 		w.after(e.at, w.random.Between(1500, 2500), evLink, 0, w.random.Below(2))
 		w.after(e.at, w.random.Between(2600, 9000), evLink, 0, 2)
-	case TransportReconnect:
+	case f == TransportReconnect:
 		w.sayLink(session.LinkLost)
 		w.after(e.at, w.random.Between(100, 2000), evLink, 0, 1)
 		w.after(e.at, w.random.Between(100, 9000), evLink, 0, 2)
-	case DiskFull:
+	case f == DiskFull:
 		w.add(&session.EvidenceLost{})
 	default:
 		w.commotion(f)
@@ -214,31 +213,30 @@ func (w *world) trouble(e *event) {
 
 // commotion is trouble made of inputs alone.
 func (w *world) commotion(f Fault) {
-	switch f {
-	case StoreRollback:
+	switch {
+	case f == StoreRollback:
 		s := w.snapshots()
 		s.Versions[0] = max(1, w.versions-3)
-	case StoreStale:
+	case f == StoreStale:
 		s := w.snapshots()
 		s.AgeMS = 61000
-	case NodeHang:
+	case f == NodeHang:
 		w.nodeFailed("hook_timeout")
-	case NodePanic:
+	case f == NodePanic:
 		w.nodeFailed("panic")
-	case NodeGarbage:
+	case f == NodeGarbage:
 		w.garbage()
-	case LoadFlood:
+	case f == LoadFlood:
 		for range w.random.Between(20, 120) {
 			w.flood()
 		}
-	case LoadAdmissionRace:
+	case f == LoadAdmissionRace:
 		s := w.snapshots()
 		s.Admission = [...]string{"reject", "defer"}[w.random.Below(2)]
 		s.Reason = "quota"
 		if w.random.Chance(1, 2) {
 			w.type_(w.now)
 		}
-	default:
 	}
 }
 

@@ -49,6 +49,7 @@ type watch struct {
 	turns  []turnWatch
 	live   int // index of the live turn, -1 = none
 	gens   []genWatch
+	topGen uint32      // the highest generation so far
 	open   []callWatch // calls that have not ended
 	ids    map[eventabi.InvocationID]struct{}
 	spoken []spokenWatch
@@ -189,8 +190,19 @@ func (k *watch) effect(e session.Effect) {
 		k.resume(e.Generation)
 	case *session.EndOfAudio:
 		k.endOfAudio(e)
-	case *session.Open, *session.Finalize, *session.Generate, *session.Say, *session.CancelCall, *session.Detach:
-		k.callEffect(e)
+	case *session.Open:
+		k.start(e.Invocation, recognise, "", 1)
+	case *session.Finalize:
+		k.finalize(e)
+	case *session.Generate:
+		k.start(e.Invocation, think, e.Turn, e.Attempt)
+	case *session.Say:
+		k.start(e.Invocation, voice, e.Turn, e.Attempt)
+		k.says(e)
+	case *session.CancelCall:
+		k.cancelCall(e)
+	case *session.Detach:
+		k.detach(e)
 	case *session.Hook:
 		k.hook(e)
 	case *session.Converse:
@@ -212,17 +224,18 @@ func (k *watch) effect(e session.Effect) {
 func (k *watch) acceptedChunk(e session.Effect) {
 	id := k.pass.accepted
 	k.pass.accepted = ""
-	switch e := e.(type) {
-	case *session.Play:
-		k.ok(AcceptedWhileActive, e.Turn == id, "output_accepted with another turn's chunk")
-		k.play(e)
-	case *session.Discard:
-		g := k.genOf(id)
-		k.ok(AcceptedWhileActive, g >= 0 && k.gens[g].fencedNow, "an accepted chunk was discarded without a fence")
-		k.took(e.Handle, 0)
-	default:
-		k.ok(AcceptedWhileActive, false, "output_accepted without its chunk")
+	if p, ok := e.(*session.Play); ok {
+		k.ok(AcceptedWhileActive, p.Turn == id, "output_accepted with another turn's chunk")
+		k.play(p)
+		return
 	}
+	d, ok := e.(*session.Discard)
+	if !k.ok(AcceptedWhileActive, ok, "output_accepted without its chunk") {
+		return
+	}
+	g := k.genOf(id)
+	k.ok(AcceptedWhileActive, g >= 0 && k.gens[g].fencedNow, "an accepted chunk was discarded without a fence")
+	k.took(d.Handle, 0)
 }
 
 // settled checks what must hold between two steps.
@@ -283,13 +296,10 @@ func (k *watch) inert(list []session.Effect) {
 		return
 	}
 	for _, e := range list {
-		switch e := e.(type) {
-		case *session.Refused, *session.Decide:
-		case *session.Emit:
-			k.ok(i, e.Envelope.Signal == eventabi.SignalStaleEpochReject, detail)
-		default:
-			k.ok(i, false, detail)
-		}
+		_, refused := e.(*session.Refused)
+		_, decided := e.(*session.Decide)
+		emit, emitted := e.(*session.Emit)
+		k.ok(i, refused || decided || emitted && emit.Envelope.Signal == eventabi.SignalStaleEpochReject, detail)
 	}
 	k.counts[i]++
 }

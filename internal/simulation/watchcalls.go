@@ -78,32 +78,20 @@ func (k *watch) ackInput(in *session.CancelAck) {
 	}
 }
 
-// callEffect checks what the kernel does to a call.
-func (k *watch) callEffect(e session.Effect) {
-	switch e := e.(type) {
-	case *session.Open:
-		k.start(e.Invocation, recognise, "", 1)
-	case *session.Generate:
-		k.start(e.Invocation, think, e.Turn, e.Attempt)
-	case *session.Say:
-		k.start(e.Invocation, voice, e.Turn, e.Attempt)
-		k.says(e)
-	case *session.Finalize:
-		c := k.call(e.Invocation)
-		if k.ok(FinalizedOnce, c != nil && c.kind == recognise && !c.finalized, "finalize of what is not open, or twice") {
-			c.finalized, c.at = true, k.now
-			if k.state == controlplane.SessionActive {
-				k.propose(c.owner)
-			}
+func (k *watch) finalize(e *session.Finalize) {
+	c := k.call(e.Invocation)
+	if k.ok(FinalizedOnce, c != nil && c.kind == recognise && !c.finalized, "finalize of what is not open, or twice") {
+		c.finalized, c.at = true, k.now
+		if k.state == controlplane.SessionActive {
+			k.propose(c.owner)
 		}
-	case *session.CancelCall:
-		k.cancelCall(e)
-	case *session.Detach:
-		c := k.call(e.Invocation)
-		if k.ok(CallsEndOnce, c != nil && c.state == cancelled, "detach of a call that was not cancelled") {
-			c.state = gone
-		}
-	default:
+	}
+}
+
+func (k *watch) detach(e *session.Detach) {
+	c := k.call(e.Invocation)
+	if k.ok(CallsEndOnce, c != nil && c.state == cancelled, "detach of a call that was not cancelled") {
+		c.state = gone
 	}
 }
 

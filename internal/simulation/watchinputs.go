@@ -43,27 +43,29 @@ func (k *watch) before(w *world) {
 
 // alone recognises a pass that must have no effect.
 func (k *watch) alone(in session.Input) {
-	epoch, key := eventabi.Epoch(0), eventabi.IdempotencyKey("")
-	switch in := in.(type) {
-	case *session.AudioIn:
-		epoch = in.Epoch
-	case *session.EndOfUtterance:
-		epoch, key = in.Epoch, in.Key
-	case *session.TextIn:
-		epoch, key = in.Epoch, in.Key
-	case *session.Stop:
-		epoch, key = in.Epoch, in.Key
-	case *session.Cancel:
-		epoch, key = in.Epoch, in.Key
-	default:
-		return
+	epoch, key, ok := badge(in)
+	k.pass.stale = ok && !k.current(epoch)
+	k.pass.again = ok && !k.pass.stale && k.seen(key)
+}
+
+// badge gives what a client's message is checked by.
+func badge(in session.Input) (epoch eventabi.Epoch, key eventabi.IdempotencyKey, ok bool) {
+	if in, is := in.(*session.AudioIn); is {
+		return in.Epoch, "", true
 	}
-	switch {
-	case !k.current(epoch):
-		k.pass.stale = true
-	case k.seen(key):
-		k.pass.again = true
+	if in, is := in.(*session.EndOfUtterance); is {
+		return in.Epoch, in.Key, true
 	}
+	if in, is := in.(*session.TextIn); is {
+		return in.Epoch, in.Key, true
+	}
+	if in, is := in.(*session.Stop); is {
+		return in.Epoch, in.Key, true
+	}
+	if in, is := in.(*session.Cancel); is {
+		return in.Epoch, in.Key, true
+	}
+	return 0, "", false
 }
 
 // current restates when an epoch is the lease's.
@@ -110,8 +112,10 @@ func (k *watch) control(in session.Input) {
 		k.lease(in)
 	case *session.Link:
 		k.linkInput(in)
-	case *session.VoiceOn, *session.VoiceOff:
-		k.voiceInput(in)
+	case *session.VoiceOn:
+		k.voiceOn()
+	case *session.VoiceOff:
+		k.talk.voiced = false
 	case *session.EndOfUtterance:
 		if k.takes(in.Epoch, in.Key) {
 			k.utteranceEnd(in)

@@ -57,10 +57,9 @@ func (k *watch) genOf(turn eventabi.TurnID) int {
 func (k *watch) generation(turn eventabi.TurnID, generation uint32) *genWatch {
 	i := k.gen(generation)
 	if i < 0 {
-		n := len(k.gens)
-		k.ok(GenerationsRise, n == 0 || generation > k.gens[n-1].generation, "a generation below one before it")
-		k.gens = append(k.gens, genWatch{generation: generation, turn: turn, spoken: len(k.spoken)})
-		i = n
+		k.ok(GenerationsRise, generation > k.topGen, "a generation below one before it")
+		k.topGen = generation
+		i = k.newGen(turn, generation)
 	}
 	g := &k.gens[i]
 	if turn != "" {
@@ -68,6 +67,11 @@ func (k *watch) generation(turn eventabi.TurnID, generation uint32) *genWatch {
 		g.turn = turn
 	}
 	return g
+}
+
+func (k *watch) newGen(turn eventabi.TurnID, generation uint32) int {
+	k.gens = append(k.gens, genWatch{generation: generation, turn: turn, spoken: len(k.spoken)})
+	return len(k.gens) - 1
 }
 
 func (k *watch) fence(e *session.Fence) {
@@ -78,7 +82,11 @@ func (k *watch) fence(e *session.Fence) {
 		}
 		return
 	}
-	g := k.generation(e.Turn, e.Generation)
+	i := k.gen(e.Generation)
+	if i < 0 { // it stands before everything else of its step, also of turns before its own
+		i = k.newGen(e.Turn, e.Generation)
+	}
+	g := &k.gens[i]
 	k.ok(FenceOnce, !g.fenced, "a generation was fenced twice")
 	g.fenced, g.held, g.fencedNow = true, false, true
 }
@@ -167,16 +175,16 @@ func (k *watch) playback(v *eventabi.Envelope) {
 	}
 	t := &k.turns[i]
 	fenced := g >= 0 && k.gens[g].fenced
-	switch v.Signal {
-	case eventabi.SignalOutputAccepted:
+	switch {
+	case v.Signal == eventabi.SignalOutputAccepted:
 		k.ok(AcceptedWhileActive, i == k.live && k.pass.terminal == "", "output_accepted of a turn that is not live")
 		k.ok(FencedNeverPlayed, !fenced || k.gens[g].fencedNow, "output_accepted behind the fence")
 		t.accepted++
 		k.pass.accepted = v.TurnID
-	case eventabi.SignalPlaybackStarted:
+	case v.Signal == eventabi.SignalPlaybackStarted:
 		k.ok(StartedOnce, !t.started && t.accepted > 0 && (!fenced || k.gens[g].fencedNow), "playback_started twice, of nothing, or behind the fence")
 		t.started = true
-	case eventabi.SignalPlaybackCompleted:
+	case v.Signal == eventabi.SignalPlaybackCompleted:
 		k.ok(PlaybackEndsOnce, !t.playbackOver, "playback ended twice")
 		k.ok(CompletedIsWhole, g >= 0 && t.started && k.gens[g].reached == k.gens[g].handed && k.gens[g].ended,
 			"playback_completed, but not everything reached the sink")
@@ -184,11 +192,10 @@ func (k *watch) playback(v *eventabi.Envelope) {
 		if g >= 0 {
 			k.gens[g].over, k.gens[g].held = true, false
 		}
-	case eventabi.SignalPlaybackCancelled:
+	case v.Signal == eventabi.SignalPlaybackCancelled:
 		k.ok(PlaybackEndsOnce, !t.playbackOver && t.accepted > 0, "playback ended twice, or of nothing")
 		k.ok(CancelIsFenced, fenced, "playback_cancelled without a fence")
 		t.playbackOver = true
-	default:
 	}
 }
 

@@ -56,24 +56,18 @@ func (k *watch) owns(c *call) {
 		o.owner = c.owner
 	}
 	k.talk.owner = c.owner
-	switch c.act {
-	case actCough, actBackchannel, actMumble:
+	switch {
+	case c.act == actCough, c.act == actBackchannel, c.act == actMumble:
 		k.talk.noise = true
 	default:
 		k.talk.loud = true
 	}
 }
 
-func (k *watch) voiceInput(in session.Input) {
-	switch in.(type) {
-	case *session.VoiceOn:
-		if k.state == controlplane.SessionActive {
-			k.talk.voiced = true
-			k.talk.excused = true // even if it stops within this pass
-		}
-	case *session.VoiceOff:
-		k.talk.voiced = false
-	default:
+func (k *watch) voiceOn() {
+	if k.state == controlplane.SessionActive {
+		k.talk.voiced = true
+		k.talk.excused = true // even if it stops within this pass
 	}
 }
 

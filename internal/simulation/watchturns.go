@@ -61,29 +61,28 @@ func (k *watch) turn(id eventabi.TurnID) int {
 func (k *watch) emit(v *eventabi.Envelope) {
 	k.envelope(v)
 	k.pass.signal = v
-	switch v.Signal {
-	case eventabi.SignalAdmit:
+	switch s := v.Signal; {
+	case s == eventabi.SignalAdmit:
 		k.pass.admitted = true
-	case eventabi.SignalTurnOpen:
+	case s == eventabi.SignalTurnOpen:
 		k.turnOpen(v)
-	case eventabi.SignalCommit, eventabi.SignalAbort:
+	case s == eventabi.SignalCommit, s == eventabi.SignalAbort:
 		k.terminal(v)
-	case eventabi.SignalClose:
+	case s == eventabi.SignalClose:
 		k.stage(v.TurnID, stageClose)
 		k.ok(TerminalThenClose, k.pass.terminal == v.TurnID, "close without its terminal")
 		k.pass.terminal = ""
-	case eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted,
-		eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled:
+	case s == eventabi.SignalOutputAccepted, s == eventabi.SignalPlaybackStarted,
+		s == eventabi.SignalPlaybackCompleted, s == eventabi.SignalPlaybackCancelled:
 		k.playback(v)
-	case eventabi.SignalBargeIn:
+	case s == eventabi.SignalBargeIn:
 		k.bargeIn(v.TurnID)
-	case eventabi.SignalCancel:
+	case s == eventabi.SignalCancel:
 		k.cancelSignal(v)
-	case eventabi.SignalReject, eventabi.SignalDefer, eventabi.SignalStaleEpochReject, eventabi.SignalDeauthorizedDrain:
+	case s == eventabi.SignalReject, s == eventabi.SignalDefer, s == eventabi.SignalStaleEpochReject, s == eventabi.SignalDeauthorizedDrain:
 		k.talk.turnedAway = true
-	case eventabi.SignalConnected, eventabi.SignalReconnecting, eventabi.SignalDisconnected, eventabi.SignalEnded:
+	case s == eventabi.SignalConnected, s == eventabi.SignalReconnecting, s == eventabi.SignalDisconnected, s == eventabi.SignalEnded:
 		k.connection(v.Signal)
-	default:
 	}
 }
 
@@ -359,20 +358,19 @@ func (k *watch) connection(s eventabi.Signal) {
 		disconnected = controlplane.ConnectionDisconnected
 	)
 	from, legal := k.link, false
-	switch s {
-	case eventabi.SignalConnected:
+	switch {
+	case s == eventabi.SignalConnected:
 		legal = from != controlplane.ConnectionEnded && from != connected
 		k.link, k.linkSince = connected, 0
-	case eventabi.SignalReconnecting:
+	case s == eventabi.SignalReconnecting:
 		legal = from == connected
 		k.link = reconnecting
-	case eventabi.SignalDisconnected: // also a client that leaves
+	case s == eventabi.SignalDisconnected: // also a client that leaves
 		legal = from != controlplane.ConnectionEnded
 		k.link = disconnected
-	case eventabi.SignalEnded:
+	case s == eventabi.SignalEnded:
 		legal = true
 		k.link = controlplane.ConnectionEnded
-	default:
 	}
 	if k.link != connected && k.linkSince == 0 {
 		k.linkSince = max(k.now, 1)
