@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// NF-015: every fault of the settings at once, each naming field, value and remedy.
+func TestBootstrapValidate(t *testing.T) {
+	good := func() *Bootstrap { return &Bootstrap{Session: "s-1", Tenant: "t:1", Pipeline: "p_1.0"} }
+	if err := good().Validate(); err != nil {
+		t.Fatalf("a plain bootstrap is refused: %v", err)
+	}
+	for field, harm := range map[string]func(b *Bootstrap){
+		"session":                func(b *Bootstrap) { b.Session = "" },
+		"tenant":                 func(b *Bootstrap) { b.Tenant = "a b" },
+		"pipeline":               func(b *Bootstrap) { b.Pipeline = "ü" },
+		"epoch":                  func(b *Bootstrap) { b.Epoch = -1 },
+		"wall_ms":                func(b *Bootstrap) { b.WallMS = -1 },
+		"proposal_trigger":       func(b *Bootstrap) { b.Settings.Policy.Trigger = "x" },
+		"overlap_policy":         func(b *Bootstrap) { b.Settings.Policy.Overlap = "x" },
+		"max_queued_proposals":   func(b *Bootstrap) { b.Settings.Policy.MaxQueued = -1 },
+		"late_event_policy":      func(b *Bootstrap) { b.Settings.Policy.Late = "x" },
+		"interruption_mode":      func(b *Bootstrap) { b.Settings.Policy.Interruption = "x" },
+		"min_interruption_ms":    func(b *Bootstrap) { b.Settings.Policy.MinInterruptionMS = -1 },
+		"min_interruption_words": func(b *Bootstrap) { b.Settings.Policy.MinInterruptionWords = 1 << 40 },
+		"backchannels":           func(b *Bootstrap) { b.Settings.Policy.Backchannels = "maybe" },
+		"false_interruption_ms":  func(b *Bootstrap) { b.Settings.Policy.FalseInterruptionMS = 1 << 40 },
+		"transcript_wait_ms":     func(b *Bootstrap) { b.Settings.Policy.TranscriptWaitMS = -1 },
+		"commit_point":           func(b *Bootstrap) { b.Settings.Policy.CommitPoint = turn.CommitAtAccepted },
+		"turn_budget_ms":         func(b *Bootstrap) { b.Settings.TurnBudgetMS = 1 << 62 },
+		"turn_hard_cap_ms":       func(b *Bootstrap) { b.Settings.TurnHardCapMS = -1 },
+		"invocation_ms":          func(b *Bootstrap) { b.Settings.InvocationMS = -1 },
+		"attempts":               func(b *Bootstrap) { b.Settings.Attempts = 99 },
+		"drain_ms":               func(b *Bootstrap) { b.Settings.DrainMS = -1 },
+		"disconnect_ms":          func(b *Bootstrap) { b.Settings.DisconnectMS = -1 },
+		"max_utterance_ms":       func(b *Bootstrap) { b.Settings.MaxUtteranceMS = -1 },
+		"dedupe_keys":            func(b *Bootstrap) { b.Settings.DedupeKeys = -1 },
+		"stale_outcome":          func(b *Bootstrap) { b.Settings.StaleOutcome = "panic" },
+	} {
+		b := good()
+		harm(b)
+		var fault *SettingError
+		if err := b.Validate(); !errors.As(err, &fault) || fault.Field != field || fault.Want == "" {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	both := good()
+	both.Session, both.Settings.DrainMS = "", -1
+	if err := both.Validate(); err == nil || !strings.Contains(err.Error(), "session is") || !strings.Contains(err.Error(), "drain_ms") {
+		t.Errorf("not every fault is told: %v", err)
+	}
+}
