@@ -82,7 +82,9 @@ type Sink interface {
 	// WriteFrame puts one frame on the wire. An error says that the frame did not go
 	// out; playback goes on, and the state of the link is reported through Ingress.
 	WriteFrame(f *Frame) error
-	// Fence drops what is buffered of a scope.
+	// Fence drops what is buffered of a scope, before it returns. It may be called from
+	// any goroutine, also while a frame of another scope is being written, and more than
+	// once for one scope.
 	Fence(f Fence)
 }
 

@@ -127,14 +127,16 @@ type realTime struct {
 	session *Session
 }
 
-func (r *realTime) Now() timebase.Instant              { return r.shard.now() - r.session.born }
-func (r *realTime) Go(work func())                     { r.shard.pool.Go(work) }
-func (r *realTime) Worker(work func()) (launch func()) { return r.shard.pool.Worker(work) }
-func (r *realTime) Virtual() bool                      { return false }
+func (r *realTime) Now() timebase.Instant { return r.shard.now() - r.session.born }
+func (r *realTime) Go(work func())        { r.shard.pool.Go(r.session.contained(work)) }
+func (r *realTime) Worker(work func()) (launch func()) {
+	return r.shard.pool.Worker(r.session.contained(work))
+}
+func (r *realTime) Virtual() bool { return false }
 
 // After uses a timer of the runtime: it serves text that waits to be cut, a few times a
 // turn, and not frames.
 func (r *realTime) After(at timebase.Instant, fn func()) (stop func()) {
-	t := time.AfterFunc(time.Duration(at.Sub(r.Now())), fn)
+	t := time.AfterFunc(time.Duration(at.Sub(r.Now())), r.session.contained(fn))
 	return func() { t.Stop() }
 }

@@ -178,12 +178,12 @@ type virtualTime struct {
 }
 
 func (t *virtualTime) Now() timebase.Instant              { return t.world.clock - t.session.born }
-func (t *virtualTime) Go(work func())                     { work() }
-func (t *virtualTime) Worker(work func()) (launch func()) { return work }
+func (t *virtualTime) Go(work func())                     { t.session.contained(work)() }
+func (t *virtualTime) Worker(work func()) (launch func()) { return t.session.contained(work) }
 func (t *virtualTime) Virtual() bool                      { return true }
 
 func (t *virtualTime) After(at timebase.Instant, fn func()) (stop func()) {
-	e := t.world.schedule(at.Add(timebase.Span(t.session.born)), eventabi.DataLane, fn)
+	e := t.world.schedule(at.Add(timebase.Span(t.session.born)), eventabi.DataLane, t.session.contained(fn))
 	return func() { e.stopped = true }
 }
 

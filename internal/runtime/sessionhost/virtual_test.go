@@ -15,6 +15,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/provider"
 	"github.com/parley-voice/parley/provider/providertest"
+	"github.com/parley-voice/parley/transport"
 )
 
 const story = "Once upon a time there was a lighthouse. The keeper climbed its steps every evening."
@@ -301,6 +302,64 @@ func TestEvidenceLost(t *testing.T) {
 	inOrder(t, r.log, "evidence_lost", "emit abort turn=t1 reason=recording_evidence_unavailable", "emit close turn=t1")
 	if st := s.Stats(); !st.EvidenceLost || rec.closed == "" {
 		t.Errorf("stats %+v, recorder closed %q", st, rec.closed)
+	}
+}
+
+// F7: authority that is withdrawn stops the sound at once, and the session drains.
+func TestAuthorityLossStopsTheSound(t *testing.T) {
+	r := newRig("s1")
+	s := virtually(t, r, speaking([2]int64{1000, 2000}), 9000, func(v *Virtual, s *Session) {
+		v.At(timebase.Instant(timebase.MS(4001)), func() { s.Lease(testEpoch, true) })
+	})
+	if last := r.line.frames[len(r.line.frames)-1].at; len(r.line.frames) < 60 || last.MS() > 4001 {
+		t.Errorf("%d frames, the last at %d ms", len(r.line.frames), last.MS())
+	}
+	if st := s.Stats(); st.Reason != "authority_loss" || st.FramesAfterFence != 0 {
+		t.Errorf("stats %+v\n%s", st, r.log)
+	}
+}
+
+// F6: a link that is gone holds playback; when it is back, playback goes on at the very
+// next sample.
+func TestLostLinkHoldsPlayback(t *testing.T) {
+	r := newRig("s1")
+	s := virtually(t, r, speaking([2]int64{1000, 2000}), 15000, func(v *Virtual, s *Session) {
+		for ms, state := range map[int64]transport.LinkState{3500: transport.LinkLost, 4000: transport.LinkGone, 7000: transport.LinkResumed} {
+			v.At(timebase.Instant(timebase.MS(ms)), func() { s.Ingress().Link(state) })
+		}
+	})
+	for _, f := range r.line.frames {
+		if ms := f.at.MS(); ms > 4020 && ms < 7000 {
+			t.Fatalf("a frame went out at %d ms, while the link was gone", ms)
+		}
+	}
+	expectWhole(t, r, s)
+	inOrder(t, r.log, "emit reconnecting", "emit disconnected", "hold turn=t1", "emit connected", "resume generation=1", "playback_completed turn=t1")
+}
+
+func TestCallerWhoLeavesEndsTheSession(t *testing.T) {
+	r := newRig("s1")
+	s := virtually(t, r, speaking([2]int64{1000, 2000}), 15000, func(v *Virtual, s *Session) {
+		v.At(timebase.Instant(timebase.MS(4000)), func() { s.Ingress().Link(transport.LinkLeft) })
+	})
+	if st := s.Stats(); st.Reason != "client_left" || r.line.closed != "client_left" {
+		t.Errorf("reason %q, link closed with %q\n%s", st.Reason, r.line.closed, r.log)
+	}
+}
+
+// chatterbox is a recorder that panics on content, on the goroutine that brings it.
+type chatterbox struct{ tape }
+
+func (*chatterbox) Text(int64, string)              { panic("a bug in a recorder") }
+func (*chatterbox) Audio(Direction, int64, []int16) {}
+
+// What panics on a worker is contained like what panics in a pass.
+func TestWorkerPanicEndsTheSession(t *testing.T) {
+	r := newRig("s1")
+	r.settings.Recorder = &chatterbox{}
+	s := virtually(t, r, speaking([2]int64{1000, 2000}), 9000, nil)
+	if st := s.Stats(); !strings.HasPrefix(st.Reason, "runtime_internal_error") || st.Faults == 0 {
+		t.Errorf("stats %+v\n%s", st, r.log)
 	}
 }
 
