@@ -286,7 +286,7 @@ func turnMutations() map[Invariant]func(*world) {
 		},
 		TurnBounded: func(w *world) {
 			if w.watch.live >= 0 && len(w.fx.List) == 0 {
-				w.watch.deadline = w.watch.turns[w.watch.live].opened.Add(w.watch.rules.utterance+w.watch.rules.hardCap) + 1
+				w.watch.deadline = w.watch.turnBound() + 1
 			}
 		},
 		NoTurnOutsideActive: forge(eventabi.SignalTurnOpen, func(w *world, v *eventabi.Envelope) bool {

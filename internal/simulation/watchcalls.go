@@ -81,7 +81,7 @@ func (k *watch) ackInput(in *session.CancelAck) {
 func (k *watch) finalize(e *session.Finalize) {
 	c := k.call(e.Invocation)
 	if k.ok(FinalizedOnce, c != nil && c.kind == recognise && !c.finalized, "finalize of what is not open, or twice") {
-		c.finalized, c.at = true, k.now
+		c.finalized, c.at, k.talk.over = true, k.now, k.now
 		if k.state == controlplane.SessionActive {
 			k.propose(c.owner)
 		}

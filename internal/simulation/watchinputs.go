@@ -196,6 +196,7 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 		dedupe:            int(s.DedupeKeys),
 		available:         s.AvailabilityMode,
 		plain:             *p == turn.Policy{} && s.StreamingSTT,
+		early:             p.Trigger == turn.TriggerSpeechStart,
 		binds:             p.Trigger != turn.TriggerSpeechStart && p.Overlap != turn.OverlapQueue && p.Late != turn.LateRemap,
 	}
 	if k.rules.attempts == 0 {

@@ -24,7 +24,8 @@ type talkWatch struct {
 	noise      bool // noise was
 	excused    bool
 	heldFrom   timebase.Instant
-	owed       bool // the live turn has protected text
+	over       timebase.Instant // when an utterance ended last
+	owed       bool             // the live turn has protected text
 }
 
 // ownerWatch is an utterance or a typed text, and what the record says of it.

@@ -75,6 +75,8 @@ func (k *watch) emit(v *eventabi.Envelope) {
 	case s == eventabi.SignalOutputAccepted, s == eventabi.SignalPlaybackStarted,
 		s == eventabi.SignalPlaybackCompleted, s == eventabi.SignalPlaybackCancelled:
 		k.playback(v)
+	case s == eventabi.SignalEndOfUtterance:
+		k.talk.over = k.now
 	case s == eventabi.SignalBargeIn:
 		k.bargeIn(v.TurnID)
 	case s == eventabi.SignalCancel:
