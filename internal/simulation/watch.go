@@ -257,7 +257,7 @@ func (k *watch) settled(w *world) {
 		k.ok(PrefenceConfirmed, g < 0 || k.gens[g].fenced || k.gens[g].over || k.gens[g].handed == 0 && !k.liveGen(g), "what was fenced ahead stays unfenced")
 	}
 	k.bounds(w)
-	k.words()
+	k.words(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false
 	}

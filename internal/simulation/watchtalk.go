@@ -15,6 +15,7 @@ type talkWatch struct {
 	pending    []int32 // what was proposed in this step
 	opens      int     // turns that opened in this step
 	opener     int     // the last of them
+	muddled    bool    // a proposal of a step before may be waiting
 	turnedAway bool    // a proposal failed in this step
 	check      []int32 // owners whose words must be in the record by the end of the step
 	closed     bool
@@ -119,10 +120,15 @@ func (k *watch) opened(turn int) {
 }
 
 // bind ties a turn to the words that it answers where there is no doubt about them: one
-// proposal came in this step, one turn opened, and nothing was turned away.
-func (k *watch) bind() {
+// proposal came in this step, one turn opened, nothing was turned away, and no proposal
+// of a step before waits.
+func (k *watch) bind(w *world) {
 	t := &k.talk
-	if t.opens != 1 || len(t.pending) != 1 || t.turnedAway || !k.rules.binds {
+	if t.muddled && len(t.pending) == 0 && k.live < 0 && !k.holding() && !w.egress.guarding() {
+		t.muddled = false // nothing is left that a proposal could wait for
+	}
+	if t.opens != 1 || len(t.pending) != 1 || t.turnedAway || t.muddled || !k.rules.binds {
+		t.muddled = t.muddled || len(t.pending) > 0
 		return
 	}
 	if o := k.ownerOf(t.pending[0]); !o.bound {
@@ -162,8 +168,8 @@ func (k *watch) refused(e *session.Refused) {
 }
 
 // words ties turns to words, and checks that the record has what the callers of closed turns said.
-func (k *watch) words() {
-	k.bind()
+func (k *watch) words(w *world) {
+	k.bind(w)
 	if k.talk.closed {
 		for i := range k.turns {
 			if t := &k.turns[i]; t.closed && t.owner != 0 && !t.wordsDue {
