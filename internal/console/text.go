@@ -112,6 +112,13 @@ func (v *View) paint(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
+func (v *View) paintOff() string {
+	if !v.color {
+		return ""
+	}
+	return "\x1b[0m"
+}
+
 // clock is a time of the conversation as m:ss.mmm; brief drops what nobody reads while it moves.
 func clock(at time.Duration, brief bool) string {
 	ms := at.Round(time.Millisecond).Milliseconds()

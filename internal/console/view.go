@@ -300,7 +300,7 @@ func (v *View) Close() error {
 	if v.terminal {
 		ending := v.erase()
 		if v.hidCursor {
-			ending += "\x1b[0m\x1b[?25h"
+			ending += v.paintOff() + "\x1b[?25h"
 		}
 		v.write(ending)
 	}

@@ -4,6 +4,7 @@ package demo
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ func (c *Collector) transcript(at time.Duration, r *session.Transcript, text str
 	c.data.Partials = append(c.data.Partials, report.Partial{
 		AtMs: report.Millis(at), Utterance: utterance, Text: text, Final: r.Final,
 	})
+	c.texts[r.Text.Handle] = utterance
 	if c.held != nil && utterance != c.aside.utterance {
 		c.aside = aside{utterance: utterance}
 	}
@@ -37,7 +39,7 @@ func (c *Collector) transcript(at time.Duration, r *session.Transcript, text str
 		c.view.Dismissed(at, text)
 		return
 	}
-	c.final, c.spoken = at, utterance
+	c.final = at
 	if t := c.turn(c.current); t != nil && t.ClosedMs == nil && t.STTFinalMs == nil {
 		t.STTFinalMs = report.At(at)
 	}
@@ -189,12 +191,7 @@ func (c *Collector) converse(r *session.Converse, text string) {
 		return
 	}
 	if r.Item.Role == session.ItemUser {
-		t.Transcript = text
-		for i := range c.data.Partials {
-			if p := &c.data.Partials[i]; p.Utterance == c.spoken && p.TurnID == "" {
-				p.TurnID = t.TurnID
-			}
-		}
+		c.said(t, &r.Item, text)
 		return
 	}
 	t.HeardText = text
@@ -207,6 +204,29 @@ func (c *Collector) converse(r *session.Converse, text string) {
 		unheard := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(t.Reply), heard))
 		c.view.Said(millis(*t.PlaybackEndMs), heard, unheard)
 	}
+}
+
+// said notes one of the utterances that a turn answers.
+func (c *Collector) said(t *report.Turn, item *session.Item, text string) {
+	utterance := c.texts[item.Text]
+	for i := range c.data.Partials {
+		if p := &c.data.Partials[i]; p.Utterance == utterance {
+			p.TurnID = t.TurnID
+		}
+	}
+	i := slices.IndexFunc(c.items, func(it userItem) bool { return it.key == item.Key })
+	if i < 0 {
+		i = len(c.items)
+		c.items = append(c.items, userItem{key: item.Key})
+	}
+	c.items[i].turn, c.items[i].text = t.TurnID, text
+	var all []string
+	for _, it := range c.items {
+		if it.turn == t.TurnID {
+			all = append(all, it.text)
+		}
+	}
+	t.Transcript = strings.Join(all, " ")
 }
 
 func (c *Collector) hold(at time.Duration, r *session.Hold) {
@@ -250,7 +270,7 @@ func (c *Collector) fence(at time.Duration, r *session.Fence, took timebase.Span
 		c.release(at, report.VerdictConfirmed)
 	}
 	if text := c.aside.text; text != "" {
-		c.final, c.spoken = at, c.aside.utterance
+		c.final = at
 		c.view.Final(at, text)
 	}
 	c.aside = aside{}

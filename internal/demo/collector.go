@@ -33,14 +33,21 @@ type Collector struct {
 	caller  bool // voiced
 	agent   bool // audible
 	fences  map[eventabi.TurnID]fenced
-	eou     time.Duration // of the last utterance
-	final   time.Duration // of its transcript
-	spoken  string        // the last utterance with a final transcript
-	detail  string        // of the outcome of the last call, for people
+	eou     time.Duration    // of the last utterance
+	final   time.Duration    // of its transcript
+	texts   map[int64]string // the utterance of each transcript's text
+	items   []userItem
+	detail  string // of the outcome of the last call, for people
 	aside   aside
 	caption caption
 	ended   string
 	levels  [2]float64
+}
+
+// userItem is an utterance of the conversation record that a turn took up.
+type userItem struct {
+	key        int64
+	turn, text string
 }
 
 // fenced is a fence whose cancel has not been told yet: a fence is performed first.
@@ -68,7 +75,7 @@ func NewCollector(view *console.View, director *Director) *Collector {
 	return &Collector{
 		view: view, director: director,
 		byTurn: map[eventabi.TurnID]int{}, calls: map[eventabi.InvocationID]eventabi.TurnID{},
-		fences: map[eventabi.TurnID]fenced{},
+		fences: map[eventabi.TurnID]fenced{}, texts: map[int64]string{},
 	}
 }
 

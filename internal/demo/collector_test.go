@@ -65,8 +65,8 @@ func (c *told) turn(from float64, id eventabi.TurnID) {
 	c.text(from+100, &session.Transcript{Invocation: eventabi.InvocationID("u" + id + "-stt")}, "he")
 	c.tell(from+500, &session.VoiceOff{})
 	c.tell(from+1000, &session.EndOfUtterance{}, becomes(id, controlplane.TurnActive, "turn_open"))
-	c.text(from+1020, &session.Transcript{Invocation: eventabi.InvocationID("u" + id + "-stt"), Final: true}, "hello")
-	c.text(from+1020, &session.Converse{Item: session.Item{Turn: id, Role: session.ItemUser}}, "hello")
+	c.text(from+1020, &session.Transcript{Invocation: eventabi.InvocationID("u" + id + "-stt"), Final: true, Text: session.TextRef{Handle: int64(from)}}, "hello")
+	c.text(from+1020, &session.Converse{Item: session.Item{Key: int64(from), Turn: id, Role: session.ItemUser, Text: int64(from)}}, "hello")
 	c.tell(from+1020, &session.Generate{Turn: id, Invocation: model})
 	c.tell(from+1025, &session.Progress{Invocation: model})
 	c.text(from+1030, &session.Segment{Invocation: model}, "Good day, and ")
@@ -192,6 +192,24 @@ func TestCollectsACancelOfTheSession(t *testing.T) {
 	}
 	if c.ended != "interrupted" {
 		t.Errorf("ended with %q", c.ended)
+	}
+}
+
+// A turn may answer several utterances.
+func TestCollectsTwoUtterancesOfATurn(t *testing.T) {
+	c := newTold(t)
+	c.text(500, &session.Transcript{Invocation: "u0-stt", Final: true, Text: session.TextRef{Handle: 7}}, "well")
+	c.turn(1000, "t1")
+	for range 2 { // told again, it is still one item
+		c.text(2030, &session.Converse{Item: session.Item{Key: 2, Turn: "t1", Role: session.ItemUser, Text: 7}}, "well")
+	}
+	if got := c.data.Turns[0].Transcript; got != "hello well" {
+		t.Errorf("the turn answers %q", got)
+	}
+	for _, p := range c.data.Partials {
+		if p.TurnID != "t1" {
+			t.Errorf("%+v is of the turn too", p)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/internal/observability/timeline"
@@ -72,7 +73,7 @@ func (c *call) voices(d *report.Data) error {
 
 func process(build string) report.Process {
 	p := report.Process{
-		Version: build, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
+		Version: strings.TrimPrefix(build, "parley "), GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 	}
 	if peak, ok := PeakMemory(); ok {
 		p.PeakMemoryBytes = &peak

@@ -72,10 +72,18 @@ func factsOf(d *Data) []fact {
 	turns := fact{Label: "Turns", Value: strconv.Itoa(len(d.Turns)), Detail: terminals(d)}
 	facts = append(facts, turns)
 	if wait := sum.EOUToFirstAudioMs; wait != nil {
-		facts = append(facts, fact{Label: "Utterance end to first audio", Value: duration(wait.P50) + " p50", Detail: "p95 " + duration(wait.P95)})
+		detail := "p95 " + duration(wait.P95)
+		if d.Session.Mode == ModeFast {
+			detail += ", expected, not measured"
+		}
+		facts = append(facts, fact{Label: "Utterance end to first audio", Value: duration(wait.P50) + " p50", Detail: detail})
 	}
 	if fence := sum.CancelToFenceUs; fence != nil {
-		facts = append(facts, fact{Label: "Cancel to fence", Value: duration(fence.P50 / 1000), Detail: "longest " + duration(fence.Max/1000)})
+		f := fact{Label: "Cancel to fence", Value: fenceTime(fence.P50)}
+		if fence.Count > 1 {
+			f.Detail = "longest " + fenceTime(fence.Max)
+		}
+		facts = append(facts, f)
 	}
 	facts = append(facts, fact{
 		Label: "Frames after a fence", Value: strconv.Itoa(sum.FramesAfterFence), Detail: "at the sink", Tone: zeroTone(sum.FramesAfterFence),
@@ -84,6 +92,14 @@ func factsOf(d *Data) []fact {
 		Detail: strings.Join(sum.Session.Violations, ", "), Tone: zeroTone(sum.Session.InvariantViolations),
 	})
 	return facts
+}
+
+// fenceTime is the time from a cancel to its fence. In virtual time none passes.
+func fenceTime(us float64) string {
+	if us == 0 {
+		return "same instant"
+	}
+	return duration(us / 1000)
 }
 
 func zeroTone(count int) string {
@@ -159,7 +175,10 @@ func turnViewOf(turn *Turn, scale float64) turnView {
 	}
 	v.Total = duration(*latencies.EOUToFirstAudioMs)
 	if latencies.EOUToOpenMs != nil {
-		v.Beside = "The turn opened " + duration(*latencies.EOUToOpenMs) + " after the end of the utterance."
+		v.Beside = "The turn opened at the end of the utterance."
+		if late := *latencies.EOUToOpenMs; late != 0 {
+			v.Beside = "The turn opened " + duration(late) + " after the end of the utterance."
+		}
 	}
 	left := 0.0
 	var terms []string
@@ -210,12 +229,19 @@ func cancelLine(turn *Turn) string {
 	}
 	line := "cancelled at " + clock(c.AcceptedMs)
 	if us := c.fenceUs(); us != nil {
-		line += ", fence after " + duration(*us/1000)
+		line += ", fence " + fenceAfter(*us)
 	}
 	if c.PlayedThroughMs != nil {
 		line += ", " + duration(*c.PlayedThroughMs) + " of the reply played"
 	}
 	return fmt.Sprintf("%s, %d frames after the fence", line, c.FramesAfterFence)
+}
+
+func fenceAfter(us float64) string {
+	if us == 0 {
+		return "at the same instant"
+	}
+	return "after " + duration(us/1000)
 }
 
 func turnRowOf(turn *Turn) turnRow {
@@ -233,7 +259,7 @@ func turnRowOf(turn *Turn) turnRow {
 	if c := turn.Cancel; c != nil {
 		row.FramesAfterFence = strconv.Itoa(c.FramesAfterFence)
 		if us := c.fenceUs(); us != nil {
-			row.Fence = duration(*us / 1000)
+			row.Fence = fenceTime(*us)
 		}
 	}
 	return row

@@ -80,9 +80,11 @@ function drawPartials(g, box, y, h) {
     if (shown !== label && label[0] === '…') shown = fit(label.slice(1), space, 11.5);
     const w = p.final ? Math.min(room, left - x + (shown ? textWidth(shown, 11.5, true) : 0) + 10) : room;
     const c = el(g, 'g', {}), b = bar(box, p.at_ms, p.at_ms + w * (box.t1 - box.t0) / (box.x1 - box.x0));
-    el(c, 'rect', { class: p.final ? 'chip final' : 'chip', x: f1(b.x) + 0.5, y: y + 3.5, width: Math.max(f1(b.w), 2), height: h - 7, rx: 2 });
-    if (shown) el(c, 'text', { class: p.final ? 'chip-text final' : 'chip-text', x: left + 5, y: y + h / 2 + 4 }, shown);
-    tipped(c, 'partial' + i, p.final ? 'Final transcript' : 'Partial transcript', [['text', p.text], ['at', clock(p.at_ms, 1)], ['turn', p.turn_id], ['utterance', p.utterance]]);
+    // A final that no turn took up was a sound or a word that did not interrupt.
+    const kind = p.final ? (p.turn_id ? ' final' : ' loose') : '';
+    el(c, 'rect', { class: 'chip' + kind, x: f1(b.x) + 0.5, y: y + 3.5, width: Math.max(f1(b.w), 2), height: h - 7, rx: 2 });
+    if (shown) el(c, 'text', { class: 'chip-text' + kind, x: left + 5, y: y + h / 2 + 4 }, shown);
+    tipped(c, 'partial' + i, p.final ? 'Final transcript' : 'Partial transcript', [['text', p.text], ['at', clock(p.at_ms, 1)], ['turn', p.turn_id || (p.final ? 'none took it up' : null)], ['utterance', p.utterance]]);
   });
 }
 

@@ -99,7 +99,7 @@ function drawCancels(g, box, top, bottom, lanes) {
       el(c, 'rect', { class: 'flag', x: left - 3, width: w + 6, y: y - 11, height: 15, rx: 2 });
       el(c, 'text', { class: cls, x, y, 'text-anchor': anchor }, text);
     };
-    const gap = has(t.fence_us) ? span(t.fence_us / 1000) : '';
+    const gap = t.fence_us ? span(t.fence_us / 1000) : '';
     if (xf - xa > 40) {
       note(xa - 6, 'cancel accepted', 'cancel-text', 'end');
       note(xf + 6, 'fence applied', 'fence-text', 'start');
