@@ -25,6 +25,7 @@ type output struct {
 	completed  bool
 	flushing   bool // fenced, and egress has not said yet how far it came
 	held       bool
+	heldAll    bool  // its protected part as well
 	item       int64 // conversation item, 0 = nothing was heard yet
 	order      int64 // place in the conversation, 0 = no audio yet
 }
@@ -130,12 +131,13 @@ func (m *Machine) settleHold() {
 	if m.interruption.judge.Open() || m.barge.wanted && m.protectedNext() {
 		m.holds |= holdInterruption
 	}
+	all := m.holds&holdLink != 0
 	for _, out := range m.outputs {
 		over := out.cancelled || out.completed
 		switch {
-		case m.holds != 0 && !out.held && !over:
-			out.held = true
-			m.fx.add(&Hold{Turn: out.turn, Generation: out.generation})
+		case m.holds != 0 && !over && (!out.held || out.heldAll != all):
+			out.held, out.heldAll = true, all
+			m.fx.add(&Hold{Turn: out.turn, Generation: out.generation, All: all})
 		case m.holds == 0 && out.held:
 			out.held = false
 			if !over {

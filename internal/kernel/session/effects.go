@@ -73,10 +73,13 @@ type Fence struct {
 }
 
 // Hold pauses the turn's egress within one frame and asks for a Delivery "held" with
-// the playout position. Nothing is lost.
+// the playout position. Nothing is lost. Protected output goes out all the same, unless
+// All: then nobody would hear it, because the link is gone. A Hold of an output that is
+// held already changes All.
 type Hold struct {
 	Turn       eventabi.TurnID
 	Generation uint32
+	All        bool
 }
 
 // Resume continues egress at the very next sample.

@@ -154,6 +154,7 @@ func (e *Fence) code(c *coder) {
 func (e *Hold) code(c *coder) {
 	str(c, "turn", &e.Turn)
 	num(c, "generation", &e.Generation)
+	boolean(c, "all", &e.All)
 }
 
 func (e *Resume) code(c *coder) { num(c, "generation", &e.Generation) }
