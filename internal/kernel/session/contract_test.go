@@ -52,21 +52,26 @@ func (c *checker) valid(kind schema.Kind, v any) {
 func (c *checker) decisions(list []Effect) {
 	c.t.Helper()
 	for _, e := range list {
-		switch e := e.(type) {
-		case *Emit:
-			c.emit(&e.Envelope)
-		case *Decide:
-			c.valid(schema.DecisionOutcome, e.Outcome)
-			if !c.events[e.Outcome.EventID] {
-				c.t.Errorf("%s: the outcome of an event that was not emitted: %s", c.where, Format(e))
-			}
-			if row, ok := controlplane.LookupOutcome(e.Outcome.OutcomeKind, e.Outcome.EmittedBy, e.Outcome.Phase, e.Outcome.Scope); !ok || row.ReadOnly {
-				c.t.Errorf("%s: an outcome that Parley does not write: %s", c.where, Format(e))
-			}
-		case *TurnChange:
-			c.valid(schema.TurnTransition, e.Transition)
-		default:
+		if emit, ok := e.(*Emit); ok {
+			c.emit(&emit.Envelope)
 		}
+		if change, ok := e.(*TurnChange); ok {
+			c.valid(schema.TurnTransition, change.Transition)
+		}
+		if decision, ok := e.(*Decide); ok {
+			c.outcome(&decision.Outcome)
+		}
+	}
+}
+
+func (c *checker) outcome(o *controlplane.DecisionOutcome) {
+	c.t.Helper()
+	c.valid(schema.DecisionOutcome, o)
+	if !c.events[o.EventID] {
+		c.t.Errorf("%s: the outcome of an event that was not emitted: %+v", c.where, o)
+	}
+	if row, ok := controlplane.LookupOutcome(o.OutcomeKind, o.EmittedBy, o.Phase, o.Scope); !ok || row.ReadOnly {
+		c.t.Errorf("%s: an outcome that Parley does not write: %+v", c.where, o)
 	}
 }
 

@@ -23,10 +23,7 @@ type identity struct {
 }
 
 // stamp gives the next runtime sequence: one counter per session, never reused.
-func (id *identity) stamp() eventabi.Sequence {
-	id.sequence++
-	return id.sequence
-}
+func (id *identity) stamp() { id.sequence++ }
 
 func (id *identity) eventID() eventabi.EventID {
 	return eventabi.EventID("e" + strconv.FormatInt(int64(id.sequence), 10))

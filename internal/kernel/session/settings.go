@@ -83,17 +83,17 @@ func (in *Bootstrap) Validate() error {
 	c.id("session", string(in.Session), true)
 	c.id("tenant", in.Tenant, false)
 	c.id("pipeline", string(in.Pipeline), true)
-	c.within("epoch", int64(in.Epoch), 0, math.MaxInt64)
-	c.within("wall_ms", in.WallMS, 0, math.MaxInt64/2)
+	c.within("epoch", int64(in.Epoch), math.MaxInt64)
+	c.within("wall_ms", in.WallMS, math.MaxInt64/2)
 	c.policy(&s.Policy)
 	c.ms("turn_budget_ms", s.TurnBudgetMS)
 	c.ms("turn_hard_cap_ms", s.TurnHardCapMS)
 	c.ms("invocation_ms", s.InvocationMS)
-	c.within("attempts", s.Attempts, 0, maxAttemptsSet)
+	c.within("attempts", s.Attempts, maxAttemptsSet)
 	c.ms("drain_ms", s.DrainMS)
 	c.ms("disconnect_ms", s.DisconnectMS)
 	c.ms("max_utterance_ms", s.MaxUtteranceMS)
-	c.within("dedupe_keys", s.DedupeKeys, 0, defaultDedupeKeys)
+	c.within("dedupe_keys", s.DedupeKeys, defaultDedupeKeys)
 	c.oneOf("stale_outcome", s.StaleOutcome, "", string(eventabi.SignalDefer), string(eventabi.SignalReject))
 	return errors.Join(c.faults...)
 }
@@ -103,11 +103,11 @@ type settingsCheck struct{ faults []error }
 func (c *settingsCheck) policy(p *turn.Policy) {
 	c.oneOf("proposal_trigger", string(p.Trigger), "", string(turn.TriggerEndOfUtterance), string(turn.TriggerSpeechStart))
 	c.oneOf("overlap_policy", string(p.Overlap), "", string(turn.OverlapPreempt), string(turn.OverlapQueue), string(turn.OverlapReject))
-	c.within("max_queued_proposals", p.MaxQueued, 0, maxQueuedSet)
+	c.within("max_queued_proposals", p.MaxQueued, maxQueuedSet)
 	c.oneOf("late_event_policy", string(p.Late), "", string(turn.LateDrop), string(turn.LateRemap), string(turn.LateDiagnostics))
 	c.oneOf("interruption_mode", string(p.Interruption), "", string(turn.HoldThenDecide), string(turn.Immediate), string(turn.Off))
 	c.ms("min_interruption_ms", p.MinInterruptionMS)
-	c.within("min_interruption_words", p.MinInterruptionWords, 0, 1000)
+	c.within("min_interruption_words", p.MinInterruptionWords, 1000)
 	c.oneOf("backchannels", p.Backchannels, "", "on", "off")
 	c.ms("false_interruption_ms", p.FalseInterruptionMS)
 	c.ms("transcript_wait_ms", p.TranscriptWaitMS)
@@ -120,11 +120,12 @@ func (c *settingsCheck) fault(field, value, want string) {
 	c.faults = append(c.faults, &SettingError{Field: field, Value: value, Want: want})
 }
 
-func (c *settingsCheck) ms(field string, v int64) { c.within(field, v, 0, maxSettingMS) }
+func (c *settingsCheck) ms(field string, v int64) { c.within(field, v, maxSettingMS) }
 
-func (c *settingsCheck) within(field string, v, low, high int64) {
-	if v < low || v > high {
-		c.fault(field, fmt.Sprint(v), fmt.Sprintf("a whole number from %d to %d", low, high))
+// within checks a number from 0 to high.
+func (c *settingsCheck) within(field string, v, high int64) {
+	if v < 0 || v > high {
+		c.fault(field, fmt.Sprint(v), fmt.Sprintf("a whole number from 0 to %d", high))
 	}
 }
 

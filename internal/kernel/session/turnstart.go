@@ -231,15 +231,14 @@ func (m *Machine) ask() {
 }
 
 // move takes an edge of the turn's machine; an illegal one is refused and evidenced.
-func (m *Machine) move(id eventabi.TurnID, trigger controlplane.Trigger) bool {
+func (m *Machine) move(id eventabi.TurnID, trigger controlplane.Trigger) {
 	transition, err := m.arbiter.Move(trigger)
 	if err != nil {
 		m.counters.TransitionsInvalid++
 		m.refuse(controlplane.CodeInvalidTurnTransition, string(trigger), id)
-		return false
+		return
 	}
 	m.fx.add(&TurnChange{Turn: id, Transition: transition})
-	return true
 }
 
 // newOutput makes the delivery side of a turn.

@@ -17,8 +17,12 @@ func TestSamples(t *testing.T) {
 		span Span
 		ms   int64
 	}{
-		{1, 62_500, 0}, {15, 937_500, 0}, {16, Millisecond, 1}, {320, 20 * Millisecond, 20},
-		{16000, Second, 1000}, {16015, Second + 937_500, 1000},
+		{1, 62_500, 0},
+		{15, 937_500, 0},
+		{16, Millisecond, 1},
+		{320, 20 * Millisecond, 20},
+		{16000, Second, 1000},
+		{16015, Second + 937_500, 1000},
 	} {
 		if row.n.Span() != row.span || row.n.MS() != row.ms {
 			t.Errorf("%d samples: %d ns and %d ms, want %d and %d", row.n, row.n.Span(), row.n.MS(), row.span, row.ms)

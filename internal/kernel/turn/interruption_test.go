@@ -72,11 +72,13 @@ func TestInterruption(t *testing.T) {
 			simple(), true, []happening{{at: 0, what: "on"}, {at: 200, what: "backchannel"}}, VerdictWait, never,
 		},
 		"a backchannel resumes after 700 ms of silence": {
-			simple(), true, []happening{{at: 0, what: "on"}, {at: 200, what: "backchannel"}, {at: 1000, what: "off", lead: 900, silent: 100}},
+			simple(), true,
+			[]happening{{at: 0, what: "on"}, {at: 200, what: "backchannel"}, {at: 1000, what: "off", lead: 900, silent: 100}},
 			VerdictResume, 1600,
 		},
 		"a backchannel that goes on with words confirms": {
-			simple(), true, []happening{{at: 0, what: "on"}, {at: 200, what: "backchannel"}, {at: 900, what: "partial", words: 3}},
+			simple(), true,
+			[]happening{{at: 0, what: "on"}, {at: 200, what: "backchannel"}, {at: 900, what: "partial", words: 3}},
 			VerdictConfirm, 900,
 		},
 		"backchannels off": {
@@ -87,11 +89,13 @@ func TestInterruption(t *testing.T) {
 		},
 		"two words are wanted and one is there": {
 			with(func(p *Policy) { p.MinInterruptionWords = 2 }), true,
-			[]happening{{at: 0, what: "on"}, {at: 400, what: "partial", words: 1}}, VerdictWait, never,
+			[]happening{{at: 0, what: "on"}, {at: 400, what: "partial", words: 1}},
+			VerdictWait, never,
 		},
 		"two words are wanted and come": {
 			with(func(p *Policy) { p.MinInterruptionWords = 2 }), true,
-			[]happening{{at: 0, what: "on"}, {at: 400, what: "partial", words: 1}, {at: 800, what: "partial", words: 2}}, VerdictConfirm, 800,
+			[]happening{{at: 0, what: "on"}, {at: 400, what: "partial", words: 1}, {at: 800, what: "partial", words: 2}},
+			VerdictConfirm, 800,
 		},
 		"words are wanted and speech alone is not enough": {
 			with(func(p *Policy) { p.MinInterruptionWords = 1 }), false, []happening{{at: 0, what: "on"}}, VerdictWait, never,
@@ -114,8 +118,11 @@ func TestInterruption(t *testing.T) {
 		},
 		"its words confirm, after any silence": {
 			simple(), true, []happening{
-				{at: 0, what: "on"}, {at: 400, what: "off", lead: 400}, {at: 900, what: "end"},
-				{at: 1800, what: "partial", words: 2}, {at: 1800, what: "final"},
+				{at: 0, what: "on"},
+				{at: 400, what: "off", lead: 400},
+				{at: 900, what: "end"},
+				{at: 1800, what: "partial", words: 2},
+				{at: 1800, what: "final"},
 			}, VerdictConfirm, 1800,
 		},
 		"without words it resumes at once": {
