@@ -14,7 +14,8 @@ import (
 // loses the oldest audio and is told how much.
 //
 // The ring takes its memory with the first audio and doubles it, up to ringMax, while a
-// listener is slow or comes late for the audio that it wants. It may be used from any goroutine; a Reader belongs to one.
+// listener is slow or comes late for the audio that it wants. It may be used from any
+// goroutine; a Reader belongs to one.
 type Ring struct {
 	mu      sync.Mutex
 	buf     []int16

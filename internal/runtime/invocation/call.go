@@ -67,6 +67,9 @@ func (call *Call) Run(
 	done func(at timebase.Instant, o provider.Outcome),
 ) {
 	sink := call.Attach(on, done)
+	if call.Ended() {
+		return // given up before it began
+	}
 	call.Expect()
 	call.controller.settings.Exec.Go(func() {
 		if fault := call.Guard(func() { work(call.ctx, call.identity(), sink) }); fault != nil {
@@ -78,9 +81,16 @@ func (call *Call) Run(
 }
 
 // Attach gives the sink of a call that the caller runs itself, as a recogniser is.
-// Returned or Fail ends it, if its stream has not.
+// Returned or Fail ends it, if its stream has not. done is told at once when the call was
+// given up while it waited.
 func (call *Call) Attach(on func(timebase.Instant, provider.Chunk), done func(timebase.Instant, provider.Outcome)) provider.Sink {
+	call.mu.Lock()
 	call.on, call.done = on, done
+	over := call.ended
+	call.mu.Unlock()
+	if over && done != nil {
+		done(call.controller.settings.Exec.Now(), cancelled("detached"))
+	}
 	return call.take
 }
 
@@ -296,11 +306,12 @@ func (call *Call) end(o provider.Outcome, detached bool) {
 	if call.first != 0 {
 		e.First = call.first.Sub(call.began)
 	}
+	done := call.done
 	call.mu.Unlock()
 	call.stop()
 	call.controller.forget(call)
-	if call.done != nil {
-		call.done(now, o)
+	if done != nil {
+		done(now, o)
 	}
 	call.controller.settings.Ended(e)
 }

@@ -267,6 +267,32 @@ func TestAttempts(t *testing.T) {
 	})
 }
 
+// A call that is given up before its work begins runs nothing and is over for the one
+// who waits for it: a synthesiser's next segment waits for done.
+func TestCallGivenUpBeforeItBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(&wall{began: time.Now()})
+		call := d.Begin(Request{Invocation: "c1", Turn: "t1", Attempt: 1, Timeout: time.Second})
+		d.Detach("c1")
+		done := 0
+		call.Run(
+			func(context.Context, provider.Call, provider.Sink) provider.Outcome {
+				t.Error("the adapter was called")
+				return provider.Outcome{}
+			},
+			func(timebase.Instant, provider.Chunk) {},
+			func(_ timebase.Instant, o provider.Outcome) {
+				if done++; o.Class != provider.OutcomeCancelled {
+					t.Errorf("done with %+v", o)
+				}
+			})
+		synctest.Wait()
+		if ends, _ := d.state(); done != 1 || len(ends) != 1 {
+			t.Errorf("done %d times, %d ends; want one of each", done, len(ends))
+		}
+	})
+}
+
 func TestClosedControllerTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(&wall{began: time.Now()})

@@ -10,26 +10,52 @@ import (
 
 // content holds the texts and samples that the kernel knows by handle. Handles are one
 // counter per session, from 1. It is used from any goroutine.
+//
+// Not every text becomes part of the conversation: an utterance that opened no turn, a
+// reply that nobody heard, a typed text that was refused. Their owner is unknown here,
+// so the texts are bounded as a whole, and the oldest goes first.
 type content struct {
 	mu      sync.Mutex
 	last    int64
 	texts   map[int64]string
+	oldest  int64 // no text has a smaller handle
+	written int   // weight of the texts that are kept
 	audio   map[int64][]int16
 	held    timebase.Samples
 	refused int64
 }
 
+// maxTexts bounds the texts of a session, in bytes with textOverhead for each: hours of
+// conversation, and far more than the conversation record and a prompt refer to.
+const (
+	maxTexts     = 4 << 20
+	textOverhead = 64
+)
+
 func newContent() *content {
-	return &content{texts: map[int64]string{}, audio: map[int64][]int16{}}
+	return &content{texts: map[int64]string{}, audio: map[int64][]int16{}, oldest: 1}
 }
 
-// addText keeps a text.
+// addText keeps a text, and lets go of the oldest ones when there are too many.
 func (c *content) addText(text string) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
 	c.texts[c.last] = text
+	for c.written += weight(text); c.written > maxTexts && c.oldest < c.last; c.oldest++ {
+		c.forget(c.oldest)
+	}
 	return c.last
+}
+
+func weight(text string) int { return len(text) + textOverhead }
+
+// forget drops a text, if it is kept. The lock is held.
+func (c *content) forget(handle int64) {
+	if text, ok := c.texts[handle]; ok {
+		c.written -= weight(text)
+		delete(c.texts, handle)
+	}
 }
 
 // text gives a text, empty when it is not kept (any more).
@@ -42,7 +68,7 @@ func (c *content) text(handle int64) string {
 func (c *content) dropText(handle int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.texts, handle)
+	c.forget(handle)
 }
 
 // addAudio keeps samples; false when the session holds too many already.

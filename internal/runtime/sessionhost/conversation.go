@@ -23,11 +23,12 @@ type Conversation struct {
 	mu       sync.Mutex
 	items    []session.Item // by (Order, Key)
 	segments map[eventabi.TurnID][]int64
-	forgot   int64
+	spoken   []eventabi.TurnID // the turns of segments, oldest first
 }
 
-// maxItems bounds the record; the oldest item goes first. maxPrompt bounds what the
-// model is shown.
+// maxItems bounds the record; the oldest item goes first. It bounds the turns whose
+// segments are kept as well, since a reply of which nothing was heard has no item.
+// maxPrompt bounds what the model is shown.
 const (
 	maxItems  = 512
 	maxPrompt = 128
@@ -52,8 +53,25 @@ func newConversation(c *content, system string) *Conversation {
 func (c *Conversation) addSegment(turn eventabi.TurnID, index, text int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if index == int64(len(c.segments[turn])) {
-		c.segments[turn] = append(c.segments[turn], text)
+	if index != int64(len(c.segments[turn])) {
+		return
+	}
+	if index == 0 {
+		if c.spoken = append(c.spoken, turn); len(c.spoken) > maxItems {
+			c.forgetReply(c.spoken[0])
+		}
+	}
+	c.segments[turn] = append(c.segments[turn], text)
+}
+
+// forgetReply drops what was generated for a turn.
+func (c *Conversation) forgetReply(turn eventabi.TurnID) {
+	for _, h := range c.segments[turn] {
+		c.content.dropText(h)
+	}
+	delete(c.segments, turn)
+	if i := slices.Index(c.spoken, turn); i >= 0 {
+		c.spoken = slices.Delete(c.spoken, i, i+1)
 	}
 }
 
@@ -82,15 +100,11 @@ func (c *Conversation) apply(item session.Item) {
 func (c *Conversation) forget() {
 	old := c.items[0]
 	c.items = append(c.items[:0], c.items[1:]...)
-	c.forgot++
 	if old.Role == session.ItemUser {
 		c.content.dropText(old.Text)
 		return
 	}
-	for _, h := range c.segments[old.Turn] {
-		c.content.dropText(h)
-	}
-	delete(c.segments, old.Turn)
+	c.forgetReply(old.Turn)
 }
 
 // reply joins what was generated for a turn.

@@ -56,6 +56,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.hook(e)
 	case *session.Detach:
 		s.graph.detach(e.Invocation)
+		s.callOver(e.Invocation)
 	case *session.Converse:
 		s.talk.apply(e.Item)
 	case *session.AppendTerminal:
@@ -121,12 +122,10 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Text = s.content.text(in.Text.Handle)
 	case *session.InvocationEnd:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
-		delete(s.interim, in.Invocation)
-		delete(s.turns, in.Invocation)
+		s.callOver(in.Invocation)
 	case *session.CancelAck:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
-		delete(s.interim, in.Invocation)
-		delete(s.turns, in.Invocation)
+		s.callOver(in.Invocation)
 	case *session.NodeFailed:
 		s.notice.Detail = s.graph.takeDetail(in.Node)
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
@@ -134,6 +133,12 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault:
 	}
 	s.tell(at, in)
+}
+
+// callOver forgets what a call's results were to be matched with.
+func (s *Session) callOver(id eventabi.InvocationID) {
+	delete(s.interim, id)
+	delete(s.turns, id)
 }
 
 // observe shows a decision to the observer.

@@ -42,9 +42,14 @@ type Host struct {
 	owners sync.WaitGroup
 
 	mu       sync.Mutex
-	sessions map[eventabi.SessionID]*Session
+	sessions map[eventabi.SessionID]*Session // also those that are being bound
 	next     int
 	closed   bool
+
+	// binding counts the sessions whose transports are being bound; closing ends that.
+	binding sync.WaitGroup
+	closing context.Context
+	refuse  context.CancelFunc
 }
 
 // New starts a host.
@@ -59,6 +64,7 @@ func New(c Config) (*Host, error) {
 		c.MaxSessions = DefaultMaxSessions
 	}
 	h := &Host{config: c, sessions: map[eventabi.SessionID]*Session{}}
+	h.closing, h.refuse = context.WithCancel(context.Background())
 	began := time.Now()
 	clock := func() timebase.Instant { return timebase.Instant(time.Since(began)) }
 	wall := func() int64 { return time.Now().UnixMilli() }
@@ -71,7 +77,7 @@ func New(c Config) (*Host, error) {
 }
 
 // Open opens a session and returns when its transport is bound; the kernel takes the
-// bootstrap from there. ctx bounds the binding only.
+// bootstrap from there. ctx bounds the binding only, and so does Close.
 func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -89,7 +95,12 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 	x.gone = func() { h.remove(x) }
 	h.sessions[x.ID()] = x
 	sh.sessions.Add(1)
+	h.binding.Add(1)
 	h.mu.Unlock()
+	defer h.binding.Done()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(h.closing, stop)()
 	if err := x.connect(ctx); err != nil {
 		sh.sessions.Add(-1)
 		sh.inbox.Rouse() // it may be waiting for its last session
@@ -132,10 +143,17 @@ const closeGrace = 2 * time.Second
 
 // Close takes no more sessions and ends those that are open: they drain until ctx is
 // over, and end by force after it. It returns when all have ended and the host's
-// goroutines have returned, or says what is left.
+// goroutines have returned, or says what is left. A session that is being bound is
+// refused; one whose transport was quicker ends like the others.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
+	h.mu.Unlock()
+	h.refuse()
+	if err := h.bound(ctx); err != nil {
+		return err
+	}
+	h.mu.Lock()
 	open := make([]*Session, 0, len(h.sessions))
 	for _, x := range h.sessions {
 		open = append(open, x)
@@ -164,6 +182,27 @@ func (h *Host) Close(ctx context.Context) error {
 		return fmt.Errorf("sessionhost: %d calls of nodes or providers have not returned; every session has ended", n)
 	}
 	return nil
+}
+
+// bound waits until no transport is being bound any more, for as long as ctx and a
+// grace behind it.
+func (h *Host) bound(ctx context.Context) error {
+	all := make(chan struct{})
+	go func() {
+		h.binding.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-all:
+		return nil
+	case <-time.After(closeGrace):
+		return fmt.Errorf("sessionhost: a transport does not return from binding a session: it has to when its context ends: %w", ctx.Err())
+	}
 }
 
 // wait gives the sessions that have not ended when ctx is over.

@@ -394,3 +394,35 @@ func TestHostRefuses(t *testing.T) {
 		t.Errorf("a closed host: %v", err)
 	}
 }
+
+func TestHostClosesWhileATransportIsBeingBound(t *testing.T) {
+	for _, yields := range []bool{true, false} {
+		hosted(t, func(t *testing.T, h *Host) {
+			r := newRig("s1")
+			began := make(chan struct{})
+			r.settings.Connect = func(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error) {
+				close(began)
+				<-ctx.Done()
+				if yields {
+					return nil, ctx.Err()
+				}
+				return r.line.connect(ctx, b, in) // it was bound all the same
+			}
+			opened := make(chan error, 1)
+			go func() {
+				_, err := h.Open(t.Context(), r.settings)
+				opened <- err
+			}()
+			<-began
+			if err := h.Close(t.Context()); err != nil {
+				t.Errorf("close while a transport is being bound: %v", err)
+			}
+			if err := <-opened; yields != errors.Is(err, context.Canceled) {
+				t.Errorf("a transport that yields (%t): open said %v", yields, err)
+			}
+			if r.line.closed == "" == !yields {
+				t.Errorf("a transport that yields (%t): its link was closed with %q", yields, r.line.closed)
+			}
+		})
+	}
+}

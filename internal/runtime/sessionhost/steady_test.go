@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -266,6 +267,44 @@ func TestHeardTextEndsWithAWholeWord(t *testing.T) {
 		if got := heard(c.text, c.runes); got != c.want {
 			t.Errorf("%d characters of %q: %q, want %q", c.runes, c.text, got, c.want)
 		}
+	}
+}
+
+// A caller who coughs for hours and a client that sends without end leave texts that no
+// item of the conversation refers to.
+func TestTextsAreBounded(t *testing.T) {
+	c := newContent()
+	talk := newConversation(c, "")
+	first := c.addText("hello")
+	for i := range 3 * maxItems { // replies of which nothing was heard
+		talk.addSegment(eventabi.TurnID(fmt.Sprint("t", i)), 0, c.addText("never heard"))
+	}
+	if len(talk.segments) != maxItems || len(talk.spoken) != maxItems || len(c.texts) != maxItems+1 {
+		t.Errorf("segments of %d turns (%d in order), %d texts; want %d turns and their texts", len(talk.segments), len(talk.spoken), len(c.texts), maxItems)
+	}
+	long := strings.Repeat("x", 64<<10)
+	var last int64
+	for range 2 * maxTexts / len(long) {
+		last = c.addText(long)
+	}
+	sum := 0
+	for _, text := range c.texts {
+		sum += weight(text)
+	}
+	if sum > maxTexts || sum != c.written || sum < maxTexts-2*len(long) {
+		t.Errorf("%d bytes are kept and %d counted, the bound is %d", sum, c.written, maxTexts)
+	}
+	if c.text(first) != "" || c.text(last) != long {
+		t.Errorf("the oldest text is %q, the newest has %d bytes: the oldest goes first", c.text(first), len(c.text(last)))
+	}
+	c.dropText(last)
+	c.dropText(last)
+	if c.written != sum-weight(long) {
+		t.Errorf("%d bytes are counted after a text was dropped twice, want %d", c.written, sum-weight(long))
+	}
+	c.addText(strings.Repeat("x", maxTexts+1))
+	if len(c.texts) != 1 {
+		t.Errorf("%d texts beside one that is larger than the bound", len(c.texts)-1)
 	}
 }
 

@@ -43,6 +43,7 @@ func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 	}
 	t = &turnNodes{graph: g, turn: turn, seed: g.seed, attempts: map[eventabi.InvocationID]int64{}}
 	if f := t.build(); f != nil {
+		t.stop() // those that were made before the one that failed
 		g.nodeFailed(*f)
 		return nil
 	}
