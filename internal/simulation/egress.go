@@ -52,6 +52,7 @@ type stream struct {
 	started    bool
 	ended      bool
 	held       bool
+	all        bool // held with its protected part
 	asked      bool // the hold is not answered yet
 	fenced     bool
 	done       bool // its last report was made
@@ -124,20 +125,24 @@ func (e *egress) endOfAudio(at timebase.Instant, turn eventabi.TurnID, generatio
 	e.wake(at)
 }
 
-func (e *egress) hold(at timebase.Instant, turn eventabi.TurnID, generation uint32) {
+func (e *egress) hold(at timebase.Instant, h *session.Hold) {
 	e.advance(at)
-	i := e.stream(turn, generation)
+	i := e.stream(h.Turn, h.Generation)
 	s := &e.streams[i]
-	if s.held || s.done || e.defect == deaf {
+	if s.done || e.defect == deaf {
 		return
 	}
-	s.held = true
-	e.answerHold(int32(i))
+	answered := s.held && !s.asked
+	s.held, s.all = true, h.All
+	if !answered {
+		e.answerHold(int32(i))
+	}
+	e.wake(at) // protected audio may go again
 }
 
 func (e *egress) answerHold(i int32) {
 	s := &e.streams[i]
-	s.asked = e.head < len(e.chunks) && e.chunks[e.head].stream == i && e.chunks[e.head].protected
+	s.asked = e.head < len(e.chunks) && e.chunks[e.head].stream == i && !e.holds(&e.chunks[e.head])
 	if !s.asked {
 		e.report(s, session.DeliveryHeld)
 	}
@@ -148,7 +153,7 @@ func (e *egress) resume(at timebase.Instant, generation uint32) {
 		return
 	}
 	if i := e.find(generation); i >= 0 {
-		e.streams[i].held, e.streams[i].asked = false, false
+		e.streams[i].held, e.streams[i].all, e.streams[i].asked = false, false, false
 	}
 	e.wake(at)
 }
@@ -221,9 +226,15 @@ func (e *egress) report(s *stream, how session.DeliveryEvent) {
 	e.reports = append(e.reports, report{turn: s.turn, event: how, played: s.played})
 }
 
+// holds says that a hold stops a chunk.
+func (e *egress) holds(c *chunk) bool {
+	s := &e.streams[c.stream]
+	return s.held && (!c.protected || s.all)
+}
+
 // standing says that a hold stops the head of the queue.
 func (e *egress) standing() bool {
-	return e.head < len(e.chunks) && e.streams[e.chunks[e.head].stream].held && !e.chunks[e.head].protected
+	return e.head < len(e.chunks) && e.holds(&e.chunks[e.head])
 }
 
 // guarding says that protected audio waits.
@@ -301,7 +312,7 @@ func (e *egress) ready(i int32) timebase.Samples {
 	var n timebase.Samples
 	for j := e.head; j < len(e.chunks); j++ {
 		c := &e.chunks[j]
-		if c.stream != i || e.streams[i].held && !c.protected {
+		if c.stream != i || e.holds(c) {
 			return max(n, frame)
 		}
 		if n += c.left; n >= frame {
@@ -316,7 +327,7 @@ func (e *egress) write(i int32, n timebase.Samples) {
 	s := &e.streams[i]
 	for n > 0 && e.head < len(e.chunks) {
 		c := &e.chunks[e.head]
-		if c.stream != i || s.held && !c.protected {
+		if c.stream != i || e.holds(c) {
 			break
 		}
 		k := min(n, c.left)
@@ -361,7 +372,7 @@ func (e *egress) nextReport() timebase.Instant {
 	if s.asked {
 		last = 0
 		for _, c := range e.chunks[e.head:] {
-			if !c.protected {
+			if e.holds(&c) {
 				break
 			}
 			last += c.left

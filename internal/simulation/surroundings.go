@@ -19,7 +19,7 @@ func (w *world) perform(e session.Effect) {
 	case *session.Fence:
 		w.egress.fence(w.now, e)
 	case *session.Hold:
-		w.egress.hold(w.now, e.Turn, e.Generation)
+		w.egress.hold(w.now, e)
 	case *session.Resume:
 		w.egress.resume(w.now, e.Generation)
 	case *session.EndOfAudio:

@@ -186,7 +186,7 @@ func (k *watch) effect(e session.Effect) {
 	case *session.Discard:
 		k.took(e.Handle, 0)
 	case *session.Hold:
-		k.hold(e.Turn, e.Generation)
+		k.hold(e)
 	case *session.Resume:
 		k.resume(e.Generation)
 	case *session.EndOfAudio:

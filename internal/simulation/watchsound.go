@@ -22,6 +22,7 @@ type genWatch struct {
 	fencedNow  bool // in this step
 	old        bool // its epoch is not in force any more
 	held       bool
+	all        bool // held with its protected part
 	over       bool // played to the end
 	cut        bool // the synthesis of a segment was cancelled or failed
 	spoken     int  // its first entry in watch.spoken
@@ -130,13 +131,16 @@ func (k *watch) endOfAudio(e *session.EndOfAudio) {
 	g.ended = true
 }
 
-func (k *watch) hold(turn eventabi.TurnID, generation uint32) {
-	g := k.generation(turn, generation)
-	k.ok(HoldsPaired, !g.held && !g.fenced, "hold of what is held or fenced")
+func (k *watch) hold(e *session.Hold) {
+	g := k.generation(e.Turn, e.Generation)
+	k.ok(HoldsPaired, (!g.held || g.all != e.All) && (!g.fenced || g.fencedNow), "hold of what is held or fenced")
+	if g.fenced {
+		return // its fence was moved ahead of it
+	}
 	if !k.holding() {
 		k.talk.heldFrom = k.now
 	}
-	g.held = true
+	g.held, g.all = true, e.All
 }
 
 func (k *watch) resume(generation uint32) {
@@ -162,7 +166,7 @@ func (k *watch) sunk(generation uint32, c *chunk, samples timebase.Samples) {
 	g.reached += samples
 	k.ok(PlayedInOrderOnce, g.reached <= g.handed, "more samples reached the sink than were handed over")
 	if g.held {
-		k.ok(HoldKeepsPlace, c.protected, "samples reached the sink during a hold")
+		k.ok(HoldKeepsPlace, c.protected && !g.all, "samples reached the sink during a hold")
 	}
 }
 
