@@ -148,6 +148,7 @@ func (k *watch) cancelCall(e *session.CancelCall) {
 	}
 	if c.kind == recognise {
 		k.giveUp(c.owner)
+		k.talk.loud = true // without a recogniser nobody can tell noise from words
 	}
 }
 
