@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -48,6 +48,18 @@ type agentSettings struct {
 	now  func() time.Time
 }
 
+// The limits for engines that share this machine's processor with everything else on
+// it: the profile's 1 s to a first result is for a vendor's.
+const (
+	engineTimeout = 4 * time.Second
+	engineBudget  = 6 * time.Second
+)
+
+// shareProcessor lets the system share the cores between the engines and the runtime.
+// The engines' compiled code does not yield to Go's scheduler; with a thread for each
+// core only, one that computes keeps the shard from pacing audio on that core.
+func shareProcessor() { runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+2)) }
+
 // newAgent finds and loads the engines, and chooses the model.
 func newAgent(ctx context.Context, s agentSettings) (*agent, error) {
 	set, err := engines.Find(engines.Options{})
@@ -57,7 +69,9 @@ func newAgent(ctx context.Context, s agentSettings) (*agent, error) {
 	if err := set.Verify(); err != nil {
 		return nil, err
 	}
+	shareProcessor()
 	a := &agent{}
+	a.config.ProviderTimeout, a.config.TurnBudget = engineTimeout, engineBudget
 	if err := a.speech(ctx, set); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -88,7 +102,7 @@ func (a *agent) speech(ctx context.Context, set *engines.Set) error {
 	a.config.Endpointer = func() (node.Node, error) {
 		return vad.NewEndpointNode(net.NewDetector(), vad.EndpointerConfig{})
 	}
-	compiled := filepath.Join(set.Dir, "compiled")
+	compiled := set.Compiled()
 	stt, err := embedded.NewPocketSphinx(ctx, embedded.PocketSphinxConfig{Engine: set.Recogniser(), Model: set.Model(), Compiled: compiled})
 	if err != nil {
 		return err
