@@ -53,11 +53,27 @@ It leaves a folder with
   recording.parley   every input and every decision; 'parley replay' steps over it again
   summary.json       the figures of each turn
 
+Until it is whole its name ends in .partial. An interrupt (Ctrl-C) ends the conversation
+in good order: what was said until then is whole, and the summary says so.
+
+Your own caller: each --in is played when the agent has answered the one before, or at
+the second that --at names, agent or no agent: that is how to interrupt. WAV of 8 to 48
+kHz, 8 to 32 bit or float, is converted.
+
 Answers come from a scripted responder, which says so, unless PARLEY_LLM_BASE_URL names an
-OpenAI-compatible server or one answers on a usual local port.`,
+OpenAI-compatible server (PARLEY_LLM_MODEL and PARLEY_LLM_API_KEY, if it needs them) or
+one answers on a usual local port.
+
+Exit code 0: the conversation was held.
+Exit code 1: it was interrupted, or a turn failed; what there is of it is in the folder.
+             Or the folder could not be written, and nothing is left.
+Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing engines,
+             a folder that is in use.`,
 		Example: `  parley demo
   parley demo --fast --out /tmp/demo
-  parley demo --in hello.wav --at 1 --in wait.wav --at 6.5`,
+  parley demo --in hello.wav --at 1 --in wait.wav --at 6.5
+  parley demo --llm http://127.0.0.1:11434/v1
+  parley demo --fast --json | jq .session.digest`,
 		Args:    cobra.NoArgs,
 		GroupID: groupTalk,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,13 +81,14 @@ OpenAI-compatible server or one answers on a usual local port.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.in, "in", nil, "your own caller: a WAV file (repeatable)")
-	flags.Float64SliceVar(&f.at, "at", nil, "second at which the caller's WAV begins (repeatable; one for each --in, or several for one)")
-	flags.StringVar(&f.out, "out", "demo-out", "folder to leave everything in")
+	flags.StringArrayVar(&f.in, "in", nil, "your own caller: a `WAV` file (repeatable)")
+	flags.Float64SliceVar(&f.at, "at", nil, "`SECONDS` at which the WAV begins (repeatable; one for each --in, or several for one)")
+	flags.StringVar(&f.out, "out", "demo-out", "`DIR` to leave everything in")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "replace an earlier demo in that folder")
 	flags.BoolVar(&f.fast, "fast", false, "virtual time: as fast as it goes, the same decisions every time")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON, and nothing else, on standard output")
-	flags.StringVar(&f.llm, "llm", "auto", "who answers: auto, scripted, or the base URL of an OpenAI-compatible server")
+	flags.StringVar(&f.llm, "llm", "auto", "`WHO` answers: auto, scripted, or the base URL of an OpenAI-compatible server")
+	flags.Lookup("at").DefValue = "" // else help shows an empty list as the default
 	must(cmd.MarkFlagFilename("in", "wav"))
 	must(cmd.MarkFlagDirname("out"))
 	must(cmd.RegisterFlagCompletionFunc("llm", cobra.FixedCompletions([]string{"auto", "scripted"}, cobra.ShellCompDirectiveNoFileComp)))

@@ -25,12 +25,15 @@ Exit code 0: every decision came out again.
 Exit code 1: one did not; the first is shown with what led to it.
 Exit code 2: the recording cannot be read, or not to its end. What is good of it is
 replayed all the same, and the account says what is not; --cut accepts a recording whose
-end is missing, as a crash leaves it.`,
+end is missing, as a crash leaves it, but none that is damaged.`,
 		Example: `  parley replay demo-out/recording.parley
   parley replay --json call.parley | jq .digest`,
 		Args:    exactly(1, "name the recording: a folder NAME.parley, or one of its segments"),
 		GroupID: groupCheck,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if args[0] == "" {
+				return usageErrorf("RECORDING is empty: name the folder NAME.parley, or one of its segments")
+			}
 			report, err := replay.Run(args[0], time.Now)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
@@ -45,7 +48,7 @@ end is missing, as a crash leaves it.`,
 			switch {
 			case report.Divergence != nil:
 				return silentExit(exitFailure)
-			case !report.Whole && !cut:
+			case !report.Whole && !(cut && report.Cut):
 				return silentExit(exitUsage)
 			}
 			return nil

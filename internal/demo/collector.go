@@ -4,6 +4,7 @@ package demo
 
 import (
 	"encoding/hex"
+	"strings"
 	"sync"
 	"time"
 
@@ -207,8 +208,8 @@ func (c *Collector) Data(s *parley.Session) report.Data {
 	for i := range d.Turns {
 		t := &d.Turns[i]
 		id := eventabi.TurnID(t.TurnID)
-		t.Reply = s.Conversation().ReplyText(id)
-		t.HeardText = s.Conversation().HeardText(id)
+		t.Reply = strings.TrimSpace(s.Conversation().ReplyText(id))
+		t.HeardText = strings.TrimSpace(s.Conversation().HeardText(id))
 		if t.Cancel != nil {
 			t.Cancel.FramesAfterFence = int(s.FramesAfterFence(id))
 		}

@@ -38,8 +38,10 @@ type Report struct {
 	Duration  timebase.Instant `json:"duration_ns"` // of the call
 	Wall      time.Duration    `json:"wall_ns"`     // of the replay
 	Digest    string           `json:"digest"`
-	// Whole says that the recording has its end; Damage says why not.
+	// Whole says that the recording has its end; Damage says why not. Cut: its end is
+	// missing, as a crash leaves it, and nothing else is wrong.
 	Whole      bool        `json:"whole"`
+	Cut        bool        `json:"cut"`
 	Damage     string      `json:"damage,omitempty"`
 	Identical  bool        `json:"identical"`
 	Divergence *Divergence `json:"divergence,omitempty"`
@@ -65,6 +67,11 @@ func Run(path string, now func() time.Time) (Report, error) {
 	}
 	defer r.Close()
 	meta := r.Meta()
+	if meta.Codec == "" { // lost, or of a later segment alone: what is wrong is in the account
+		if err := drain(r); err != nil {
+			return Report{Path: path}, fmt.Errorf("replay: nothing can be replayed: %w", err)
+		}
+	}
 	if meta.Codec != Codec {
 		return Report{Path: path}, fmt.Errorf("%w: %s was written with codec %q, this build reads %q; replay it with the version that wrote it (%s)",
 			ErrCodec, path, meta.Codec, Codec, meta.Build)
@@ -79,6 +86,17 @@ func Run(path string, now func() time.Time) (Report, error) {
 		return p.report, fmt.Errorf("replay %s: %w", path, err)
 	}
 	return p.report, nil
+}
+
+// drain reads to the end and says what is wrong with the recording.
+func drain(r *timeline.Reader) error {
+	for {
+		if _, err := r.Next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 // player feeds one recording.
@@ -301,6 +319,7 @@ func (p *player) finish(account timeline.Account, err error) {
 	p.report.Duration = p.now
 	p.report.Turns = p.machine.Counters().Turns
 	p.report.Whole = account.Whole && err == nil
+	p.report.Cut = errors.Is(err, timeline.ErrTruncated)
 	if err != nil {
 		p.report.Damage = account.String()
 	}
