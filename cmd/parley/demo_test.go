@@ -90,6 +90,7 @@ func TestDemo(t *testing.T) {
 }
 
 func checkConversation(t *testing.T, s report.Summary) {
+	t.Helper()
 	if len(s.Turns) < 4 || s.Session.State != "ENDED" || s.Session.Reason != "conversation_over" || s.Session.Mode != report.ModeFast {
 		t.Errorf("%d turns, session is %+v", len(s.Turns), s.Session)
 	}
@@ -122,6 +123,7 @@ func checkConversation(t *testing.T, s report.Summary) {
 }
 
 func checkFolder(t *testing.T, out string, s report.Summary) {
+	t.Helper()
 	entries, err := os.ReadDir(out)
 	if err != nil {
 		t.Fatal(err)

@@ -66,6 +66,7 @@ func checkReplay(t *testing.T, recording, digest string) {
 // checkDamage cuts, flips and changes a good recording. Whatever was done to it, there is
 // an account and no crash.
 func checkDamage(t *testing.T, recording string) {
+	t.Helper()
 	whole, err := os.ReadFile(filepath.Join(recording, segmentFile))
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +87,7 @@ func checkDamage(t *testing.T, recording string) {
 
 // A recording that ends early is replayed as far as it goes.
 func checkCut(t *testing.T, whole []byte) {
+	t.Helper()
 	for _, n := range []int{len(whole) - 1, len(whole) - 40, len(whole) / 2, len(whole) / 3, 1000} {
 		dir := recordingOf(t, whole[:n])
 		r := runParley(t, "", "replay", dir)
@@ -105,6 +107,7 @@ func checkCut(t *testing.T, whole []byte) {
 }
 
 func checkFlipped(t *testing.T, whole []byte) {
+	t.Helper()
 	for i := 0; i < len(whole); i += 1 + len(whole)/150 {
 		bad := bytes.Clone(whole)
 		bad[i] ^= 1 << (i % 8)
@@ -117,6 +120,7 @@ func checkFlipped(t *testing.T, whole []byte) {
 
 // A recording whose checksums are right and one of whose decisions is another.
 func checkChanged(t *testing.T, recording string) {
+	t.Helper()
 	const nth = 40
 	dir := filepath.Join(t.TempDir(), "changed.parley")
 	original := rewriteDecision(t, recording, dir, nth)

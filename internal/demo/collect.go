@@ -98,28 +98,27 @@ func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
 		AtMs: report.Millis(at), Signal: string(e.Signal), Emitter: string(e.EmittedBy), TurnID: string(e.TurnID), Reason: e.Reason,
 	})
 	t := c.turn(e.TurnID)
-	switch e.Signal {
-	case eventabi.SignalReject, eventabi.SignalDefer:
+	switch is := e.Signal; { // the few of them that are shown
+	case is == eventabi.SignalReject, is == eventabi.SignalDefer:
 		c.note(at, string(e.Signal)+": "+e.Reason)
-	case eventabi.SignalProviderError:
+	case is == eventabi.SignalProviderError:
 		text := "provider error: " + e.Reason
 		if c.detail != "" {
 			text += ": " + c.detail
 		}
 		c.note(at, text)
-	case eventabi.SignalCommit, eventabi.SignalAbort:
+	case is == eventabi.SignalCommit, is == eventabi.SignalAbort:
 		if t != nil {
 			c.view.Turn(at, t.Index, string(e.Signal), e.Reason)
 		}
-	case eventabi.SignalPlaybackStarted:
+	case is == eventabi.SignalPlaybackStarted:
 		c.playing(at, t)
-	case eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled:
+	case is == eventabi.SignalPlaybackCompleted, is == eventabi.SignalPlaybackCancelled:
 		c.silent(at, t)
-	case eventabi.SignalCancel:
+	case is == eventabi.SignalCancel:
 		if t = c.turn(c.meant(e.TurnID)); t != nil {
 			c.accepted(at, t, e)
 		}
-	default:
 	}
 }
 

@@ -64,7 +64,8 @@ func prepare(out string, overwrite bool) (*folder, error) {
 		}
 	}
 	if err := f.begin(); err != nil {
-		return nil, errors.Join(err, f.removeParents())
+		f.removeParents()
+		return nil, err
 	}
 	return f, nil
 }
@@ -156,13 +157,10 @@ func (f *folder) makeParents() error {
 }
 
 // removeParents takes the folders away that makeParents made, if nothing is in them.
-func (f *folder) removeParents() error {
+func (f *folder) removeParents() {
 	for _, dir := range slices.Backward(f.made) {
-		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil //nolint:nilerr // somebody uses it by now
-		}
+		_ = os.Remove(dir) // else somebody uses it by now
 	}
-	return nil
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.partial, name) }
@@ -217,7 +215,8 @@ func (f *folder) moveUp() error {
 func (f *folder) close() error {
 	var err error
 	if !f.keep {
-		err = errors.Join(os.RemoveAll(f.partial), f.removeParents())
+		err = os.RemoveAll(f.partial)
+		f.removeParents()
 	}
 	return errors.Join(err, f.claim.Close())
 }

@@ -25,10 +25,7 @@ func (m *Mixdown) Add(voice int, sample int64, pcm []int16) {
 	defer m.mu.Unlock()
 	track := m.voices[voice]
 	end := int64(len(track))
-	switch {
-	case sample < end+seam:
-		sample = end
-	default:
+	if sample >= end+seam { // a pause; anything less continues what is there
 		track = append(track, make([]int16, sample-end)...)
 	}
 	m.voices[voice] = append(track, pcm...)
