@@ -103,8 +103,10 @@ func tooLong(name string, h header) error {
 		d := time.Duration(h.dataBytes/int64(h.frameBytes())/int64(h.rate)) * time.Second
 		value = d.String()
 	}
-	return &Error{File: name, Err: ErrTooLong, Field: "duration", Value: value,
-		Remedy: fmt.Sprintf("use at most %d minutes; cut the recording", int(MaxDuration/time.Minute))}
+	return &Error{
+		File: name, Err: ErrTooLong, Field: "duration", Value: value,
+		Remedy: fmt.Sprintf("use at most %d minutes; cut the recording", int(MaxDuration/time.Minute)),
+	}
 }
 
 // decoder turns the bytes after the header into a clip, block by block.
@@ -160,8 +162,10 @@ func (d *decoder) mix(mono []int32, b []byte) ([]int32, error) {
 			v, ok := d.codec.sample(b)
 			if !ok {
 				at := float64(d.frames+int64(len(mono))) / float64(d.rate)
-				return nil, &Error{File: d.name, Err: ErrMalformed, Field: fmt.Sprintf("sample at %.3f s", at),
-					Value: "not a finite number", Remedy: "the recording is damaged; export it again"}
+				return nil, &Error{
+					File: d.name, Err: ErrMalformed, Field: fmt.Sprintf("sample at %.3f s", at),
+					Value: "not a finite number", Remedy: "the recording is damaged; export it again",
+				}
 			}
 			sum += int64(v)
 			b = b[step:]
@@ -198,13 +202,17 @@ func (d *decoder) end() error {
 	if d.dataBytes >= 0 && d.bytes < d.dataBytes {
 		missing := d.dataBytes - d.bytes
 		secs := float64(missing) / float64(d.frameBytes()) / float64(d.rate)
-		return &Error{File: d.name, Err: ErrTruncated, Field: "data chunk",
+		return &Error{
+			File: d.name, Err: ErrTruncated, Field: "data chunk",
 			Value:  fmt.Sprintf("%d bytes instead of %d", d.bytes, d.dataBytes),
-			Remedy: fmt.Sprintf("%d bytes (%.3f s) are missing; copy or export the file again", missing, secs)}
+			Remedy: fmt.Sprintf("%d bytes (%.3f s) are missing; copy or export the file again", missing, secs),
+		}
 	}
 	if d.frames == 0 {
-		return &Error{File: d.name, Err: ErrEmpty, Field: "data chunk",
-			Value: fmt.Sprintf("%d bytes, less than one frame", d.bytes), Remedy: "record or export the file again"}
+		return &Error{
+			File: d.name, Err: ErrEmpty, Field: "data chunk",
+			Value: fmt.Sprintf("%d bytes, less than one frame", d.bytes), Remedy: "record or export the file again",
+		}
 	}
 	if d.rs != nil {
 		d.emit(d.rs.flush(d.scratch[:0]))

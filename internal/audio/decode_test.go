@@ -121,8 +121,18 @@ func TestG711(t *testing.T) {
 	for _, c := range []struct {
 		got, want int16
 	}{
-		{muLaw(0x80), 32124}, {muLaw(0x00), -32124}, {muLaw(0xFF), 0}, {muLaw(0x7F), 0}, {muLaw(0xFE), 8}, {muLaw(0x8F), 16764},
-		{aLaw(0xAA), 32256}, {aLaw(0x2A), -32256}, {aLaw(0xD5), 8}, {aLaw(0x55), -8}, {aLaw(0xD4), 24}, {aLaw(0xC5), 264},
+		{muLaw(0x80), 32124},
+		{muLaw(0x00), -32124},
+		{muLaw(0xFF), 0},
+		{muLaw(0x7F), 0},
+		{muLaw(0xFE), 8},
+		{muLaw(0x8F), 16764},
+		{aLaw(0xAA), 32256},
+		{aLaw(0x2A), -32256},
+		{aLaw(0xD5), 8},
+		{aLaw(0x55), -8},
+		{aLaw(0xD4), 24},
+		{aLaw(0xC5), 264},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %d, want %d", c.got, c.want)

@@ -38,12 +38,16 @@ type WAVWriter struct {
 // must exist. Errors are *Error and name path and remedy.
 func CreateWAV(path string, rate int) (*WAVWriter, error) {
 	if rate < minRate || rate > maxRate {
-		return nil, &Error{File: path, Err: ErrUnsupported, Field: "sample rate", Value: fmt.Sprintf("%d Hz", rate),
-			Remedy: fmt.Sprintf("use %d to %d Hz", minRate, maxRate)}
+		return nil, &Error{
+			File: path, Err: ErrUnsupported, Field: "sample rate", Value: fmt.Sprintf("%d Hz", rate),
+			Remedy: fmt.Sprintf("use %d to %d Hz", minRate, maxRate),
+		}
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, &Error{File: path, Err: os.ErrExist, Field: "target", Value: "not a regular file",
-			Remedy: "choose another path"}
+		return nil, &Error{
+			File: path, Err: os.ErrExist, Field: "target", Value: "not a regular file",
+			Remedy: "choose another path",
+		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.partial")
 	if err != nil {
@@ -72,11 +76,15 @@ func (w *WAVWriter) Write(left, right []int16) error {
 	case w.done:
 		return &Error{File: w.path, Err: os.ErrClosed, Remedy: "write before Close or Abort"}
 	case len(left) != len(right):
-		return w.fail(&Error{File: w.path, Err: ErrMalformed, Field: "right channel", Value: fmt.Sprintf("%d samples", len(right)),
-			Remedy: fmt.Sprintf("give as many as on the left, %d", len(left))})
+		return w.fail(&Error{
+			File: w.path, Err: ErrMalformed, Field: "right channel", Value: fmt.Sprintf("%d samples", len(right)),
+			Remedy: fmt.Sprintf("give as many as on the left, %d", len(left)),
+		})
 	case w.n+int64(len(left))*stereoBytes > maxDataBytes:
-		return w.fail(&Error{File: w.path, Err: ErrTooLong, Field: "data chunk", Value: fmt.Sprintf("%d bytes", w.n),
-			Remedy: "a WAV file holds at most 4 GiB; start another file"})
+		return w.fail(&Error{
+			File: w.path, Err: ErrTooLong, Field: "data chunk", Value: fmt.Sprintf("%d bytes", w.n),
+			Remedy: "a WAV file holds at most 4 GiB; start another file",
+		})
 	}
 	var b [stereoBytes]byte
 	for i := range left {

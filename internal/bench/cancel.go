@@ -132,20 +132,14 @@ func openSpeakers(host *sessionhost.Host) ([]*speaker, error) {
 }
 
 func (s *speaker) observe(n *sessionhost.Notice) {
-	switch r := n.Record.(type) {
-	case *session.Fence:
-		if !r.Session && n.FenceTook > 0 {
-			s.fenced <- time.Duration(n.FenceTook)
-		}
-	case *session.Delivery:
-		if r.Event == session.DeliveryStarted {
-			s.playing <- struct{}{}
-		}
-	case *session.TurnChange:
-		if r.Transition.ToState == controlplane.TurnClosed {
-			s.closed <- struct{}{}
-		}
-	default:
+	if f, ok := n.Record.(*session.Fence); ok && !f.Session && n.FenceTook > 0 {
+		s.fenced <- time.Duration(n.FenceTook)
+	}
+	if d, ok := n.Record.(*session.Delivery); ok && d.Event == session.DeliveryStarted {
+		s.playing <- struct{}{}
+	}
+	if c, ok := n.Record.(*session.TurnChange); ok && c.Transition.ToState == controlplane.TurnClosed {
+		s.closed <- struct{}{}
 	}
 }
 

@@ -21,7 +21,7 @@ func replays(o Options) (Result, error) {
 	if err != nil {
 		return r, fmt.Errorf("bench: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer removeAll(dir)
 	path := filepath.Join(dir, "call.parley")
 	if err := oneCall(path, true, false); err != nil {
 		return r, err

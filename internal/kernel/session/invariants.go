@@ -118,12 +118,8 @@ func (m *Machine) callsUnique() bool {
 
 func (m *Machine) fencedUnplayed(list []Effect) bool {
 	for _, e := range list {
-		switch e := e.(type) {
-		case *Play:
-			if m.fences.Has(eventabi.CancelTurn, string(e.Turn)) {
-				return false
-			}
-		default:
+		if play, ok := e.(*Play); ok && m.fences.Has(eventabi.CancelTurn, string(play.Turn)) {
+			return false
 		}
 	}
 	return true
@@ -132,17 +128,18 @@ func (m *Machine) fencedUnplayed(list []Effect) bool {
 func openAfterAdmit(list []Effect) bool {
 	admitted := false
 	for _, e := range list {
-		if emit, ok := e.(*Emit); ok {
-			switch emit.Envelope.Signal {
-			case eventabi.SignalAdmit:
-				admitted = true
-			case eventabi.SignalTurnOpen:
-				if !admitted {
-					return false
-				}
-				admitted = false
-			default:
+		emit, ok := e.(*Emit)
+		if !ok {
+			continue
+		}
+		if emit.Envelope.Signal == eventabi.SignalAdmit {
+			admitted = true
+		}
+		if emit.Envelope.Signal == eventabi.SignalTurnOpen {
+			if !admitted {
+				return false
 			}
+			admitted = false
 		}
 	}
 	return true
@@ -155,18 +152,18 @@ func terminalThenClose(list []Effect) bool {
 		if !ok {
 			continue
 		}
-		switch emit.Envelope.Signal {
-		case eventabi.SignalCommit, eventabi.SignalAbort:
+		signal, id := emit.Envelope.Signal, emit.Envelope.TurnID
+		if signal == eventabi.SignalCommit || signal == eventabi.SignalAbort {
 			if open != "" {
 				return false
 			}
-			open = emit.Envelope.TurnID
-		case eventabi.SignalClose:
-			if open != emit.Envelope.TurnID || open == "" {
+			open = id
+		}
+		if signal == eventabi.SignalClose {
+			if open != id || open == "" {
 				return false
 			}
 			open = ""
-		default:
 		}
 	}
 	return open == ""
@@ -175,14 +172,11 @@ func terminalThenClose(list []Effect) bool {
 func evidencePerClose(list []Effect) bool {
 	balance := 0
 	for _, e := range list {
-		switch e := e.(type) {
-		case *Emit:
-			if e.Envelope.Signal == eventabi.SignalClose {
-				balance++
-			}
-		case *Evidence:
+		if emit, ok := e.(*Emit); ok && emit.Envelope.Signal == eventabi.SignalClose {
+			balance++
+		}
+		if _, ok := e.(*Evidence); ok {
 			balance--
-		default:
 		}
 	}
 	return balance == 0
