@@ -13,8 +13,9 @@ type Item struct {
 	Turn        eventabi.TurnID
 	Interrupted bool
 	Text        int64 // user: handle of the transcript
-	// First and Last are the turn's segments that make up an assistant item, as indexes;
-	// GeneratedRunes is their length, HeardRunes how much of it was heard.
+	// Segments is how many pieces of the turn's reply make up an assistant item, from the
+	// first; GeneratedRunes is their length, HeardRunes how much of it was heard, from the
+	// beginning.
 	Segments       int64
 	GeneratedRunes int64
 	HeardRunes     int64

@@ -81,6 +81,10 @@ func (m *Machine) Counters() Counters { return m.counters }
 // Degraded says that the session lost a capability or had to give a node up.
 func (m *Machine) Degraded() bool { return m.drain.degraded }
 
+// Waiting says that a proposal waits for a turn, or for protected output, to end: any
+// pass may open a turn, and needs fresh snapshots for it.
+func (m *Machine) Waiting() bool { return len(m.proposals)+len(m.queue) > 0 }
+
 // Deadline is when the machine wants to be stepped next, timebase.Never when it only
 // waits for inputs. The shell sends a Wake then.
 func (m *Machine) Deadline() timebase.Instant { return m.deadline }

@@ -46,3 +46,34 @@ func TestStepAppends(t *testing.T) {
 		t.Error("Reset keeps effects")
 	}
 }
+
+// A queued proposal opens in whatever pass ends the turn before it, so the shell has to
+// know that it waits.
+func TestWaiting(t *testing.T) {
+	m, fx := New(), Effects{}
+	step := func(lines ...string) {
+		t.Helper()
+		var in []Input
+		for _, line := range lines {
+			i, err := ParseInput(expand(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = append(in, i)
+		}
+		m.Step(0, in, &fx)
+	}
+	step("boot overlap_policy=queue", "fresh")
+	step("text_in text=1 runes=4 words=1 class=2")
+	if m.Waiting() {
+		t.Error("with one proposal, which opened, something waits")
+	}
+	step("text_in text=2 runes=4 words=1 class=2")
+	if !m.Waiting() {
+		t.Error("a queued proposal does not wait")
+	}
+	step("cancel scope=turn")
+	if m.Waiting() || m.turn.id != "t2" {
+		t.Errorf("after the turn has ended the proposal waits: the turn is %s", m.turn.id)
+	}
+}

@@ -3,7 +3,8 @@
 package turn
 
 // Policy is how proposals and interruptions are judged (lifecycle sections 7 and 7.1).
-// It is frozen in the plan of a turn. The zero value of a field means the profile's.
+// It is set with the session's bootstrap and does not change, so it is the same for the
+// whole of every turn. The zero value of a field means the profile's.
 type Policy struct {
 	Trigger              Trigger
 	Overlap              Overlap
