@@ -50,9 +50,9 @@ build: need-go ## build bin/parley, one static binary
 	@CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o $(PARLEY) ./cmd/parley
 
 .PHONY: demo
-demo: engines build ## hear it: a conversation with a barge-in, in real time, no key
+demo: engines build ## hear it: a conversation with a barge-in, in real time, no key; replaces the last one
 	$(say) 'a conversation in real time; it leaves its recording, sound and timeline in $(DEMO_OUT)'
-	@$(PARLEY) demo --out $(DEMO_OUT)
+	@$(PARLEY) demo --overwrite --out $(DEMO_OUT)
 
 .PHONY: test
 test: engines lint vet build sim race ## everything a change must pass; ends with go test's own lines
