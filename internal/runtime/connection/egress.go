@@ -212,8 +212,9 @@ func (e *Egress) Resume(at timebase.Instant, generation uint32) {
 }
 
 // Fence drops what waits of a generation, or everything for good, and reports Flushed.
-// The gate closes first.
-func (e *Egress) Fence(at timebase.Instant, turn eventabi.TurnID, generation uint32, session bool) {
+// The gate closes first. What waits behind it does not go on before Continue: a step
+// that fences two turns must not let a frame of the second out between the two.
+func (e *Egress) Fence(turn eventabi.TurnID, generation uint32, session bool) {
 	if session {
 		e.settings.Fences.CloseSession()
 		for len(e.streams) > 0 {
@@ -230,7 +231,22 @@ func (e *Egress) Fence(at timebase.Instant, turn eventabi.TurnID, generation uin
 	e.fenced[e.fences%fencedDepth] = generation
 	e.fences++
 	e.flush(s)
-	e.wake(at)
+}
+
+// Continue goes on with what the fences of a step have spared. It is called once, after
+// all of them.
+func (e *Egress) Continue(at timebase.Instant) { e.wake(at) }
+
+// Forget lets go of a turn that has ended without any audio: a hold may have made room
+// for it.
+func (e *Egress) Forget(turn eventabi.TurnID) {
+	for i, s := range e.streams {
+		if s.gate.Turn == turn && s.waiting == 0 && !s.started {
+			e.streams = append(e.streams[:i], e.streams[i+1:]...)
+			e.settings.Fences.Disarm(s.gate)
+			return
+		}
+	}
 }
 
 func (e *Egress) flush(s *stream) {

@@ -291,7 +291,8 @@ func TestFenceDropsTheRestAndSaysWhatWasPlayed(t *testing.T) {
 	b.play("t1", 1, 2000, false)
 	b.play("t2", 2, 640, false)
 	b.run(30)
-	b.Fence(b.at, "t1", 1, false)
+	b.Fence("t1", 1, false)
+	b.Continue(b.at)
 	wantSeen(t, b, "[t1 started 320 t1 flushed 640]")
 	b.EndOfAudio(b.at, "t2", 2)
 	b.run(100)
@@ -326,16 +327,16 @@ func TestGateClosesBeforeTheKernelKnows(t *testing.T) {
 		t.Fatalf("%d samples, want 640", n)
 	}
 	b.seen()
-	b.Fence(b.at, "t1", 1, false)
+	b.Fence("t1", 1, false)
 	wantSeen(t, b, "[t1 flushed 640]")
-	b.Fence(b.at, "t1", 1, false)
+	b.Fence("t1", 1, false)
 	wantSeen(t, b, "[]")
 }
 
 func TestSessionFenceIsForGood(t *testing.T) {
 	b := newBench(t)
 	b.play("t1", 1, 3200, false)
-	b.Fence(b.at, "", 0, true)
+	b.Fence("", 0, true)
 	wantSeen(t, b, "[t1 started 320 t1 flushed 320]")
 	b.play("t2", 2, 640, false)
 	b.run(100)
@@ -399,3 +400,43 @@ type count struct{ n int }
 
 func (c *count) WriteFrame(*transport.Frame) error { c.n++; return nil }
 func (c *count) Fence(transport.Fence)             {}
+
+// A step that fences two turns closes both before anything goes on: no frame of the
+// second leaves between the two fences.
+func TestFencesOfOneStepStandTogether(t *testing.T) {
+	b := newBench(t)
+	b.play("t1", 1, 2000, false)
+	b.play("t2", 2, 2000, false)
+	b.run(30)
+	before := len(b.tape.pcm)
+	b.at = b.at.Add(framePeriod) // a frame is due
+	b.Fence("t1", 1, false)
+	b.Fence("t2", 2, false)
+	b.Continue(b.at)
+	b.run(100)
+	if n := len(b.tape.pcm); n != before {
+		t.Errorf("%d samples left between or after the fences", n-before)
+	}
+}
+
+// A turn that was held and ended without audio leaves nothing behind.
+func TestForgetTurnWithoutAudio(t *testing.T) {
+	b := newBench(t)
+	for g := uint32(1); g <= 100; g++ {
+		b.Hold("t", g)
+		b.Forget("t")
+	}
+	if n := len(b.streams); n != 0 {
+		t.Errorf("%d streams are left", n)
+	}
+	if g := b.settings.Fences.Armed(); g != 0 {
+		t.Errorf("generation %d is armed and has nothing to fence", g)
+	}
+	b.play("t9", 200, 640, false)
+	b.Forget("t9")
+	b.EndOfAudio(b.at, "t9", 200)
+	b.run(100)
+	if n := len(b.tape.pcm); n != 640 {
+		t.Errorf("%d samples of a turn with audio, want 640", n)
+	}
+}

@@ -65,7 +65,7 @@ func TestCloseIsExact(t *testing.T) {
 		}
 		at = at.Add(framePeriod)
 		e.Tick(at)
-		e.Fence(at, "t", g, false)
+		e.Fence("t", g, false)
 		e.TakeReports()
 	}
 	close(armed)

@@ -16,7 +16,7 @@ import (
 // gives how long that took since the cancel was accepted.
 func (s *Session) fence(at timebase.Instant, f *session.Fence) timebase.Span {
 	took, ahead := s.fenceTook(f.Generation)
-	s.egress.Fence(at, f.Turn, f.Generation, f.Session)
+	s.egress.Fence(f.Turn, f.Generation, f.Session)
 	if !ahead {
 		took = s.exec.Now().Sub(at)
 	}
@@ -29,6 +29,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	switch e := e.(type) {
 	case *session.Fence:
 		s.notice.FenceTook = s.fence(at, e) // one that stands behind other decisions
+		s.egress.Continue(at)
 	case *session.Emit:
 		s.emit(&e.Envelope)
 	case *session.Hold:
@@ -64,6 +65,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.TurnChange:
 		if e.Transition.ToState == controlplane.TurnClosed {
 			s.graph.endTurn(e.Turn)
+			s.egress.Forget(e.Turn)
 		}
 	case *session.Ended:
 		s.teardown(e.Reason)

@@ -136,6 +136,9 @@ func (s *Session) settle(at timebase.Instant, in []session.Input) {
 		}
 		s.took = append(s.took, s.fence(at, f))
 	}
+	if len(s.took) > 0 {
+		s.egress.Continue(at)
+	}
 	s.digest.Add(s.fx.List)
 	s.record(at, in, s.fx.List)
 	for _, input := range in {
