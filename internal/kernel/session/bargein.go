@@ -34,6 +34,9 @@ func (m *Machine) overlap(u *utterance, lead timebase.Span) {
 	case turn.HoldThenDecide:
 		if m.interruption.judge.Open() && m.interruption.utterance != u.number {
 			m.settleStart(m.enoughSpeech()) // a new start ends the judgement of the one before
+			if m.barge.wanted {
+				return // and is part of it, if that was an interruption
+			}
 		}
 		m.interruption.utterance = u.number
 		m.interruption.judge.Start(m.now, max(0, lead))
