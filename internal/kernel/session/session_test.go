@@ -3,9 +3,11 @@
 package session
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -47,33 +49,97 @@ func TestStepAppends(t *testing.T) {
 	}
 }
 
+// rig steps a machine by lines of a script, at the present instant.
+type rig struct {
+	t  *testing.T
+	m  *Machine
+	at timebase.Instant
+	fx Effects
+}
+
+func (r *rig) step(lines ...string) []Effect {
+	r.t.Helper()
+	var in []Input
+	for _, line := range lines {
+		i, err := ParseInput(expand(line))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		in = append(in, i)
+	}
+	r.fx.Reset()
+	r.m.Step(r.at, in, &r.fx)
+	return r.fx.List
+}
+
+func newRig(t *testing.T, boot string) *rig {
+	t.Helper()
+	r := &rig{t: t, m: New()}
+	r.step(boot, "fresh")
+	return r
+}
+
 // A queued proposal opens in whatever pass ends the turn before it, so the shell has to
 // know that it waits.
 func TestWaiting(t *testing.T) {
-	m, fx := New(), Effects{}
-	step := func(lines ...string) {
-		t.Helper()
-		var in []Input
-		for _, line := range lines {
-			i, err := ParseInput(expand(line))
-			if err != nil {
-				t.Fatal(err)
-			}
-			in = append(in, i)
-		}
-		m.Step(0, in, &fx)
-	}
-	step("boot overlap_policy=queue", "fresh")
-	step("text_in text=1 runes=4 words=1 class=2")
+	r := newRig(t, "boot overlap_policy=queue")
+	m := r.m
+	r.step("text_in text=1 runes=4 words=1 class=2")
 	if m.Waiting() {
 		t.Error("with one proposal, which opened, something waits")
 	}
-	step("text_in text=2 runes=4 words=1 class=2")
+	r.step("text_in text=2 runes=4 words=1 class=2")
 	if !m.Waiting() {
 		t.Error("a queued proposal does not wait")
 	}
-	step("cancel scope=turn")
+	r.step("cancel scope=turn")
 	if m.Waiting() || m.turn.id != "t2" {
 		t.Errorf("after the turn has ended the proposal waits: the turn is %s", m.turn.id)
 	}
+}
+
+// Lifecycle section 8: what does not stop within its grace is detached and the session
+// counts as degraded; a cancel that is obeyed degrades nothing.
+func TestDegraded(t *testing.T) {
+	for name, row := range map[string]struct {
+		answer string
+		want   bool
+	}{"deaf": {"wake", true}, "obedient": {"cancel_ack invocation=t1-llm-1", false}} {
+		r := newRig(t, "boot")
+		r.step("text_in text=1 runes=4 words=1 class=2")
+		r.step("cancel scope=turn")
+		r.step(row.answer)
+		r.at = r.at.Add(cancelGrace)
+		r.step("wake")
+		if r.m.Degraded() != row.want {
+			t.Errorf("%s: degraded %v", name, r.m.Degraded())
+		}
+	}
+	r := newRig(t, "boot")
+	r.step("node_failed node=vad reason=panic")
+	if !r.m.Degraded() {
+		t.Error("a session that lost a node is not degraded")
+	}
+}
+
+// Flow section 1: only protected items are left and the bound breaks: a reply of more
+// segments than are kept ends with abort(edge_overflow), and is not cut short in silence.
+func TestSegmentLimit(t *testing.T) {
+	r := newRig(t, "boot")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	for i := range graph.MaxSegments {
+		r.step(fmt.Sprintf("segment invocation=t1-llm-1 index=%d text=1 runes=1 words=1 class=2", i))
+	}
+	if !r.m.arbiter.Live() {
+		t.Fatal("the turn ends before the bound")
+	}
+	for _, e := range r.step(fmt.Sprintf("segment invocation=t1-llm-1 index=%d text=1 runes=1 words=1 class=2", graph.MaxSegments)) {
+		if ev, ok := e.(*Evidence); ok {
+			if ev.Reason != string(controlplane.AbortEdgeOverflow) {
+				t.Errorf("the turn ends with %s", ev.Reason)
+			}
+			return
+		}
+	}
+	t.Error("the bound ends nothing")
 }
