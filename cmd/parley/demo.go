@@ -216,10 +216,18 @@ func printDemo(w io.Writer, f demoFlags, s report.Summary) {
 	for _, line := range [...][2]string{
 		{"see it", filepath.Join(f.out, "timeline.html")},
 		{"hear it", filepath.Join(f.out, "conversation.wav")},
-		{"replay it", "parley replay " + s.Session.Recording},
+		{"replay it", invokedAs() + " replay " + s.Session.Recording},
 	} {
 		fmt.Fprintf(w, "  %-10s %s\n", line[0], line[1])
 	}
+}
+
+// invokedAs is what the user typed to run this program, to be typed again.
+func invokedAs() string {
+	if name := os.Args[0]; filepath.Base(name) != name {
+		return name
+	}
+	return "parley"
 }
 
 // check finds faults of the flags that no file has to be opened for.

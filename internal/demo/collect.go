@@ -73,7 +73,7 @@ func (c *Collector) turnChange(at time.Duration, r *session.TurnChange) {
 		if c.eou > 0 {
 			t.EOUMs = report.At(c.eou)
 		}
-		if c.final >= c.eou && c.final > 0 {
+		if c.final >= c.eou && c.eou > 0 {
 			t.STTFinalMs = report.At(c.final)
 		}
 		c.data.Turns = append(c.data.Turns, t)

@@ -88,13 +88,16 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 	switch r := n.Record.(type) {
 	case *session.VoiceOn:
 		c.speech(at, report.VoiceOn)
-		c.caller = true
+		c.caller, c.eou = true, 0
 	case *session.VoiceOff:
 		c.speech(at, report.VoiceOff)
 		c.caller = false
 	case *session.EndOfUtterance:
 		c.speech(at, report.EndOfUtterance)
 		c.caller, c.eou = false, at
+		if t := c.turn(c.current); t != nil && t.EOUMs == nil && t.ClosedMs == nil {
+			t.EOUMs = report.At(at) // the turn opened before
+		}
 	case *session.Transcript:
 		c.transcript(at, r, n.Text)
 	case *session.Progress:

@@ -213,6 +213,24 @@ func TestCollectsTwoUtterancesOfATurn(t *testing.T) {
 	}
 }
 
+// A turn that opens while the caller still speaks counts from the end of that utterance,
+// not from the one before.
+func TestCollectsATurnThatOpensEarly(t *testing.T) {
+	c := newTold(t)
+	c.turn(1000, "t1")
+	c.tell(2100, becomes("t1", controlplane.TurnTerminal, "commit"), becomes("t1", controlplane.TurnClosed, "close"))
+	c.tell(5000, &session.VoiceOn{})
+	c.tell(9000, becomes("t2", controlplane.TurnActive, "turn_open"))
+	if turn := c.data.Turns[1]; turn.EOUMs != nil || turn.STTFinalMs != nil {
+		t.Errorf("turn 2 begins with %+v", turn)
+	}
+	c.tell(9500, &session.EndOfUtterance{})
+	c.tell(9700, signal(eventabi.SignalPlaybackStarted, "t2", "", ""))
+	if l := report.LatenciesOf(&c.data.Turns[1]); l.EOUToFirstAudioMs == nil || *l.EOUToFirstAudioMs != 200 {
+		t.Errorf("latencies are %+v", l)
+	}
+}
+
 // What the calls of a turn that is over still bring does not count for the next.
 func TestCollectsEachCallForItsTurn(t *testing.T) {
 	c := newTold(t)
