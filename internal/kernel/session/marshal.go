@@ -136,6 +136,16 @@ func (d *Digest) Add(list []Effect) {
 	d.n += int64(len(list))
 }
 
+// AddMarshalled takes one decision that Marshal has written already; it counts as Add
+// would count the decision itself.
+func (d *Digest) AddMarshalled(b []byte) {
+	if d.sum == nil {
+		d.sum = sha256.New()
+	}
+	_, _ = d.sum.Write(b) // a hash's Write never fails
+	d.n++
+}
+
 // Count gives the number of decisions so far.
 func (d *Digest) Count() int64 { return d.n }
 

@@ -58,8 +58,8 @@ func (r *Recorder) Pass(at timebase.Instant, in []session.Input, decisions []ses
 		if err := r.log.Append(timeline.TypeDecision, r.scratch); err != nil {
 			return fmt.Errorf("replay: decision %s: %w", session.Kind(d), err)
 		}
+		r.digest.AddMarshalled(r.scratch)
 	}
-	r.digest.Add(decisions)
 	if r.digest.Count() < r.checkpoint+CheckpointEvery {
 		return nil
 	}
