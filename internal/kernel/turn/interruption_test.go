@@ -116,6 +116,9 @@ func TestInterruption(t *testing.T) {
 		"an open end-of-turn decision keeps the hold": {
 			simple(), true, []happening{{at: 0, what: "on"}, {at: 400, what: "off", lead: 400}, {at: 900, what: "end"}}, VerdictWait, never,
 		},
+		"an end-of-turn decision counts from just enough speech on": {
+			simple(), true, []happening{{at: 0, what: "on"}, {at: 300, what: "off", lead: 300}, {at: 800, what: "end"}}, VerdictWait, never,
+		},
 		"its words confirm, after any silence": {
 			simple(), true, []happening{
 				{at: 0, what: "on"},
