@@ -2,8 +2,8 @@
 
 // Package loopback is the transport without a wire: the caller is a timeline on which
 // recordings are placed, the agent's side is collected by the instants at which its
-// frames went out. It speaks the same contract as every other transport, and is what
-// the local runner, demos and tests connect a session with.
+// frames went out. It speaks the same contract as every other transport, and connects
+// a session with a program that has no wire: see the example of package parley.
 //
 // A Line serves one session. In real time it paces the caller's frames itself; with
 // Config.Manual a driver asks for each frame with Step, which is how virtual time runs.

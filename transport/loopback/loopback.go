@@ -141,8 +141,8 @@ func (l *Line) pace(ctx context.Context, began time.Time) {
 	}
 }
 
-// Step delivers the caller's next frame; one goroutine calls it. It says false when the caller has hung up or
-// the line is closed.
+// Step delivers the caller's next frame; one goroutine calls it. It says false when the
+// caller has hung up or the line is closed.
 func (l *Line) Step() bool {
 	l.mu.Lock()
 	if l.closed || !l.opened {
