@@ -33,7 +33,7 @@ A target that is missed is shown as missed; the exit code is 0 all the same, bec
 noisy machine is no fault of the code. With --strict it is 1.`,
 		Example: `  parley bench
   parley bench --only P5,P7 --each 1s --runs 9`,
-		Args:    cobra.NoArgs,
+		Args:    exactly(0, "say what to measure by flags"),
 		GroupID: groupCheck,
 	}
 	flags := cmd.Flags()

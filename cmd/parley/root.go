@@ -134,3 +134,13 @@ func markStart(env *environment, cmd *cobra.Command) {
 		markStart(env, sub)
 	}
 }
+
+// atMost wants up to n arguments and says what they are.
+func atMost(n int, want string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usageErrorf("%d arguments given, at most %d wanted: %s", len(args), n, want)
+		}
+		return nil
+	}
+}

@@ -28,7 +28,7 @@ func newVersionCommand(env *environment) *cobra.Command {
 		Use:     "version",
 		GroupID: groupSetup,
 		Short:   "Print the versions of this build and of its contract",
-		Args:    cobra.NoArgs,
+		Args:    exactly(0, "say what to print by flags"),
 		RunE: func(*cobra.Command, []string) error {
 			info, ok := debug.ReadBuildInfo()
 			if !ok {

@@ -46,6 +46,13 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d (byte %d): %s", e.Position.Line, e.Position.Column, e.Position.Offset, e.Message)
 }
 
+// wide says that the document looks like UTF-16 or UTF-32: it begins with a byte-order
+// mark, or half of its first character is a zero byte.
+func wide(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\xFF\xFE")) || bytes.HasPrefix(data, []byte("\xFE\xFF")) ||
+		len(data) > 1 && (data[0] == 0) != (data[1] == 0)
+}
+
 // Parse reads one document. The error is an *Error or nil.
 func Parse(data []byte, limits Limits) (*Value, *Error) {
 	p := parser{data: data, limits: limits}
@@ -54,6 +61,9 @@ func Parse(data []byte, limits Limits) (*Value, *Error) {
 	}
 	if bytes.HasPrefix(data, []byte("\xEF\xBB\xBF")) {
 		return nil, p.fail(Syntax, 0, "the document starts with a byte-order mark; save it as UTF-8 without one")
+	}
+	if wide(data) {
+		return nil, p.fail(Syntax, 0, "the document is UTF-16 or UTF-32; save it as UTF-8")
 	}
 	p.space()
 	if p.at == len(data) {

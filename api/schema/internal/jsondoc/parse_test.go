@@ -59,6 +59,14 @@ func TestErrorsHaveAPlace(t *testing.T) {
 	}
 }
 
+func TestOtherEncodingsAreNamed(t *testing.T) {
+	for _, text := range []string{"\xFF\xFE{\x00}\x00", "\xFE\xFF\x00{\x00}", "{\x00}\x00", "\x00{\x00}"} {
+		if _, err := Parse([]byte(text), testLimits); err == nil || !strings.Contains(err.Message, "save it as UTF-8") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestIntegersAreExact(t *testing.T) {
 	for _, c := range []struct {
 		text  string
