@@ -12,7 +12,7 @@ import (
 
 // NF-015: every fault of the settings at once, each naming field, value and remedy.
 func TestBootstrapValidate(t *testing.T) {
-	good := func() *Bootstrap { return &Bootstrap{Session: "s-1", Tenant: "t:1", Pipeline: "p_1.0"} }
+	good := func() *Bootstrap { return &Bootstrap{Session: "s-09AZaz", Tenant: "t:1", Pipeline: "p_1.0"} }
 	if err := good().Validate(); err != nil {
 		t.Fatalf("a plain bootstrap is refused: %v", err)
 	}
