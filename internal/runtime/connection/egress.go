@@ -233,6 +233,10 @@ func (e *Egress) Fence(turn eventabi.TurnID, generation uint32, session bool) {
 	e.flush(s)
 }
 
+// Open makes a turn's gate and arms it before there is any audio, so that a cancel from
+// outside finds something to close while the first chunk is on its way.
+func (e *Egress) Open(turn eventabi.TurnID, generation uint32) { e.stream(turn, generation) }
+
 // Continue goes on with what the fences of a step have spared. It is called once, after
 // all of them.
 func (e *Egress) Continue(at timebase.Instant) { e.wake(at) }

@@ -440,3 +440,18 @@ func TestForgetTurnWithoutAudio(t *testing.T) {
 		t.Errorf("%d samples of a turn with audio, want 640", n)
 	}
 }
+
+// A cancel that comes while the first chunk is being made closes the gate that the
+// chunk will meet.
+func TestCancelBeforeTheFirstChunk(t *testing.T) {
+	b := newBench(t)
+	b.Open("t1", 1)
+	if g := b.settings.Fences.Prefence("", false); g != 1 {
+		t.Fatalf("fenced generation %d, want 1", g)
+	}
+	b.play("t1", 1, 640, false)
+	b.run(100)
+	if n := len(b.tape.pcm); n != 0 {
+		t.Errorf("%d samples left after the cancel had returned", n)
+	}
+}

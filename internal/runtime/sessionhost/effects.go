@@ -50,6 +50,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.turns[e.Invocation] = e.Turn
 		s.graph.respond(e)
 	case *session.Say:
+		s.egress.Open(e.Turn, e.Generation)
 		s.graph.say(e, s.content.text(e.Text))
 	case *session.CancelCall:
 		s.graph.cancelCall(e)
