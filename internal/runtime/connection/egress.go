@@ -102,6 +102,7 @@ type stream struct {
 	ended   bool // no more chunks come
 	dry     bool // a gap is under way, and counted
 	held    bool
+	all     bool // held: protected audio as well
 	asked   bool // the hold is not answered yet
 }
 
@@ -190,22 +191,25 @@ func (e *Egress) EndOfAudio(at timebase.Instant, turn eventabi.TurnID, generatio
 
 // Hold stops a turn's playback before the next frame and reports Held with the
 // position. Protected audio at the head of the queue goes out first (lifecycle section
-// 7.1); the report then waits for it. A turn without audio yet is held from its first
+// 7.1), unless the hold is of all; the report then waits for it. A turn without audio yet is held from its first
 // sample on.
-func (e *Egress) Hold(turn eventabi.TurnID, generation uint32) {
+func (e *Egress) Hold(turn eventabi.TurnID, generation uint32, all bool) {
 	s := e.stream(turn, generation)
-	if s == nil || s.held {
+	if s == nil || s.held && s.all == all {
 		return
 	}
-	s.held = true
+	s.held, s.all = true, all
 	e.answerHold(s)
 }
+
+// stands says that a chunk may not go out for now.
+func (s *stream) stands(c *chunk) bool { return s.held && (s.all || !c.protected) }
 
 // Resume goes on at the very next sample.
 func (e *Egress) Resume(at timebase.Instant, generation uint32) {
 	for _, s := range e.streams {
 		if s.gate.Generation == generation {
-			s.held, s.asked = false, false
+			s.held, s.all, s.asked = false, false, false
 		}
 	}
 	e.wake(at)
@@ -332,12 +336,12 @@ func (e *Egress) wake(at timebase.Instant) {
 
 // standing says that a hold stops the head of the queue.
 func (e *Egress) standing() bool {
-	return len(e.chunks) > 0 && e.chunks[0].stream.held && !e.chunks[0].protected
+	return len(e.chunks) > 0 && e.chunks[0].stream.stands(&e.chunks[0])
 }
 
 // answerHold reports Held once the stream stands.
 func (e *Egress) answerHold(s *stream) {
-	s.asked = len(e.chunks) > 0 && e.chunks[0].stream == s && e.chunks[0].protected
+	s.asked = len(e.chunks) > 0 && e.chunks[0].stream == s && !s.stands(&e.chunks[0])
 	if !s.asked {
 		e.reports = append(e.reports, s.report(Held))
 	}

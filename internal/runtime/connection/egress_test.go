@@ -209,7 +209,7 @@ func TestHoldAndResumeAreSampleExact(t *testing.T) {
 		for range 6 {
 			b.run(random.Below(40))
 			before := len(b.tape.pcm)
-			b.Hold("t1", 1)
+			b.Hold("t1", 1, false)
 			for _, r := range b.TakeReports() {
 				if r.Event == Held && r.Played != timebase.Samples(before) {
 					t.Fatalf("round %d: held at %d, but %d samples are out", round, r.Played, before)
@@ -240,7 +240,7 @@ func TestProtectedAudioGoesOnThroughAHold(t *testing.T) {
 	b.play("t1", 1, 1000, true)
 	b.play("t1", 1, 1000, false)
 	b.run(20)
-	b.Hold("t1", 1)
+	b.Hold("t1", 1, false)
 	wantSeen(t, b, "[t1 started 320]")
 	b.run(500)
 	if len(b.tape.pcm) != 1000 {
@@ -273,7 +273,7 @@ func TestPrefenceSparesProtectedOutput(t *testing.T) {
 
 func TestHoldBeforeFirstAudio(t *testing.T) {
 	b := newBench(t)
-	b.Hold("t1", 1)
+	b.Hold("t1", 1, false)
 	wantSeen(t, b, "[t1 held 0]")
 	b.play("t1", 1, 640, false)
 	b.run(100)
@@ -423,7 +423,7 @@ func TestFencesOfOneStepStandTogether(t *testing.T) {
 func TestForgetTurnWithoutAudio(t *testing.T) {
 	b := newBench(t)
 	for g := uint32(1); g <= 100; g++ {
-		b.Hold("t", g)
+		b.Hold("t", g, false)
 		b.Forget("t")
 	}
 	if n := len(b.streams); n != 0 {
@@ -453,5 +453,25 @@ func TestCancelBeforeTheFirstChunk(t *testing.T) {
 	b.run(100)
 	if n := len(b.tape.pcm); n != 0 {
 		t.Errorf("%d samples left after the cancel had returned", n)
+	}
+}
+
+// A hold of all, which a lost link asks for, stops protected audio too; one that only
+// an interruption asks for lets it go on.
+func TestHoldOfAllStopsProtectedAudio(t *testing.T) {
+	b := newBench(t)
+	b.play("t1", 1, 3200, true)
+	b.run(30)
+	b.Hold("t1", 1, true)
+	before := len(b.tape.pcm)
+	b.run(100)
+	if n := len(b.tape.pcm); n != before {
+		t.Fatalf("%d samples left during a hold of all", n-before)
+	}
+	b.Hold("t1", 1, false)
+	b.wake(b.at)
+	b.run(60)
+	if n := len(b.tape.pcm); n == before {
+		t.Error("protected audio stands although only an interruption holds")
 	}
 }

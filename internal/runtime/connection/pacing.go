@@ -58,7 +58,7 @@ func (e *Egress) sendFrame(at timebase.Instant) bool {
 func (e *Egress) ready(s *stream) int {
 	n := -e.cursor
 	for _, c := range e.chunks {
-		if c.stream != s || s.held && !c.protected {
+		if c.stream != s || s.stands(&c) {
 			return transport.FrameSamples
 		}
 		if n += len(c.pcm); n >= transport.FrameSamples {
@@ -85,7 +85,7 @@ func (e *Egress) fill(s *stream) (pcm []int16, voiced int) {
 	}
 	voiced = copy(e.frame[:], head)
 	for _, c := range e.chunks[1:] {
-		if voiced == transport.FrameSamples || c.stream != s || s.held && !c.protected {
+		if voiced == transport.FrameSamples || c.stream != s || s.stands(&c) {
 			break
 		}
 		voiced += copy(e.frame[voiced:], c.pcm)

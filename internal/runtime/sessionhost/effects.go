@@ -33,7 +33,8 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Emit:
 		s.emit(&e.Envelope)
 	case *session.Hold:
-		s.egress.Hold(e.Turn, e.Generation)
+		s.egress.Hold(e.Turn, e.Generation, e.All)
+		s.egress.Continue(at) // protected output may go on under a hold that was of all
 	case *session.Resume:
 		s.egress.Resume(at, e.Generation)
 	case *session.Play:

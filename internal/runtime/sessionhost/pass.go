@@ -83,7 +83,7 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
-	if k.opens && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
+	if (k.opens || s.machine.Waiting()) && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
 		s.snapshots = s.settings.Snapshots.Snapshots(at)
 		s.refreshed, s.fresh = at, true
 		in = append(in, &s.snapshots)
