@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import "github.com/parley-voice/parley/api/controlplane"
+
+// Scope says whose use a quota bounds.
+type Scope string
+
+// The scopes (authority-state section 7).
+const (
+	ScopeTenant  Scope = "tenant"
+	ScopeSession Scope = "session"
+	ScopeTurn    Scope = "turn"
+)
+
+// Limit names what a quota counts.
+type Limit string
+
+// The limits (authority-state section 7). What is counted of audio and characters
+// follows the scope: a tenant's of the last minute, a session's since it began, a turn's
+// of the utterance that proposes it.
+const (
+	ConcurrentSessions  Limit = "concurrent_sessions"  // sessions that are open
+	SessionsPerMinute   Limit = "sessions_per_minute"  // sessions let in
+	TurnsPerMinute      Limit = "turns_per_minute"     // turns opened
+	TokensPerMinute     Limit = "tokens_per_minute"    // of language models, in and out
+	AudioSeconds        Limit = "audio_seconds"        // given to recognisers
+	TTSCharacters       Limit = "tts_characters"       // given to synthesisers
+	ProviderConcurrency Limit = "provider_concurrency" // provider calls under way
+)
+
+// Action is what happens to who comes when a limit is reached.
+type Action string
+
+// The actions. ActionThrottle is another word for ActionDefer: a deferral always says
+// after what time to come again.
+const (
+	ActionReject   Action = "reject" // the default
+	ActionDefer    Action = "defer"
+	ActionThrottle Action = "throttle"
+	ActionDegrade  Action = "degrade" // let in, with reduced fidelity
+)
+
+// Point is where quotas are asked.
+type Point uint8
+
+// The points: whether a session may begin, and whether a proposal may become a turn.
+const (
+	SessionStart Point = iota
+	TurnStart
+)
+
+// Scopes lists the scopes, the widest first.
+func Scopes() [3]Scope { return [...]Scope{ScopeTenant, ScopeSession, ScopeTurn} }
+
+// Limits lists the limits.
+func Limits() [7]Limit {
+	return [...]Limit{
+		ConcurrentSessions, SessionsPerMinute, TurnsPerMinute, TokensPerMinute, AudioSeconds, TTSCharacters, ProviderConcurrency,
+	}
+}
+
+// point is where the limit is asked for.
+func (l Limit) point() Point {
+	if l == ConcurrentSessions || l == SessionsPerMinute {
+		return SessionStart
+	}
+	return TurnStart
+}
+
+const (
+	// Counted is the number of counts that quotas can bound: of each scope each limit that
+	// applies to it.
+	Counted = 13
+	// Reported are those of them that the shell counts, the first ones. Of a turn that has
+	// not opened yet, only its utterance is known, and that the session knows itself.
+	Reported = Counted - 1
+)
+
+// place is a limit of a scope.
+type place struct {
+	scope Scope
+	limit Limit
+}
+
+// counted lists what can be bounded, the widest scope first. Sessions are counted of a
+// tenant only. What a turn may cost while it runs is a cost cap of its plan (turn-plan
+// section 10), not a gate.
+func counted() [Counted]place {
+	return [...]place{
+		{ScopeTenant, ConcurrentSessions},
+		{ScopeTenant, SessionsPerMinute},
+		{ScopeTenant, TurnsPerMinute},
+		{ScopeTenant, TokensPerMinute},
+		{ScopeTenant, AudioSeconds},
+		{ScopeTenant, TTSCharacters},
+		{ScopeTenant, ProviderConcurrency},
+		{ScopeSession, TurnsPerMinute},
+		{ScopeSession, TokensPerMinute},
+		{ScopeSession, AudioSeconds},
+		{ScopeSession, TTSCharacters},
+		{ScopeSession, ProviderConcurrency},
+		{ScopeTurn, AudioSeconds},
+	}
+}
+
+// placeOf finds a count, -1 when the limit does not apply to the scope.
+func placeOf(s Scope, l Limit) int {
+	for i, c := range counted() {
+		if c.scope == s && c.limit == l {
+			return i
+		}
+	}
+	return -1
+}
+
+// Applies says whether a limit can bound a scope.
+func (l Limit) Applies(s Scope) bool { return placeOf(s, l) >= 0 }
+
+// CountName names a count in records.
+func CountName(i int) string {
+	c := counted()[i]
+	return string(c.scope) + "_" + string(c.limit)
+}
+
+// Counts is what was used when quotas are asked. The zero value is nothing.
+type Counts [Counted]int64
+
+// At gives the place of a count, nil when the limit does not apply to the scope.
+func (c *Counts) At(s Scope, l Limit) *int64 {
+	if i := placeOf(s, l); i >= 0 {
+		return &c[i]
+	}
+	return nil
+}
+
+// Quota bounds one count of one scope.
+type Quota struct {
+	Scope Scope
+	Limit Limit
+	// Max is how much there may be; who comes when that much is used is met by Action.
+	// 0 = no bound.
+	Max    int64
+	Action Action // empty = reject
+	// HeadroomPerMille is the share of Max from which on who comes is deferred, before
+	// the limit is reached (F-172); 0 = only the limit counts.
+	HeadroomPerMille int64
+	// RetryAfterMS is what a deferral says; 0 = by the limit, see DefaultRetryAfterMS.
+	RetryAfterMS int64
+}
+
+// The least and the most that a deferral says by itself (decided here).
+const (
+	minRetryAfterMS = 1000
+	maxRetryAfterMS = 60000
+)
+
+// DefaultRetryAfterMS is after how long to come again when a quota does not say. Of a
+// count per minute one leaves the window after a minute's Max-th part, on the average; of
+// others nobody can know.
+func (q *Quota) DefaultRetryAfterMS() int64 {
+	switch q.Limit {
+	case SessionsPerMinute, TurnsPerMinute, TokensPerMinute:
+		return min(max(60000/max(q.Max, 1), minRetryAfterMS), maxRetryAfterMS)
+	case ConcurrentSessions, AudioSeconds, TTSCharacters, ProviderConcurrency:
+	}
+	return 5 * minRetryAfterMS
+}
+
+func (q *Quota) retryAfterMS() int64 {
+	if q.RetryAfterMS > 0 {
+		return q.RetryAfterMS
+	}
+	return q.DefaultRetryAfterMS()
+}
+
+// threshold is the use from which on who comes is deferred; beyond Max there is none.
+func (q *Quota) threshold() int64 {
+	if q.HeadroomPerMille == 0 {
+		return q.Max
+	}
+	return (q.Max*q.HeadroomPerMille + 999) / 1000
+}
+
+// severity orders what quotas say of one arrival: the strictest counts.
+type severity uint8
+
+const (
+	lets severity = iota
+	degrades
+	nearly // deferred, the headroom is gone
+	defers // deferred, the limit is reached
+	rejects
+)
+
+// judge holds a count against the quota.
+func (q *Quota) judge(used int64) severity {
+	switch {
+	case q.Max == 0 || used < q.threshold():
+		return lets
+	case used < q.Max:
+		return nearly
+	}
+	switch q.Action {
+	case ActionDegrade:
+		return degrades
+	case ActionDefer, ActionThrottle:
+		return defers
+	case ActionReject:
+	}
+	return rejects
+}
+
+// verdict says what a severity comes to. The reason of a limit names its scope, that of
+// the headroom is the limit's alone: the scope stands beside it.
+func (q *Quota) verdict(s severity, used int64) Verdict {
+	v := Verdict{Reason: string(q.Scope) + "_quota:" + string(q.Limit), Scope: q.Scope, Used: used, Max: q.Max}
+	switch s {
+	case lets:
+		return Verdict{}
+	case degrades:
+	case nearly:
+		v.Outcome, v.RetryAfterMS = controlplane.OutcomeDefer, q.retryAfterMS()
+		v.Reason = "headroom:" + string(q.Limit)
+	case defers:
+		v.Outcome, v.RetryAfterMS = controlplane.OutcomeDefer, q.retryAfterMS()
+	case rejects:
+		v.Outcome = controlplane.OutcomeReject
+	}
+	return v
+}
+
+// Quotas are the quotas in force for one session. The zero value bounds nothing.
+type Quotas struct {
+	table [Counted]Quota
+	count int
+}
+
+// Set puts a valid quota in force, in place of the one of its scope and limit.
+func (q *Quotas) Set(one Quota) {
+	slot := &q.table[placeOf(one.Scope, one.Limit)]
+	if slot.Max > 0 {
+		q.count--
+	}
+	if one.Max > 0 {
+		q.count++
+	}
+	*slot = one
+}
+
+// Get gives the quota of a scope and a limit; its Max is 0 when there is none.
+func (q *Quotas) Get(s Scope, l Limit) Quota {
+	if i := placeOf(s, l); i >= 0 {
+		return q.table[i]
+	}
+	return Quota{}
+}
+
+// Any says that something is bounded.
+func (q *Quotas) Any() bool { return q.count > 0 }
+
+// List gives what is bounded, the widest scope first.
+func (q *Quotas) List() []Quota {
+	list := make([]Quota, 0, q.count)
+	for i := range q.table {
+		if q.table[i].Max > 0 {
+			list = append(list, q.table[i])
+		}
+	}
+	return list
+}
+
+// Verdict holds recorded counts against the quotas of a point. The strictest word counts:
+// reject before defer before degrade; among equal ones the widest scope's, in the order of
+// Limits. A deferral says the longest time of all that defer: to come earlier is to be
+// deferred again.
+func (q *Quotas) Verdict(at Point, c *Counts) Verdict {
+	if q.count == 0 {
+		return Verdict{}
+	}
+	worst, verdict, wait := lets, Verdict{}, int64(0)
+	for i := range q.table {
+		one := &q.table[i]
+		if one.Max == 0 || one.Limit.point() != at {
+			continue
+		}
+		found := one.judge(c[i])
+		if found == nearly || found == defers {
+			wait = max(wait, one.retryAfterMS())
+		}
+		if found > worst {
+			worst, verdict = found, one.verdict(found, c[i])
+		}
+	}
+	if verdict.Outcome == controlplane.OutcomeDefer {
+		verdict.RetryAfterMS = wait
+	}
+	return verdict
+}
