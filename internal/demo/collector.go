@@ -142,7 +142,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		*session.CancelCall, *session.CloseRequest, *session.Decide, *session.Delivery, *session.Detach, *session.Discard,
 		*session.EndOfAudio, *session.EvidenceLost, *session.Finalize, *session.Hook, *session.LeaseChange, *session.Link,
 		*session.Open, *session.Play, *session.Refused, *session.SessionChange, *session.Snapshots, *session.Stop,
-		*session.Superseded, *session.TextIn, *session.Wake:
+		*session.Superseded, *session.TextIn, *session.Wake,
+		*session.Quota, *session.Usage, *session.Admission, *session.Load:
 		// not shown; the recording has them
 	}
 	c.floor(at)

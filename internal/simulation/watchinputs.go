@@ -142,6 +142,7 @@ func (k *watch) control(in session.Input) {
 		k.faulted = true
 	case *session.CancelAck:
 		k.ackInput(in)
+	case *session.Quota, *session.Usage, *session.Admission, *session.Load:
 	case *session.CloseRequest, *session.Wake, *session.Delivery:
 	case *session.AudioIn, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
@@ -170,7 +171,8 @@ func (k *watch) data(in session.Input) {
 	case *session.AudioIn, *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
-		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault:
+		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault,
+		*session.Quota, *session.Usage, *session.Admission, *session.Load:
 	}
 }
 

@@ -20,7 +20,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.pipeline = in.Pipeline
 	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
 	m.authority.Epoch = in.Epoch
-	if why := in.unusable(); why != "" {
+	if why := m.unusable(in); why != "" {
 		m.end("bootstrap_refused:" + why)
 		return
 	}
@@ -28,9 +28,16 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
 	m.plans.open(in, &m.settings)
+	v := m.sessionVerdict()
+	if !v.Passes() {
+		m.refuseBy(v, sessionScope(v), "")
+		m.end("session_refused:" + v.Reason)
+		return
+	}
 	m.link.state = controlplane.ConnectionConnected
 	m.change(controlplane.SessionActive, "bootstrap")
 	m.emit(eventabi.SignalConnected, eventabi.EmitterConnection, "", "")
+	m.sessionLetIn(v)
 }
 
 func (s Settings) withDefaults() Settings {

@@ -142,7 +142,7 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalTurnOpen, eventabi.SignalCommit, eventabi.SignalAbort, eventabi.SignalClose,
 		eventabi.SignalBargeIn, eventabi.SignalStop, eventabi.SignalCancel, eventabi.SignalCancelAck,
 		eventabi.SignalBudgetWarning, eventabi.SignalBudgetExhausted, eventabi.SignalProviderError,
-		eventabi.SignalAdmit, eventabi.SignalReject, eventabi.SignalDefer,
+		eventabi.SignalAdmit, eventabi.SignalReject, eventabi.SignalDefer, eventabi.SignalDegrade,
 		eventabi.SignalStaleEpochReject, eventabi.SignalDeauthorizedDrain,
 		eventabi.SignalConnected, eventabi.SignalReconnecting, eventabi.SignalDisconnected, eventabi.SignalEnded,
 		eventabi.SignalEndOfUtterance, eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted,

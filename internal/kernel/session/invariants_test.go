@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -62,6 +63,9 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			m.identity.sequence = high
 			return []Effect{signal(eventabi.SignalTurnOpen, "t9", high)}
 		},
+		"refusals_have_reasons": func(*Machine) []Effect {
+			return []Effect{&Decide{Outcome: controlplane.DecisionOutcome{OutcomeKind: controlplane.OutcomeReject}}}
+		},
 		"terminal_then_close": func(m *Machine) []Effect {
 			m.identity.sequence = high
 			return []Effect{signal(eventabi.SignalCommit, "t9", high)}
@@ -102,6 +106,11 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			m.arbiter = turn.Arbiter{}
 			m.counters.Commits++
 			m.calls = nil
+			m.queue = append(m.queue, proposal{})
+			return nil
+		},
+		"overload_queues_nothing": func(m *Machine) []Effect {
+			m.load = gate.LevelQueued
 			m.queue = append(m.queue, proposal{})
 			return nil
 		},

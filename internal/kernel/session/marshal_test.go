@@ -16,7 +16,7 @@ import (
 
 func inputKinds() []string {
 	return []string{
-		"bootstrap", "close_request", "link", "lease", "snapshots", "wake", "audio_in", "voice_on", "voice_off",
+		"bootstrap", "close_request", "link", "lease", "snapshots", "quota", "usage", "admission", "load", "wake", "audio_in", "voice_on", "voice_off",
 		"end_of_utterance", "text_in", "transcript", "progress", "segment", "speech", "invocation_end", "delivery",
 		"cancel", "stop", "appended", "evidence_lost", "node_failed", "cancel_ack", "runtime_fault",
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -28,7 +29,14 @@ type drunk struct {
 
 func newDrunk(seed uint64, keep bool) *drunk {
 	d := &drunk{random: timebase.NewRandom(seed), machine: New(), keep: keep}
-	d.step(d.boot(), d.snapshots())
+	first := []Input{d.boot(), d.snapshots()}
+	for d.random.Chance(1, 3) {
+		in := d.entry()
+		if _, ok := in.(*Usage); ok || d.random.Chance(1, 4) {
+			first = append([]Input{in}, first...)
+		}
+	}
+	d.step(first...)
 	return d
 }
 
@@ -100,6 +108,29 @@ func (d *drunk) snapshots() *Snapshots {
 	return s
 }
 
+// entry draws what the host counts and says, sense or not.
+func (d *drunk) entry() Input {
+	switch d.random.Below(5) {
+	case 0:
+		return &Quota{Quota: gate.Quota{
+			Scope:            pick(d, gate.ScopeTenant, gate.ScopeSession, gate.ScopeTurn, "odd"),
+			Limit:            pick(d, gate.TurnsPerMinute, gate.TokensPerMinute, gate.AudioSeconds, gate.TTSCharacters, gate.ProviderConcurrency, gate.SessionsPerMinute, "odd"),
+			Max:              d.random.Between(-1, 9),
+			Action:           pick(d, "", gate.ActionReject, gate.ActionDefer, gate.ActionThrottle, gate.ActionDegrade, "odd"),
+			HeadroomPerMille: pick[int64](d, 0, 0, 700, 1001),
+		}}
+	case 1:
+		return &Admission{Outcome: pick(d, "", "admit", "reject", "defer", "odd"), RetryAfterMS: d.random.Below(99)}
+	case 2:
+		return &Load{Level: gate.Level(d.random.Below(7)), Reason: pick(d, "", "processor")}
+	}
+	u := &Usage{}
+	for i := range u.Counts {
+		u.Counts[i] = d.random.Between(-1, 9)
+	}
+	return u
+}
+
 func (d *drunk) text() TextRef {
 	return TextRef{Handle: d.random.Below(99), Runes: d.random.Below(90), Words: d.random.Below(9), Class: TextClass(d.random.Below(3))}
 }
@@ -157,7 +188,7 @@ func (d *drunk) input() Input {
 	case 12:
 		return d.snapshots()
 	case 13:
-		return &Wake{}
+		return pick(d, Input(&Wake{}), d.entry())
 	case 14:
 		return &AudioIn{Epoch: d.epoch(), Sample: d.heard(), Samples: 320}
 	}

@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -25,6 +26,8 @@ type Machine struct {
 	settings  Settings
 	policy    turn.Policy
 	plans     plans
+	entry     entry
+	load      gate.Level // of the host; what it sheds is Level.Sheds to say
 	link      link
 	drain     drain
 
@@ -78,8 +81,14 @@ func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() 
 // Counters gives the session's counters.
 func (m *Machine) Counters() Counters { return m.counters }
 
-// Degraded says that the session lost a capability or had to give a node up.
-func (m *Machine) Degraded() bool { return m.drain.degraded }
+// Degraded says that the session lost a capability or had to give a node up, or that its
+// turn runs with reduced fidelity.
+func (m *Machine) Degraded() bool {
+	return m.drain.degraded || m.turn.degraded != "" && m.arbiter.Live()
+}
+
+// Load gives the host's overload level as the session knows it.
+func (m *Machine) Load() gate.Level { return m.load }
 
 // Waiting says that a proposal waits for a turn, or for protected output, to end: any
 // pass may open a turn, and needs fresh snapshots for it.
@@ -135,7 +144,7 @@ func (m *Machine) take(in Input) {
 	switch m.state {
 	case controlplane.SessionConnecting:
 		switch in.kind() {
-		case "bootstrap", "close_request", "wake", "runtime_fault", "snapshots", "link":
+		case "bootstrap", "close_request", "wake", "runtime_fault", "snapshots", "link", "quota", "usage", "admission", "load":
 		default:
 			m.turnBack("session_not_active", in)
 			return
@@ -174,6 +183,14 @@ func (m *Machine) apply(in Input) {
 		m.leaseChanged(in)
 	case *Snapshots:
 		m.snapshotsCame(in)
+	case *Quota:
+		m.quotaSet(in)
+	case *Usage:
+		copy(m.entry.counts[:], in.Counts[:])
+	case *Admission:
+		m.admissionAsked(in)
+	case *Load:
+		m.loadChanged(in)
 	case *Wake:
 	case *AudioIn:
 		m.audioIn(in)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -119,6 +120,40 @@ func TestDegraded(t *testing.T) {
 	r.step("node_failed node=vad reason=panic")
 	if !r.m.Degraded() {
 		t.Error("a session that lost a node is not degraded")
+	}
+}
+
+// Lifecycle section 1: degraded is also a session whose turn runs with reduced fidelity, for
+// as long as it runs.
+func TestDegradedTurn(t *testing.T) {
+	r := newRig(t, "boot")
+	r.step("quota scope=session limit=tts_characters max=100 action=degrade", "usage session_tts_characters=100")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	if !r.m.Degraded() {
+		t.Error("a turn that opened with reduced fidelity degrades nothing")
+	}
+	r.step("cancel scope=turn")
+	if r.m.Degraded() {
+		t.Error("a turn that is over degrades the session")
+	}
+	r.step("usage", "text_in text=2 runes=4 words=1 class=2")
+	if !r.m.arbiter.Live() || r.m.Degraded() {
+		t.Error("the next turn does not climb back")
+	}
+}
+
+// The flags of the levels that edges and observers go by.
+func TestLoadIsKnown(t *testing.T) {
+	r := newRig(t, "boot")
+	for _, line := range []string{"load level=1", "load level=4 reason=memory", "load level=200", "load"} {
+		r.step(line)
+		in, err := ParseInput(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := min(in.(*Load).Level, gate.LevelLowPriority); r.m.Load() != want {
+			t.Errorf("%s: the level is %d", line, r.m.Load())
+		}
 	}
 }
 

@@ -42,6 +42,9 @@ const (
 	simpleAttempts     = 2
 )
 
+// AllowedActions are the adaptive actions that the plans of simple/v1 permit.
+func AllowedActions() []controlplane.AdaptiveAction { return controlplane.AdaptiveActions() }
+
 // Resolver builds plans from one session's request. Identical inputs give an identical
 // plan: everything that does not differ between turns is laid out once.
 type Resolver struct {
@@ -94,7 +97,7 @@ func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
 			entry("transport-vad", dataEdge(controlplane.StrategyMerge)),
 			entry("tts-transport", dataEdge(controlplane.StrategyMerge))),
 		FlowControl:            flowDefaults(),
-		AllowedAdaptiveActions: controlplane.AdaptiveActions(),
+		AllowedAdaptiveActions: AllowedActions(),
 		RecordingPolicy: controlplane.RecordingPolicy{
 			RecordingLevel:     controlplane.RecordingL0,
 			AllowedReplayModes: []controlplane.ReplayMode{controlplane.ReplayDecisions, controlplane.RecomputeDecisions},
@@ -207,7 +210,7 @@ func providerPlans(r PlanRequest) []controlplane.ProviderPlan {
 			Modality:               modality,
 			OrderedCandidates:      []string{id},
 			MaxAttemptsPerProvider: or(r.Overrides.Attempts, simpleAttempts),
-			AllowedAdaptiveActions: controlplane.AdaptiveActions(),
+			AllowedAdaptiveActions: AllowedActions(),
 			BudgetMS:               or(r.Overrides.InvocationMS, simpleInvocationMS),
 			CapabilitySnapshotRef:  "capability/1",
 		}

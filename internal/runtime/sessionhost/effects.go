@@ -134,7 +134,8 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Detail = s.graph.takeDetail(in.Node)
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
-		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault:
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault,
+		*session.Quota, *session.Usage, *session.Admission, *session.Load:
 	}
 	s.tell(at, in)
 }

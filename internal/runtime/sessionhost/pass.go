@@ -117,6 +117,7 @@ func (k *looked) look(list []session.Input) {
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
+			*session.Quota, *session.Usage, *session.Admission, *session.Load,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
 			*session.CancelAck, *session.RuntimeFault:
