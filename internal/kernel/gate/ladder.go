@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -137,6 +138,15 @@ func NewLadder(c LadderConfig) Ladder {
 
 // Level gives the level in force.
 func (l *Ladder) Level() Level { return l.level }
+
+// Verdict says whether the level lets a new session in. Who is deferred may come again
+// when the level can have fallen.
+func (l *Ladder) Verdict() Verdict {
+	if !l.level.Sheds(WorkNewSession) {
+		return Verdict{}
+	}
+	return Verdict{Outcome: controlplane.OutcomeDefer, Reason: WorkNewSession.Reason(), RetryAfterMS: l.config.FallMS}
+}
 
 // Take takes a measurement and gives the level, the reason for it, and whether it is
 // another one than before. The reason of a rise is the gauge that asks for the most; of a

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -108,6 +109,26 @@ func TestLadderGauges(t *testing.T) {
 	}
 }
 
+// Level 3 refuses new sessions, and not before.
+func TestLadderVerdict(t *testing.T) {
+	l := NewLadder(LadderConfig{RiseMS: 1, FallMS: 700})
+	for _, row := range []struct {
+		pressure int64
+		want     Verdict
+	}{
+		{0, Verdict{}},
+		{900, Verdict{}},
+		{950, Verdict{Outcome: controlplane.OutcomeDefer, Reason: "overload:new_sessions", RetryAfterMS: 700}},
+		{1000, Verdict{Outcome: controlplane.OutcomeDefer, Reason: "overload:new_sessions", RetryAfterMS: 700}},
+	} {
+		l.Take(ms(row.pressure), Pressure{ProcessorPerMille: row.pressure})
+		l.Take(ms(row.pressure+1), Pressure{ProcessorPerMille: row.pressure})
+		if got := l.Verdict(); got != row.want {
+			t.Errorf("at %d per mille: %+v, want %+v", row.pressure, got, row.want)
+		}
+	}
+}
+
 // For any series: a level is taken only when every sample of RiseMS asked for it, left
 // only for the next lower one and only when no sample of FallMS held it; and the same
 // series gives the same levels.
@@ -179,7 +200,7 @@ func TestLoadValidation(t *testing.T) {
 		"half of steps":   {LadderConfig{MemoryPerMille: Steps{900}}.Validate(), []string{"ladder.memory"}},
 		"negative":        {LadderConfig{FrameLatenessUS: Steps{-1, 1, 1, 1}, EasePerMille: -1, RiseMS: -2, FallMS: -3}.Validate(), []string{"ladder.frame_lateness", "ladder.ease_per_mille is -1", "ladder.rise_ms is -2", "ladder.fall_ms is -3"}},
 		"ease past one":   {LadderConfig{EasePerMille: 1001}.Validate(), []string{"ladder.ease_per_mille is 1001: give a whole number from 1 to 1000"}},
-		"no processors":   {SlotConfig{}.Validate(), []string{"capacity.processors is 0", "max_sessions"}},
+		"no processors":   {SlotConfig{}.Validate(), []string{"capacity.max_sessions is 0", "processors"}},
 		"slots": {
 			SlotConfig{MaxSessions: -1, Processors: -1, TargetPerMille: 1001, Burst: -1, WindowMS: -1, SettleMS: -1}.Validate(),
 			[]string{"capacity.max_sessions is -1", "capacity.processors", "capacity.target_per_mille is 1001", "capacity.burst", "capacity.window_ms", "capacity.settle_ms"},

@@ -13,10 +13,10 @@ import (
 // SlotConfig is how many sessions a host takes. The zero value of each field is its
 // default.
 type SlotConfig struct {
-	// MaxSessions is the capacity where it is known; 0 = it is estimated from what
-	// sessions cost.
+	// MaxSessions is the most sessions there may be; 0 = only what is estimated counts.
 	MaxSessions int64
-	// Processors is how many the process may use. Needed for an estimate.
+	// Processors is how many the process may use, where the capacity is to be estimated
+	// from what sessions cost; 0 = it is MaxSessions.
 	Processors int64
 	// TargetPerMille is the share of the processors that sessions may come to use.
 	TargetPerMille int64
@@ -49,7 +49,6 @@ const MaxSlots = 1_000_000
 
 // Validate reports every fault at once, each a LoadError.
 func (c SlotConfig) Validate() error {
-	estimated := c.MaxSessions == 0
 	c = c.withDefaults()
 	var faults []error
 	for _, f := range [...]struct {
@@ -67,8 +66,8 @@ func (c SlotConfig) Validate() error {
 			faults = append(faults, &LoadError{Field: f.name, Value: fmt.Sprint(f.v), Want: fmt.Sprintf("a whole number from %d to %d, or 0 for the default", f.low, f.top)})
 		}
 	}
-	if estimated && c.Processors == 0 {
-		faults = append(faults, &LoadError{Field: "capacity.processors", Value: "0", Want: "how many there are, or a max_sessions: without either the capacity cannot be known"})
+	if c.MaxSessions == 0 && c.Processors == 0 {
+		faults = append(faults, &LoadError{Field: "capacity.max_sessions", Value: "0", Want: "a number, or the processors to estimate one: without either there is no bound"})
 	}
 	if c.WindowMS > 0 && c.SettleMS/c.WindowMS >= maxYoung-1 {
 		faults = append(faults, &LoadError{Field: "capacity.settle_ms", Value: fmt.Sprint(c.SettleMS), Want: fmt.Sprintf("less than %d windows", maxYoung-1)})
@@ -77,7 +76,7 @@ func (c SlotConfig) Validate() error {
 }
 
 // Slots counts the sessions of a host against its capacity, so that a burst of arrivals
-// cannot overshoot before its load shows. Where the capacity is not configured, it is
+// cannot overshoot before its load shows. Where the capacity is not just configured, it is
 // estimated from the processor time that a second of a session costs, as the worse of a
 // short and a long average; and as long as sessions are young, which is before they have
 // shown what they cost, only as many more are let in as have. Make one with NewSlots.
@@ -196,13 +195,22 @@ func (s *Slots) Measure(at timebase.Instant, busy timebase.Span) {
 // known.
 func (s *Slots) Cost() int64 { return max(s.short.perSecond(), s.long.perSecond()) }
 
-// Capacity is how many sessions the host can carry, MaxSlots while that is not known.
-func (s *Slots) Capacity() int64 {
+// Capacity is how many sessions the host can carry, as far as that is known.
+func (s *Slots) Capacity() int64 { return min(s.most(), s.carried()) }
+
+// most is what is configured.
+func (s *Slots) most() int64 {
 	if s.config.MaxSessions > 0 {
 		return s.config.MaxSessions
 	}
+	return MaxSlots
+}
+
+// carried is what the processors can carry, MaxSlots while it is not known. One session is
+// always let in: what it costs cannot be known otherwise.
+func (s *Slots) carried() int64 {
 	cost := s.Cost()
-	if cost == 0 {
+	if cost == 0 || s.config.Processors == 0 {
 		return MaxSlots
 	}
 	share := s.config.Processors * s.config.TargetPerMille * (int64(timebase.Second) / 1000)
@@ -226,12 +234,12 @@ func (s *Slots) Verdict(at timebase.Instant) Verdict {
 	v := Verdict{Outcome: controlplane.OutcomeDefer, Used: s.open, Max: capacity, RetryAfterMS: fullRetryMS}
 	if s.open >= capacity {
 		v.Reason = reasonBusy
-		if s.config.MaxSessions > 0 {
+		if s.open >= s.most() {
 			v.Reason = reasonFull
 		}
 		return v
 	}
-	if s.config.MaxSessions > 0 {
+	if s.config.Processors == 0 {
 		return Verdict{}
 	}
 	young := s.Young()

@@ -138,7 +138,7 @@ func TestDearerSessions(t *testing.T) {
 
 // A configured capacity is the capacity, at once and whatever it costs.
 func TestConfiguredSlots(t *testing.T) {
-	m := newModel(1, SlotConfig{MaxSessions: 7, Processors: 1})
+	m := newModel(1, SlotConfig{MaxSessions: 7})
 	m.run(1_000, 1_000, 0)
 	if len(m.sessions) != 7 {
 		t.Errorf("%d sessions, 7 are configured", len(m.sessions))
@@ -151,6 +151,21 @@ func TestConfiguredSlots(t *testing.T) {
 	m.slots.Leave(m.at, m.sessions[0].ticket)
 	if !m.slots.Verdict(m.at).Passes() || m.slots.Open() != 6 {
 		t.Error("a slot that was given back is not free")
+	}
+}
+
+// Both bounds may hold: the tighter one counts, and the reason says which.
+func TestConfiguredAndEstimated(t *testing.T) {
+	m := newModel(1, SlotConfig{MaxSessions: 40, Processors: 4})
+	m.costUS = 1_000 // 2800 would fit
+	m.run(60_000, 40, 0)
+	if len(m.sessions) != 40 || m.slots.Verdict(m.at).Reason != reasonFull {
+		t.Errorf("%d sessions, then %+v", len(m.sessions), m.slots.Verdict(m.at))
+	}
+	m = newModel(1, SlotConfig{MaxSessions: 400, Processors: 4}) // 140 fit
+	m.run(60_000, 40, 0)
+	if n := len(m.sessions); n < 100 || n > 160 || m.slots.Verdict(m.at).Reason != reasonBusy {
+		t.Errorf("%d sessions, then %+v", n, m.slots.Verdict(m.at))
 	}
 }
 

@@ -65,13 +65,18 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.AppendTerminal:
 		s.appendTerminal(at, e)
 	case *session.TurnChange:
+		if e.Transition.ToState == controlplane.TurnActive {
+			s.entry.TurnOpened(s.hostTime())
+		}
 		if e.Transition.ToState == controlplane.TurnClosed {
 			s.graph.endTurn(e.Turn)
 			s.egress.Forget(e.Turn)
 		}
 	case *session.Ended:
 		s.teardown(e.Reason)
-	case *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
+	case *session.Decide:
+		s.entry.Decided(&e.Outcome)
+	case *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
 		// evidence: the recorder has it
 	}
 }

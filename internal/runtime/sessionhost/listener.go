@@ -37,7 +37,7 @@ const listenSamples = timebase.SampleRate / 10
 func (g *graph) listen(e *session.Open) {
 	s := g.s
 	stt := s.settings.Providers.STT
-	call := g.calls.Begin(request(e.Invocation, "", 1, 0, stt.Descriptor(), s.settings.invocationTimeout()))
+	call := g.begin(request(e.Invocation, "", 1, 0, stt.Descriptor(), s.settings.invocationTimeout()))
 	if call == nil {
 		return
 	}
@@ -120,6 +120,7 @@ func (g *graph) unlisten(id eventabi.InvocationID) {
 		return kept
 	})
 	if gone != nil {
+		g.s.entry.Audio(g.s.hostTime(), gone.reader.At()-gone.from)
 		gone.reader.Close()
 		gone.instance.Stop()
 	}

@@ -83,10 +83,15 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
-	if (k.opens || s.machine.Waiting()) && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
-		s.snapshots = s.settings.Snapshots.Snapshots(at)
-		s.refreshed, s.fresh = at, true
-		in = append(in, &s.snapshots)
+	if k.opens || s.machine.Waiting() {
+		if !s.fresh || at.Sub(s.refreshed) > freshFor {
+			s.snapshots = s.settings.Snapshots.Snapshots(at)
+			s.refreshed, s.fresh = at, true
+			in = append(in, &s.snapshots)
+		}
+		if usage := s.refreshUsage(at); usage != nil {
+			in = append(in, usage)
+		}
 	}
 	in = append(in, s.feedback...)
 	if k.other {

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/transport"
@@ -45,6 +46,7 @@ type item struct {
 // Session is one conversation. Its exported methods may be called from any goroutine.
 type Session struct {
 	settings Settings
+	entry    *admission.Entry // its place; nil = nothing is counted
 	driver   driver
 	exec     nodehost.Executor
 	born     timebase.Instant // on the driver's clock
@@ -79,6 +81,7 @@ type Session struct {
 	again     []session.Input
 	progress  session.Delivery
 	snapshots session.Snapshots
+	usage     session.Usage // as the kernel has it
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
 	touched   bool
@@ -169,11 +172,7 @@ func (s *Session) connect(ctx context.Context) error {
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
-	b := s.settings.Bootstrap
-	if b.WallMS == 0 {
-		b.WallMS = s.driver.wallMS()
-	}
-	s.post(&b)
+	s.enter()
 	s.open.Store(true)
 	return nil
 }

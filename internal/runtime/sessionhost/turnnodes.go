@@ -4,6 +4,7 @@ package sessionhost
 
 import (
 	"sync"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
@@ -99,14 +100,19 @@ func (t *turnNodes) attempt(id eventabi.InvocationID) int64 {
 // respond asks the model.
 func (g *graph) respond(e *session.Generate) {
 	s := g.s
-	call := g.calls.Begin(request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.LLM.Descriptor(), s.settings.invocationTimeout()))
+	prompt := s.talk.Prompt()
+	r := request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.LLM.Descriptor(), s.settings.invocationTimeout())
+	for i := range prompt {
+		r.InputBytes += int64(len(prompt[i].Text))
+	}
+	call := g.begin(r)
 	t := g.nodes(e.Turn)
 	if call == nil || t == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
 	t.mu.Lock()
-	t.prompt = s.talk.Prompt()
+	t.prompt = prompt
 	t.mu.Unlock()
 	s.exec.Go(func() {
 		if !t.llm.Call(&node.Event{
@@ -121,7 +127,8 @@ func (g *graph) respond(e *session.Generate) {
 // say has a segment spoken, and tells the segmenter that there is room for another.
 func (g *graph) say(e *session.Say, text string) {
 	s := g.s
-	call := g.calls.Begin(request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.TTS.Descriptor(), s.settings.invocationTimeout()))
+	s.entry.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
+	call := g.begin(request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.TTS.Descriptor(), s.settings.invocationTimeout()))
 	t := g.nodes(e.Turn)
 	if call == nil || t == nil {
 		return
