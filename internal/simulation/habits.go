@@ -79,6 +79,10 @@ func (w *world) drawHabits() {
 	if r.Chance(1, 2) {
 		w.drawSettings()
 	}
+	if w.faults.Has(LoadLevels) && r.Chance(1, 2) { // so that there is something to turn away
+		h.settings.Policy.Overlap, h.settings.Policy.MaxQueued = turn.OverlapQueue, r.Between(1, 3)
+	}
+	w.drawQuotas()
 }
 
 // drawSettings departs from the profile.
@@ -151,6 +155,7 @@ func (w *world) open() {
 			boot.TTS = ""
 		}
 	}
+	w.ask()
 	w.add(boot)
 	if !w.fault(StoreStale, 4) {
 		w.fresh()
@@ -161,11 +166,13 @@ func (w *world) open() {
 	for _, f := range [...]Fault{
 		WorkerPause, WorkerCrash, WorkerTwoOwners, WorkerLostRenewal, WorkerRotation, StoreRollback, StoreStale,
 		NodeHang, NodePanic, NodeGarbage, DiskFull, LoadFlood, LoadAdmissionRace, TransportHalfOpen, TransportReconnect,
+		LoadQuota, LoadHeadroom,
 	} {
 		if w.faults.Has(f) {
 			w.after(0, w.troubleIn(f), evTrouble, 0, int64(f))
 		}
 	}
+	w.startPressure()
 	w.plan(0, w.random.Between(0, 500), w.nextAct())
 	w.pass()
 }

@@ -44,6 +44,8 @@ type inputs struct {
 	leases     pool[session.LeaseChange]
 	snapshots  pool[session.Snapshots]
 	failures   pool[session.NodeFailed]
+	usages     pool[session.Usage]
+	loads      pool[session.Load]
 }
 
 func (p *inputs) reset() {
@@ -52,4 +54,5 @@ func (p *inputs) reset() {
 	p.speeches.used, p.ends.used, p.deliveries.used, p.cancels.used = 0, 0, 0, 0
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
 	p.leases.used, p.snapshots.used, p.failures.used = 0, 0, 0
+	p.usages.used, p.loads.used = 0, 0
 }

@@ -57,8 +57,9 @@ type watch struct {
 	owners []ownerWatch
 	texts  []text // the world's, by handle
 
-	pass passWatch
-	talk talkWatch
+	pass  passWatch
+	talk  talkWatch
+	loads loadWatch
 }
 
 // broken is a violation as the watch saw it.
@@ -78,6 +79,7 @@ type rules struct {
 	plain                                              bool // the profile's policy and a streaming recogniser
 	binds                                              bool // a turn answers the words that ended last
 	early                                              bool // turns open at speech start
+	queues                                             bool // a proposal waits for the live turn
 }
 
 // passWatch is what one pass brought.
@@ -97,6 +99,7 @@ type passWatch struct {
 	due       bool // time was to act as well
 	signal    *eventabi.Envelope
 	epoch     eventabi.Epoch // of the last signal
+	load      passLoad
 }
 
 // init lays out what all sessions share.
@@ -118,8 +121,9 @@ func (k *watch) begin(w *world) {
 		live: -1, epoch: 0, drainBy: timebase.Never, stampMS: -1,
 		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], spoken: k.spoken[:0], items: k.items[:0],
 		owners: k.owners[:0], keys: k.keys[:0], texts: w.texts,
-		pass: passWatch{speeches: k.pass.speeches[:0]},
-		talk: talkWatch{pending: k.talk.pending[:0]},
+		pass:  passWatch{speeches: k.pass.speeches[:0]},
+		talk:  talkWatch{pending: k.talk.pending[:0]},
+		loads: loadWatch{quotas: k.loads.quotas[:0]},
 	}
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
@@ -258,6 +262,7 @@ func (k *watch) settled(w *world) {
 	}
 	k.bounds(w)
 	k.words(w)
+	k.loadSettled(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false
 	}

@@ -28,6 +28,7 @@ func (k *watch) before(w *world) {
 	k.now = max(k.now, w.passAt)
 	k.texts = w.texts
 	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
+	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
 	k.faulted, k.ending = false, false
 	k.talk.closed, k.talk.turnedAway, k.talk.opens, k.talk.pending = false, false, 0, k.talk.pending[:0]
 	if w.solo && len(w.in) == 1 { // nothing else comes that could have an effect
@@ -142,7 +143,14 @@ func (k *watch) control(in session.Input) {
 		k.faulted = true
 	case *session.CancelAck:
 		k.ackInput(in)
-	case *session.Quota, *session.Usage, *session.Admission, *session.Load:
+	case *session.Quota:
+		k.loads.quota(in)
+	case *session.Usage:
+		k.loads.counts = in.Counts
+	case *session.Admission:
+		k.loads.host = in.Outcome
+	case *session.Load:
+		k.load(in)
 	case *session.CloseRequest, *session.Wake, *session.Delivery:
 	case *session.AudioIn, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
@@ -207,7 +215,9 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 	if k.rules.dedupe == 0 {
 		k.rules.dedupe = 8192
 	}
+	k.rules.queues = p.Overlap == turn.OverlapQueue
 	k.epoch = in.Epoch
+	k.entered(in)
 }
 
 func (k *watch) snapshot(in *session.Snapshots) {

@@ -137,9 +137,9 @@ func decidedFrom(v gate.Verdict) []byte {
 	return body.done()
 }
 
-// degrade opens a turn with reduced fidelity, where a quota of the turn's start or of the
+// openDegraded opens a turn with reduced fidelity, where a quota of the turn's start or of the
 // session's asks for that. The plan permits it, or the quota would not be in force.
-func (m *Machine) degrade(v gate.Verdict) {
+func (m *Machine) openDegraded(v gate.Verdict) {
 	if !v.Degrades() {
 		v = m.entry.degraded
 	}

@@ -107,7 +107,7 @@ func (m *Machine) openTurn(p proposal) {
 	m.openSignal()
 	m.move(id, controlplane.TriggerTurnOpen)
 	m.counters.Turns++
-	m.degrade(v)
+	m.openDegraded(v)
 	m.adopt(p)
 	m.ask()
 }
