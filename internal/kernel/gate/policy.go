@@ -53,9 +53,19 @@ func (p *Policy) For(tenant string) Quotas {
 	}
 	for i := range p.Tenants[tenant] {
 		o := &p.Tenants[tenant][i]
-		q.Set(o.over(q.Get(o.Scope, o.Limit)))
+		q.Set(o.over(p.base(o.Scope, o.Limit)))
 	}
 	return q
+}
+
+// base is what everybody has of a limit; one without a bound still has its other fields.
+func (p *Policy) base(s Scope, l Limit) Quota {
+	for _, q := range p.Quotas {
+		if q.Scope == s && q.Limit == l {
+			return q
+		}
+	}
+	return Quota{}
 }
 
 // QuotaError names a value of a quota that cannot be enforced.

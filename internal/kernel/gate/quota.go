@@ -2,7 +2,12 @@
 
 package gate
 
-import "github.com/parley-voice/parley/api/controlplane"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/parley-voice/parley/api/controlplane"
+)
 
 // Scope says whose use a quota bounds.
 type Scope string
@@ -231,66 +236,63 @@ func (q *Quota) verdict(s severity, used int64) Verdict {
 	return v
 }
 
-// Quotas are the quotas in force for one session. The zero value bounds nothing.
-type Quotas struct {
-	table [Counted]Quota
-	count int
-}
+// Quotas are the quotas in force for one session, the widest scope first. The zero value
+// bounds nothing, and costs nothing: most sessions have a few or none.
+type Quotas struct{ list []Quota }
 
-// Set puts a valid quota in force, in place of the one of its scope and limit.
+// Set puts a valid quota in force, in place of the one of its scope and limit; with Max 0
+// it takes that one back.
 func (q *Quotas) Set(one Quota) {
-	slot := &q.table[placeOf(one.Scope, one.Limit)]
-	if slot.Max > 0 {
-		q.count--
+	i, found := q.find(one.Scope, one.Limit)
+	switch {
+	case found && one.Max == 0:
+		q.list = slices.Delete(q.list, i, i+1)
+	case found:
+		q.list[i] = one
+	case one.Max > 0:
+		q.list = slices.Insert(q.list, i, one)
 	}
-	if one.Max > 0 {
-		q.count++
-	}
-	*slot = one
 }
 
-// Get gives the quota of a scope and a limit; its Max is 0 when there is none.
+// find gives the place of a quota in the list, or where it would stand.
+func (q *Quotas) find(s Scope, l Limit) (int, bool) {
+	return slices.BinarySearchFunc(q.list, placeOf(s, l), func(one Quota, place int) int {
+		return cmp.Compare(placeOf(one.Scope, one.Limit), place)
+	})
+}
+
+// Get gives the quota of a scope and a limit, the zero Quota when there is none.
 func (q *Quotas) Get(s Scope, l Limit) Quota {
-	if i := placeOf(s, l); i >= 0 {
-		return q.table[i]
+	if i, found := q.find(s, l); found {
+		return q.list[i]
 	}
 	return Quota{}
 }
 
 // Any says that something is bounded.
-func (q *Quotas) Any() bool { return q.count > 0 }
+func (q *Quotas) Any() bool { return len(q.list) > 0 }
 
 // List gives what is bounded, the widest scope first.
-func (q *Quotas) List() []Quota {
-	list := make([]Quota, 0, q.count)
-	for i := range q.table {
-		if q.table[i].Max > 0 {
-			list = append(list, q.table[i])
-		}
-	}
-	return list
-}
+func (q *Quotas) List() []Quota { return slices.Clone(q.list) }
 
 // Verdict holds recorded counts against the quotas of a point. The strictest word counts:
 // reject before defer before degrade; among equal ones the widest scope's, in the order of
 // Limits. A deferral says the longest time of all that defer: to come earlier is to be
 // deferred again.
 func (q *Quotas) Verdict(at Point, c *Counts) Verdict {
-	if q.count == 0 {
-		return Verdict{}
-	}
 	worst, verdict, wait := lets, Verdict{}, int64(0)
-	for i := range q.table {
-		one := &q.table[i]
-		if one.Max == 0 || one.Limit.point() != at {
+	for i := range q.list {
+		one := &q.list[i]
+		if one.Limit.point() != at {
 			continue
 		}
-		found := one.judge(c[i])
+		used := c[placeOf(one.Scope, one.Limit)]
+		found := one.judge(used)
 		if found == nearly || found == defers {
 			wait = max(wait, one.retryAfterMS())
 		}
 		if found > worst {
-			worst, verdict = found, one.verdict(found, c[i])
+			worst, verdict = found, one.verdict(found, used)
 		}
 	}
 	if verdict.Outcome == controlplane.OutcomeDefer {

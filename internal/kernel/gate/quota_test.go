@@ -215,7 +215,7 @@ func TestOverrides(t *testing.T) {
 		want   func(q *Quota)
 	}{
 		"max":      {func(o *Override) { o.Max = ptr[int64](90) }, func(q *Quota) { q.Max = 90 }},
-		"no bound": {func(o *Override) { o.Max = ptr[int64](0) }, func(q *Quota) { q.Max = 0 }},
+		"no bound": {func(o *Override) { o.Max = ptr[int64](0) }, func(q *Quota) { *q = Quota{} }},
 		"action":   {func(o *Override) { o.Action = ptr(ActionReject) }, func(q *Quota) { q.Action = ActionReject }},
 		"headroom": {func(o *Override) { o.HeadroomPerMille = ptr[int64](0) }, func(q *Quota) { q.HeadroomPerMille = 0 }},
 		"retry":    {func(o *Override) { o.RetryAfterMS = ptr[int64](1) }, func(q *Quota) { q.RetryAfterMS = 1 }},
@@ -235,6 +235,15 @@ func TestOverrides(t *testing.T) {
 		if mine.Get(ScopeTenant, TokensPerMinute) != other || theirs.Get(ScopeTenant, TurnsPerMinute) != base {
 			t.Errorf("%s: an override changed what it does not name", name)
 		}
+	}
+	// What has no bound of its own still has its other fields for who has one.
+	unbounded := base
+	unbounded.Max = 0
+	some := o
+	some.Max = ptr[int64](7)
+	q := (&Policy{Quotas: []Quota{unbounded}, Tenants: map[string][]Override{"acme": {some}}}).For("acme")
+	if got := q.Get(ScopeTenant, TurnsPerMinute); got.Max != 7 || got.Action != base.Action || got.RetryAfterMS != base.RetryAfterMS {
+		t.Errorf("a bound for one tenant: %+v", got)
 	}
 	// An override may also bound what nobody else has bounded.
 	p := Policy{Tenants: map[string][]Override{"acme": {{Scope: ScopeSession, Limit: AudioSeconds, Max: ptr[int64](600)}}}}

@@ -16,10 +16,10 @@ import (
 type entry struct {
 	quotas   gate.Quotas
 	counts   gate.Counts
-	asked    bool         // somebody wants to know whether the session may begin
-	host     gate.Verdict // what the host says of the session itself
-	fault    string       // a quota that cannot be enforced came before the bootstrap
-	degraded gate.Verdict // the session was let in with reduced fidelity
+	asked    bool          // somebody wants to know whether the session may begin
+	host     *gate.Verdict // what the host says against the session itself
+	fault    string        // a quota that cannot be enforced came before the bootstrap
+	degraded *gate.Verdict // by which the session was let in with reduced fidelity
 }
 
 // quotaSet puts a quota in force. One that cannot be enforced leaves the one before it in
@@ -44,18 +44,21 @@ func (m *Machine) admissionAsked(in *Admission) {
 		m.refuse("session_admitted", in.kind(), "")
 		return
 	}
-	m.entry.asked = true
-	m.entry.host = gate.Admission(in.Outcome, in.Reason)
-	if m.entry.host.Outcome == controlplane.OutcomeDefer {
-		m.entry.host.RetryAfterMS = in.RetryAfterMS
+	m.entry.asked, m.entry.host = true, nil
+	v := gate.Admission(in.Outcome, in.Reason)
+	if v.Outcome == controlplane.OutcomeDefer {
+		v.RetryAfterMS = in.RetryAfterMS
+	}
+	if !v.Passes() {
+		m.entry.host = &v
 	}
 }
 
 // sessionVerdict says whether the session may begin: the host's word first, then the
 // quotas that are asked about when a session starts.
 func (m *Machine) sessionVerdict() gate.Verdict {
-	if !m.entry.host.Passes() {
-		return m.entry.host
+	if m.entry.host != nil {
+		return *m.entry.host
 	}
 	return m.entry.quotas.Verdict(gate.SessionStart, &m.entry.counts)
 }
@@ -74,7 +77,9 @@ func (m *Machine) sessionLetIn(v gate.Verdict) {
 	if m.entry.asked || m.entry.quotas.Any() {
 		m.letIn(v, sessionScope(v), "")
 	}
-	m.entry.degraded = v
+	if v.Degrades() {
+		m.entry.degraded = &v
+	}
 }
 
 // quotaVerdict holds the recorded counts against the quotas that are asked about when a
@@ -141,10 +146,10 @@ func decidedFrom(v gate.Verdict) []byte {
 // session's asks for that. The plan permits it, or the quota would not be in force.
 func (m *Machine) openDegraded(v gate.Verdict) {
 	if !v.Degrades() {
-		v = m.entry.degraded
-	}
-	if !v.Degrades() {
-		return
+		if m.entry.degraded == nil {
+			return
+		}
+		v = *m.entry.degraded
 	}
 	m.turn.degraded = v.Reason
 	signal := m.emit(eventabi.SignalDegrade, eventabi.EmitterBudget, m.turn.id, v.Reason)

@@ -50,119 +50,124 @@ func New(c Config) (*Controller, error) {
 	}, nil
 }
 
-// Entry is what was decided about one session, and from what; if it was let in, it is the
-// session's place as well. Nil is a place where nothing is counted.
-type Entry struct {
+// Decision is what was decided about one session, and from what.
+type Decision struct {
 	// Quotas are in force for the session, Counts what was used before it came, Host is
 	// the word of capacity and load, and Verdict what all of it comes to.
 	Quotas  []gate.Quota
 	Counts  gate.Counts
 	Host    gate.Verdict
 	Verdict gate.Verdict
+}
 
+// Place is what a session that was let in holds until it leaves. Nil is a place where
+// nothing is counted.
+type Place struct {
 	controller *Controller
 	tenant     *tenant
-	meter      meter
+	meter      *meter // nil = nothing of the session is bounded
 	ticket     gate.Ticket
 	left       sync.Once
 }
 
 // Enter decides whether a session of a tenant is let in: the load first, then the
-// capacity, then the tenant's quotas. One that is has a place until it leaves.
-func (c *Controller) Enter(name string, at timebase.Instant) *Entry {
+// capacity, then the tenant's quotas. One that is gets a place; else it is nil.
+func (c *Controller) Enter(name string, at timebase.Instant) (*Decision, *Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.tenant(name, at)
-	e := &Entry{controller: c, tenant: t, Quotas: t.quotas.List()}
-	t.put(&e.Counts, at)
-	e.Host = c.ladder.Verdict()
-	if e.Host.Passes() {
-		e.Host = c.slots.Verdict(at)
+	d := &Decision{Quotas: t.quotas.List()}
+	t.put(&d.Counts, at)
+	d.Host = c.ladder.Verdict()
+	if d.Host.Passes() {
+		d.Host = c.slots.Verdict(at)
 	}
-	e.Verdict = e.Host
-	if e.Verdict.Passes() {
-		e.Verdict = t.quotas.Verdict(gate.SessionStart, &e.Counts)
+	d.Verdict = d.Host
+	if d.Verdict.Passes() {
+		d.Verdict = t.quotas.Verdict(gate.SessionStart, &d.Counts)
 	}
 	for _, count := range [...]*tally{&c.starts, &t.starts} {
-		count.add(e.Verdict.Outcome, e.Verdict.Reason, e.Verdict.Degrades())
+		count.add(d.Verdict.Outcome, d.Verdict.Reason, d.Verdict.Degrades())
 	}
-	if e.Verdict.Passes() {
-		e.ticket = c.slots.Enter(at)
-		t.sessions.Add(1)
-		t.begun.add(at, 1)
+	if !d.Verdict.Passes() {
+		return d, nil
 	}
-	return e
+	p := &Place{controller: c, tenant: t, ticket: c.slots.Enter(at)}
+	if t.quotas.Any() {
+		p.meter = &meter{}
+	}
+	t.sessions.Add(1)
+	t.begun.add(at, 1)
+	return d, p
 }
 
 // Leave gives the place back, once.
-func (e *Entry) Leave(at timebase.Instant) {
-	if e == nil || !e.Verdict.Passes() {
+func (p *Place) Leave(at timebase.Instant) {
+	if p == nil {
 		return
 	}
-	e.left.Do(func() {
-		e.tenant.seen(at)
-		e.tenant.sessions.Add(-1)
-		e.controller.mu.Lock()
-		e.controller.slots.Leave(at, e.ticket)
-		e.controller.mu.Unlock()
+	p.left.Do(func() {
+		p.tenant.seen(at)
+		p.tenant.sessions.Add(-1)
+		p.controller.mu.Lock()
+		p.controller.slots.Leave(at, p.ticket)
+		p.controller.mu.Unlock()
 	})
 }
 
-// Bounded says that something of what the session uses is bounded.
-func (e *Entry) Bounded() bool { return e != nil && len(e.Quotas) > 0 }
+// Bounded says that something of what the session or its tenant uses is bounded.
+func (p *Place) Bounded() bool { return p != nil && p.meter != nil }
 
-// Used gives what was used of what is bounded, at an instant.
-func (e *Entry) Used(at timebase.Instant) (c gate.Counts) {
-	e.tenant.put(&c, at)
-	e.meter.put(&c, at)
+// Used gives what was used of what can be bounded, at an instant; what the session itself
+// used only where something is.
+func (p *Place) Used(at timebase.Instant) (c gate.Counts) {
+	p.tenant.put(&c, at)
+	if p.meter != nil {
+		p.meter.put(&c, at)
+	}
 	return c
 }
 
 // TurnOpened counts a turn.
-func (e *Entry) TurnOpened(at timebase.Instant) {
-	if e != nil {
-		e.meter.turns.add(at, 1)
-		e.tenant.turns.add(at, 1)
-	}
+func (p *Place) TurnOpened(at timebase.Instant) {
+	p.count(func(t *tenant) { t.turns.add(at, 1) }, func(m *meter) { m.turns.add(at, 1) })
 }
 
 // Tokens counts what a language model took and gave.
-func (e *Entry) Tokens(at timebase.Instant, n int64) {
-	if e != nil {
-		e.meter.tokens.add(at, n)
-		e.tenant.tokens.add(at, n)
-	}
+func (p *Place) Tokens(at timebase.Instant, n int64) {
+	p.count(func(t *tenant) { t.tokens.add(at, n) }, func(m *meter) { m.tokens.add(at, n) })
 }
 
 // Audio counts what a recogniser was given.
-func (e *Entry) Audio(at timebase.Instant, n timebase.Samples) {
-	if e != nil {
-		e.meter.samples.Add(int64(n))
-		e.tenant.samples.add(at, int64(n))
-	}
+func (p *Place) Audio(at timebase.Instant, n timebase.Samples) {
+	p.count(func(t *tenant) { t.samples.add(at, int64(n)) }, func(m *meter) { m.samples.Add(int64(n)) })
 }
 
 // Characters counts what a synthesiser was given.
-func (e *Entry) Characters(at timebase.Instant, n int64) {
-	if e != nil {
-		e.meter.characters.Add(n)
-		e.tenant.characters.add(at, n)
-	}
+func (p *Place) Characters(at timebase.Instant, n int64) {
+	p.count(func(t *tenant) { t.characters.add(at, n) }, func(m *meter) { m.characters.Add(n) })
 }
 
 // Call counts a provider call that begins (1) or ends (-1).
-func (e *Entry) Call(n int64) {
-	if e != nil {
-		e.meter.calls.Add(n)
-		e.tenant.calls.Add(n)
+func (p *Place) Call(n int64) {
+	p.count(func(t *tenant) { t.calls.Add(n) }, func(m *meter) { m.calls.Add(n) })
+}
+
+func (p *Place) count(of func(*tenant), own func(*meter)) {
+	if p == nil {
+		return
+	}
+	of(p.tenant)
+	if p.meter != nil {
+		own(p.meter)
 	}
 }
 
 // Decided counts what the session decided about one of its proposals.
-func (e *Entry) Decided(o *controlplane.DecisionOutcome) {
-	if e != nil && o.Phase == controlplane.PhasePreTurn && o.Scope == controlplane.OutcomeTurn {
+func (p *Place) Decided(o *controlplane.DecisionOutcome) {
+	if p != nil && o.Phase == controlplane.PhasePreTurn && o.Scope == controlplane.OutcomeTurn {
 		degraded := o.OutcomeKind == controlplane.OutcomeAdmit && o.Reason != string(controlplane.AuthorityAuthorized)
-		e.tenant.turnings.add(o.OutcomeKind, o.Reason, degraded)
+		p.tenant.turnings.add(o.OutcomeKind, o.Reason, degraded)
 	}
 }
 

@@ -124,22 +124,30 @@ func TestEnterRace(t *testing.T) {
 		"slow start": {Config{Slots: gate.SlotConfig{Processors: 2, Burst: 9}}, "capacity:slow_start", 9},
 	} {
 		c := newController(t, row.config)
-		entries := make([]*Entry, 400)
+		type entry struct {
+			*Decision
+			*Place
+		}
+		entries := make([]entry, 400)
 		var all sync.WaitGroup
 		for i := range 8 {
 			all.Go(func() {
 				for n := i; n < len(entries); n += 8 {
-					entries[n] = c.Enter("acme", ms(100))
+					d, p := c.Enter("acme", ms(100))
+					entries[n] = entry{d, p}
 				}
 			})
 		}
 		all.Wait()
 		in := 0
-		var one *Entry
+		var one *Place
 		for _, e := range entries {
-			if e.Verdict.Passes() {
+			if e.Verdict.Passes() != (e.Place != nil) {
+				t.Errorf("%s: %+v, and a place: %v", name, e.Verdict, e.Place != nil)
+			}
+			if e.Place != nil {
 				in++
-				one = e
+				one = e.Place
 			} else if e.Verdict.Reason != row.reason {
 				t.Errorf("%s: refused with %+v", name, e.Verdict)
 			}
@@ -152,9 +160,9 @@ func TestEnterRace(t *testing.T) {
 		if got := c.Stats().Sessions; got != int64(in-1) {
 			t.Errorf("%s: %d hold places after one has left", name, got)
 		}
-		again := c.Enter("acme", ms(200)).Verdict.Passes()
-		if more := c.Enter("acme", ms(200)).Verdict.Passes(); again != (name != "rate") || more {
-			t.Errorf("%s: after one has left, one more gets in: %v, and another: %v", name, again, more)
+		_, again := c.Enter("acme", ms(200))
+		if _, more := c.Enter("acme", ms(200)); (again != nil) != (name != "rate") || more != nil {
+			t.Errorf("%s: after one has left, one more gets in: %v, and another: %v", name, again != nil, more != nil)
 		}
 	}
 }
@@ -162,8 +170,18 @@ func TestEnterRace(t *testing.T) {
 // Authority-state section 7: what is counted of whom. A tenant's amounts are of the last
 // minute, a session's since it began.
 func TestCounts(t *testing.T) {
-	c := newController(t, Config{})
-	a, b, other := c.Enter("acme", ms(0)), c.Enter("acme", ms(0)), c.Enter("umbrella", ms(0))
+	c := newController(t, Config{Quotas: gate.Policy{
+		Quotas:  []gate.Quota{{Scope: gate.ScopeSession, Limit: gate.TTSCharacters, Max: 1000}},
+		Tenants: map[string][]gate.Override{"umbrella": {{Scope: gate.ScopeSession, Limit: gate.TTSCharacters, Max: new(int64)}}},
+	}})
+	place := func(tenant string) *Place {
+		_, p := c.Enter(tenant, ms(0))
+		return p
+	}
+	a, b, other := place("acme"), place("acme"), place("umbrella")
+	if !a.Bounded() || other.Bounded() {
+		t.Errorf("bounded: %v and %v", a.Bounded(), other.Bounded())
+	}
 	a.TurnOpened(ms(1_000))
 	a.Tokens(ms(1_000), 120)
 	a.Audio(ms(1_000), 5*timebase.SampleRate+timebase.SampleRate/2)
@@ -175,7 +193,7 @@ func TestCounts(t *testing.T) {
 	b.Call(1)
 	b.Call(-1)
 	other.TurnOpened(ms(2_000))
-	want := func(name string, e *Entry, at int64, counts ...int64) {
+	want := func(name string, e *Place, at int64, counts ...int64) {
 		t.Helper()
 		got := e.Used(ms(at))
 		for i, n := range counts {
@@ -187,7 +205,7 @@ func TestCounts(t *testing.T) {
 	//                     sessions, begun, turns, tokens, audio, characters, calls
 	want("a", a, 3_000, 2, 2, 2, 120, 6, 80, 2, 1, 120, 5, 80, 2)
 	want("b", b, 3_000, 2, 2, 2, 120, 6, 80, 2, 1, 0, 0, 0, 0)
-	want("other", other, 3_000, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0)
+	want("other", other, 3_000, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0) // nobody asks for the session's own
 	want("a", a, 70_000, 2, 0, 0, 0, 0, 0, 2, 0, 0, 5, 80, 2)
 	b.Leave(ms(70_000))
 	want("a", a, 70_000, 1)
@@ -199,7 +217,7 @@ func TestCounts(t *testing.T) {
 
 // A place where nothing is counted counts nothing and fails at nothing.
 func TestNoEntry(t *testing.T) {
-	var e *Entry
+	var e *Place
 	e.TurnOpened(0)
 	e.Tokens(0, 1)
 	e.Audio(0, 1)
@@ -223,7 +241,7 @@ func TestOutcomes(t *testing.T) {
 	for range 5 {
 		c.Enter("acme", ms(0))
 	}
-	e := c.Enter("umbrella", ms(0))
+	_, e := c.Enter("umbrella", ms(0))
 	for _, o := range []controlplane.DecisionOutcome{
 		{OutcomeKind: controlplane.OutcomeAdmit, Phase: controlplane.PhasePreTurn, Scope: controlplane.OutcomeTurn, Reason: "authorized"},
 		{OutcomeKind: controlplane.OutcomeAdmit, Phase: controlplane.PhasePreTurn, Scope: controlplane.OutcomeTurn, Reason: "tenant_quota:tokens_per_minute"},
@@ -257,10 +275,10 @@ func TestTenantsAreForgotten(t *testing.T) {
 		Quotas: gate.Policy{Quotas: []gate.Quota{{Scope: gate.ScopeTenant, Limit: gate.SessionsPerMinute, Max: 1}}},
 		Slots:  gate.SlotConfig{MaxSessions: 100},
 	})
-	stays := c.Enter("stays", ms(0))
-	rests := c.Enter("rests", ms(0))
+	_, stays := c.Enter("stays", ms(0))
+	_, rests := c.Enter("rests", ms(0))
 	rests.Leave(ms(0))
-	if c.Enter("rests", ms(30_000)).Verdict.Passes() {
+	if _, again := c.Enter("rests", ms(30_000)); again != nil {
 		t.Error("a tenant that rests for a moment is forgotten")
 	}
 	most, at := 0, ms(0)
@@ -269,7 +287,8 @@ func TestTenantsAreForgotten(t *testing.T) {
 		if i == 20_000 { // a minute and a half in which nobody comes
 			at = at.Add(90 * timebase.Second)
 		}
-		c.Enter(fmt.Sprint("t", i), at).Leave(at)
+		_, p := c.Enter(fmt.Sprint("t", i), at)
+		p.Leave(at)
 		most = max(most, len(c.tenants))
 	}
 	if most > maxIdle+maxIdle/4+minSweep {
@@ -294,7 +313,7 @@ func TestEntryOrder(t *testing.T) {
 	})
 	var got []string
 	enter := func(at int64) {
-		e := c.Enter("acme", ms(at))
+		e, _ := c.Enter("acme", ms(at))
 		got = append(got, fmt.Sprintf("%s %s %s %d %d", e.Verdict.Outcome, e.Verdict.Reason, e.Host.Reason, e.Counts[0], len(e.Quotas)))
 	}
 	enter(0)

@@ -4,7 +4,7 @@
 // comes in: of each tenant its sessions, turns, tokens, audio, characters and provider
 // calls, of the host its slots and its load. It counts and hands on; it decides nothing.
 //
-//	Enter --> level, slots, quotas of the tenant --> Entry: the counts, the verdict, a place
+//	Enter --> level, slots, quotas of the tenant --> the counts, the verdict, a place
 //	             the session runs: it counts, on any goroutine and without a lock
 //	Leave <-- the session has ended
 //

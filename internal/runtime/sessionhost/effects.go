@@ -66,7 +66,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.appendTerminal(at, e)
 	case *session.TurnChange:
 		if e.Transition.ToState == controlplane.TurnActive {
-			s.entry.TurnOpened(s.hostTime())
+			s.place.TurnOpened(s.hostTime())
 		}
 		if e.Transition.ToState == controlplane.TurnClosed {
 			s.graph.endTurn(e.Turn)
@@ -75,7 +75,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Ended:
 		s.teardown(e.Reason)
 	case *session.Decide:
-		s.entry.Decided(&e.Outcome)
+		s.place.Decided(&e.Outcome)
 	case *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
 		// evidence: the recorder has it
 	}

@@ -45,20 +45,20 @@ func (r *Refusal) Unwrap() error {
 
 // opening is what the kernel is given first: what the session is bounded by, what was used
 // before it came, the host's word, and the bootstrap. Nil asks nothing.
-func opening(e *admission.Entry, b *session.Bootstrap) []session.Input {
-	if e == nil {
+func opening(d *admission.Decision, b *session.Bootstrap) []session.Input {
+	if d == nil {
 		return []session.Input{b}
 	}
 	var list []session.Input
-	for _, q := range e.Quotas {
+	for _, q := range d.Quotas {
 		list = append(list, &session.Quota{Quota: q})
 	}
-	if e.Bounded() {
+	if len(d.Quotas) > 0 {
 		usage := &session.Usage{}
-		copy(usage.Counts[:], e.Counts[:])
+		copy(usage.Counts[:], d.Counts[:])
 		list = append(list, usage)
 	}
-	asked := &session.Admission{Outcome: string(e.Host.Outcome), Reason: e.Host.Reason, RetryAfterMS: e.Host.RetryAfterMS}
+	asked := &session.Admission{Outcome: string(d.Host.Outcome), Reason: d.Host.Reason, RetryAfterMS: d.Host.RetryAfterMS}
 	return append(list, asked, b)
 }
 
@@ -74,12 +74,12 @@ func (s *Settings) bootstrap(wallMS int64) *session.Bootstrap {
 // refuse has the kernel decide what the host has decided, from the same counts, so that a
 // session that is not let in is recorded and observed like any other. It runs on the
 // goroutine of Open.
-func refuse(s *Settings, e *admission.Entry, wallMS int64) error {
+func refuse(s *Settings, d *admission.Decision, wallMS int64) error {
 	refusal := &Refusal{
-		Session: s.Bootstrap.Session, Outcome: e.Verdict.Outcome, Reason: e.Verdict.Reason,
-		RetryAfter: time.Duration(e.Verdict.RetryAfterMS) * time.Millisecond,
+		Session: s.Bootstrap.Session, Outcome: d.Verdict.Outcome, Reason: d.Verdict.Reason,
+		RetryAfter: time.Duration(d.Verdict.RetryAfterMS) * time.Millisecond,
 	}
-	return errors.Join(refusal, s.evidence(opening(e, s.bootstrap(wallMS))))
+	return errors.Join(refusal, s.evidence(opening(d, s.bootstrap(wallMS))))
 }
 
 // evidence steps a session that ends before it began, and keeps and shows it. A recorder
@@ -116,10 +116,12 @@ func (s *Settings) evidence(in []session.Input) (err error) {
 
 // enter hands the kernel what it is given first, in one pass.
 func (s *Session) enter() {
-	in := opening(s.entry, s.settings.bootstrap(s.driver.wallMS()))
-	if s.entry != nil {
-		copy(s.usage.Counts[:], s.entry.Counts[:])
+	in := opening(s.decision, s.settings.bootstrap(s.driver.wallMS()))
+	if s.place.Bounded() {
+		s.usage = &session.Usage{}
+		copy(s.usage.Counts[:], s.decision.Counts[:])
 	}
+	s.decision = nil
 	s.driver.post(item{session: s, ask: func() { s.pending = append(s.pending, in...) }})
 }
 
@@ -127,17 +129,17 @@ func (s *Session) enter() {
 // kernel has. They are taken anew each time: a turn that another session of the tenant
 // has opened since counts.
 func (s *Session) refreshUsage(at timebase.Instant) session.Input {
-	if !s.entry.Bounded() {
+	if s.usage == nil {
 		return nil
 	}
-	used := s.entry.Used(at.Add(timebase.Span(s.born)))
+	used := s.place.Used(at.Add(timebase.Span(s.born)))
 	var counts [len(s.usage.Counts)]int64
 	copy(counts[:], used[:])
 	if counts == s.usage.Counts {
 		return nil
 	}
 	s.usage.Counts = counts
-	return &s.usage
+	return s.usage
 }
 
 // hostTime is a session's instant on the clock of its host, by which tenants are counted.

@@ -128,14 +128,14 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 		return nil, err
 	}
 	sh := h.shards[h.next%len(h.shards)]
-	entry := h.desk.Enter(s.Bootstrap.Tenant, h.clock())
-	if !entry.Verdict.Passes() {
+	decision, place := h.desk.Enter(s.Bootstrap.Tenant, h.clock())
+	if place == nil {
 		h.mu.Unlock()
-		return nil, refuse(&s, entry, sh.wallMS())
+		return nil, refuse(&s, decision, sh.wallMS())
 	}
 	h.next++
 	x := newSession(s, sh)
-	x.entry = entry
+	x.decision, x.place = decision, place
 	x.gone = func() { h.remove(x) }
 	h.sessions[x.ID()] = x
 	sh.sessions.Add(1)
@@ -169,7 +169,7 @@ func (h *Host) remove(x *Session) {
 	h.mu.Lock()
 	delete(h.sessions, x.ID())
 	h.mu.Unlock()
-	x.entry.Leave(h.clock())
+	x.place.Leave(h.clock())
 }
 
 // Admission gives what the host counted of the sessions that came, and its capacity and

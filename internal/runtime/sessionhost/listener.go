@@ -120,7 +120,7 @@ func (g *graph) unlisten(id eventabi.InvocationID) {
 		return kept
 	})
 	if gone != nil {
-		g.s.entry.Audio(g.s.hostTime(), gone.reader.At()-gone.from)
+		g.s.place.Audio(g.s.hostTime(), gone.reader.At()-gone.from)
 		gone.reader.Close()
 		gone.instance.Stop()
 	}

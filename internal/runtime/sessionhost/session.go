@@ -46,7 +46,8 @@ type item struct {
 // Session is one conversation. Its exported methods may be called from any goroutine.
 type Session struct {
 	settings Settings
-	entry    *admission.Entry // its place; nil = nothing is counted
+	place    *admission.Place    // nil = nothing is counted
+	decision *admission.Decision // that let it in, until the kernel has it; nil = nobody was asked
 	driver   driver
 	exec     nodehost.Executor
 	born     timebase.Instant // on the driver's clock
@@ -81,7 +82,7 @@ type Session struct {
 	again     []session.Input
 	progress  session.Delivery
 	snapshots session.Snapshots
-	usage     session.Usage // as the kernel has it
+	usage     *session.Usage // as the kernel has it; nil = nothing is bounded
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
 	touched   bool

@@ -127,7 +127,7 @@ func (g *graph) respond(e *session.Generate) {
 // say has a segment spoken, and tells the segmenter that there is room for another.
 func (g *graph) say(e *session.Say, text string) {
 	s := g.s
-	s.entry.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
+	s.place.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
 	call := g.begin(request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.TTS.Descriptor(), s.settings.invocationTimeout()))
 	t := g.nodes(e.Turn)
 	if call == nil || t == nil {

@@ -63,15 +63,16 @@ func (v *Virtual) Open(ctx context.Context, s Settings) (*Session, error) {
 		return nil, err
 	}
 	s.bind()
-	var entry *admission.Entry
+	var decision *admission.Decision
+	var place *admission.Place
 	if v.desk != nil {
-		if entry = v.desk.Enter(s.Bootstrap.Tenant, v.clock); !entry.Verdict.Passes() {
-			return nil, refuse(&s, entry, v.wallMS())
+		if decision, place = v.desk.Enter(s.Bootstrap.Tenant, v.clock); place == nil {
+			return nil, refuse(&s, decision, v.wallMS())
 		}
 	}
 	x := newSession(s, v)
-	x.entry = entry
-	x.gone = func() { x.entry.Leave(v.clock) }
+	x.decision, x.place = decision, place
+	x.gone = func() { x.place.Leave(v.clock) }
 	v.open++
 	if err := x.connect(ctx); err != nil {
 		v.open--

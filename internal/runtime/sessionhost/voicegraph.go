@@ -204,7 +204,7 @@ const maxEnds = 256
 func (g *graph) begin(r invocation.Request) *invocation.Call {
 	call := g.calls.Begin(r)
 	if call != nil {
-		g.s.entry.Call(1)
+		g.s.place.Call(1)
 	}
 	return call
 }
@@ -213,9 +213,9 @@ func (g *graph) begin(r invocation.Request) *invocation.Call {
 // where the adapter honours cancels, else as an outcome. A call that the kernel gave up
 // is not reported again.
 func (g *graph) callEnded(e invocation.End) {
-	g.s.entry.Call(-1)
+	g.s.place.Call(-1)
 	if e.Provider.Modality == provider.ModalityLLM {
-		g.s.entry.Tokens(g.s.hostTime(), e.Tokens())
+		g.s.place.Tokens(g.s.hostTime(), e.Tokens())
 	}
 	if e.Provider.Modality == provider.ModalitySTT {
 		g.unlisten(e.Invocation)
