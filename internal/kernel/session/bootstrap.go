@@ -19,7 +19,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.tenant = in.Tenant
 	m.identity.pipeline = in.Pipeline
 	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
-	m.authority.epoch = in.Epoch
+	m.authority.Epoch = in.Epoch
 	if why := in.unusable(); why != "" {
 		m.end("bootstrap_refused:" + why)
 		return

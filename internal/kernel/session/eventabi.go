@@ -17,7 +17,7 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	e := &Emit{epoch: m.authority.epoch, Envelope: eventabi.Envelope{
+	e := &Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
 		SchemaVersion:        eventabi.SchemaVersion,
 		EventScope:           scope,
 		SessionID:            m.identity.session,

@@ -4,6 +4,7 @@ package session
 
 import (
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -96,8 +97,8 @@ type LeaseChange struct {
 
 // Snapshots reports the control-plane decision sets that are held locally.
 type Snapshots struct {
-	Versions [SnapshotKinds]int64 // 0 = missing
-	AgeMS    int64                // of the oldest, at this instant
+	Versions gate.Versions // 0 = missing
+	AgeMS    int64         // of the oldest, at this instant
 	// Admission is the admission decision of the current policy for a next turn: empty
 	// or "admit", "reject", "defer"; Reason names the limit.
 	Admission string
@@ -105,7 +106,7 @@ type Snapshots struct {
 }
 
 // SnapshotKinds is the number of snapshot references in a plan's provenance.
-const SnapshotKinds = 6
+const SnapshotKinds = gate.SnapshotKinds
 
 // Wake says that the deadline the kernel reported has come.
 type Wake struct{}

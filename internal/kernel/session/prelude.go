@@ -122,7 +122,7 @@ func (m *Machine) speechBegan(u *utterance, onset, lead timebase.Samples) {
 // the interruption policy has yet to judge waits for its verdict.
 func (m *Machine) proposeEarly(u *utterance) {
 	if m.policy.Trigger == turn.TriggerSpeechStart && !u.ended && !u.judging && !u.waiting && u.turn == "" {
-		m.propose(u, m.authority.epoch)
+		m.propose(u, m.authority.Epoch)
 	}
 }
 
@@ -164,7 +164,7 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 	m.endUtterance(u, in.Sample)
 	epoch := in.Epoch
 	if epoch == 0 {
-		epoch = m.authority.epoch
+		epoch = m.authority.Epoch
 	}
 	if u.judging && in.Reason == endByClient && !m.closing() { // push to talk: no doubt left
 		m.settleStart(true)
@@ -208,7 +208,7 @@ func (m *Machine) cutUtterance(u *utterance) {
 	voiced := u.voiced
 	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", endByVAD)
 	m.endUtterance(u, m.heard)
-	m.utteranceOver(u, m.authority.epoch)
+	m.utteranceOver(u, m.authority.Epoch)
 	if !voiced || m.closing() {
 		return
 	}
@@ -230,7 +230,7 @@ func (m *Machine) finishListening() {
 	}
 	if u := m.open(); u != nil {
 		m.endUtterance(u, m.heard)
-		m.utteranceOver(u, m.authority.epoch)
+		m.utteranceOver(u, m.authority.Epoch)
 	}
 }
 
@@ -286,7 +286,7 @@ func (m *Machine) textIn(in *TextIn) {
 	}
 	epoch := in.Epoch
 	if epoch == 0 {
-		epoch = m.authority.epoch
+		epoch = m.authority.Epoch
 	}
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn()
@@ -355,7 +355,7 @@ func (m *Machine) lateSpeech(u *utterance) {
 		m.refuse(m.lateCode(), "transcript", u.turn)
 		return
 	}
-	m.addProposal(proposal{text: u.text, epoch: m.authority.epoch, at: m.now, recorded: true})
+	m.addProposal(proposal{text: u.text, epoch: m.authority.Epoch, at: m.now, recorded: true})
 }
 
 // sweep forgets utterances that have found their place.

@@ -120,7 +120,7 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 
 // frame is the path of a caller frame when nothing is due: no decision, no allocation.
 func (m *Machine) frame(in *AudioIn) bool {
-	if m.state != controlplane.SessionActive || !m.authority.current(in.Epoch) {
+	if m.state != controlplane.SessionActive || !m.authority.Current(in.Epoch) {
 		return false
 	}
 	m.authority.staleRun = false
@@ -173,7 +173,7 @@ func (m *Machine) apply(in Input) {
 	case *LeaseChange:
 		m.leaseChanged(in)
 	case *Snapshots:
-		m.plans.update(in, m.now)
+		m.snapshotsCame(in)
 	case *Wake:
 	case *AudioIn:
 		m.audioIn(in)

@@ -95,7 +95,7 @@ func (m *Machine) terminate(cause turn.Cause, reason controlplane.AbortReason) {
 	t.budget.Stop()
 	m.fx.add(&Evidence{
 		Turn: t.id, Index: t.index, PlanID: t.plan.ResolvedTurnPlanID, PlanHash: t.plan.PlanHash,
-		EpochOpen: t.plan.AuthorityEpoch, EpochTerminal: m.authority.epoch,
+		EpochOpen: t.plan.AuthorityEpoch, EpochTerminal: m.authority.Epoch,
 		Outcome: outcome, Reason: why,
 		Proposed: t.proposed, Opened: t.opened, EndOfSpeech: t.endOfSpeech, FirstOutput: t.firstOutput,
 		Cancelled: t.cancelled, Fenced: t.fenced, Closed: m.now, Rejected: t.rejected,
