@@ -12,13 +12,17 @@ import (
 
 // PlanRequest is what a session fixes for all its plans.
 type PlanRequest struct {
-	Session   eventabi.SessionID
-	Pipeline  eventabi.PipelineVersion
-	Graph     string
-	Profile   string // as requested: "simple" or "simple/v1"
-	STT       string // provider ids
-	LLM       string
-	TTS       string
+	Session  eventabi.SessionID
+	Pipeline eventabi.PipelineVersion
+	Graph    string
+	Profile  string // as requested: "simple" or "simple/v1"
+	STT      string // provider ids
+	LLM      string
+	TTS      string
+	// Edges are policies that replace those of the voice graph, or add further edges.
+	Edges []controlplane.Entry[controlplane.EdgeBufferPolicy]
+	// Flow replaces the profile's flow control; nil leaves it.
+	Flow      *controlplane.FlowControl
 	Overrides PlanOverrides
 }
 
@@ -74,6 +78,19 @@ func (r *Resolver) Resolve(turn eventabi.TurnID, epoch eventabi.Epoch, snapshots
 	return r.template.Seal(turn, epoch, seed, snapshots)
 }
 
+// Edge gives the policy of an edge and the plan's flow control, both frozen; an edge that
+// the plan does not know gets the profile's.
+func (r *Resolver) Edge(id string) (*controlplane.EdgeBufferPolicy, *controlplane.FlowControl) {
+	base := r.template.Base()
+	for i := range base.EdgeBufferPolicies {
+		if base.EdgeBufferPolicies[i].Key == id {
+			return &base.EdgeBufferPolicies[i].Value, &base.FlowControl
+		}
+	}
+	p := dataEdge(controlplane.StrategyMerge)
+	return &p, &base.FlowControl
+}
+
 func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
 	o := r.Overrides
 	return controlplane.ResolvedTurnPlan{
@@ -88,12 +105,8 @@ func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
 		},
 		ProviderBindings: controlplane.NewTable(
 			entry("stt", r.STT), entry("llm", r.LLM), entry("tts", r.TTS)),
-		EdgeBufferPolicies: controlplane.NewTable(
-			entry("llm-tts", dataEdge(controlplane.StrategyBlock)),
-			entry("stt-llm", dataEdge(controlplane.StrategyLatestOnly)),
-			entry("transport-vad", dataEdge(controlplane.StrategyMerge)),
-			entry("tts-transport", dataEdge(controlplane.StrategyMerge))),
-		FlowControl:            flowDefaults(),
+		EdgeBufferPolicies:     controlplane.NewTable(append(voiceEdges(), r.Edges...)...),
+		FlowControl:            flowOf(r),
 		AllowedAdaptiveActions: controlplane.AdaptiveActions(),
 		RecordingPolicy: controlplane.RecordingPolicy{
 			RecordingLevel:     controlplane.RecordingL0,
@@ -171,6 +184,36 @@ func treatment(s controlplane.BufferStrategy) controlplane.LaneTreatment {
 		return controlplane.TreatMerge
 	}
 	return controlplane.TreatMerge
+}
+
+// voiceEdges are the edges of the voice graph. Where the profile's bounds do not fit, the
+// graph says its own: what the listener still has ahead of him makes nobody wait, and the
+// detector catches up on a second of audio in the time of a frame.
+func voiceEdges() []controlplane.Entry[controlplane.EdgeBufferPolicy] {
+	edge := func(strategy controlplane.BufferStrategy, items, ms, bytes, block int64, mark controlplane.Watermark) controlplane.EdgeBufferPolicy {
+		p := dataEdge(strategy)
+		p.MaxQueueItems, p.MaxQueueMS, p.MaxQueueBytes, p.MaxLatencyContributionMS, p.MaxBlockTimeMS = items, ms, bytes, ms, block
+		p.Watermarks = controlplane.EdgeWatermarks{QueueMS: &mark}
+		p.DefaultingSource = controlplane.DefaultedExplicit
+		return p
+	}
+	voice := edge(controlplane.StrategyBlock, 1024, 120000, 4<<20, 20, controlplane.Watermark{High: 30000, Low: 20000})
+	return []controlplane.Entry[controlplane.EdgeBufferPolicy]{
+		entry("llm-tts", edge(controlplane.StrategyBlock, 512, 60000, 262144, 20, controlplane.Watermark{High: 30000, Low: 10000})),
+		entry("stt-llm", dataEdge(controlplane.StrategyLatestOnly)),
+		entry("telemetry", dataEdge(controlplane.StrategySample)),
+		entry("text-client", edge(controlplane.StrategyLatestOnly, 64, 2000, 262144, 0, controlplane.Watermark{High: 1000, Low: 250})),
+		entry("transport-stt", edge(controlplane.StrategyDrop, 256, 4000, 262144, 0, controlplane.Watermark{High: 2000, Low: 500})),
+		entry("transport-vad", edge(controlplane.StrategyDrop, 64, 1000, 262144, 0, controlplane.Watermark{High: 500, Low: 100})),
+		entry("tts-transport", voice),
+	}
+}
+
+func flowOf(r PlanRequest) controlplane.FlowControl {
+	if r.Flow != nil {
+		return *r.Flow
+	}
+	return flowDefaults()
 }
 
 func flowDefaults() controlplane.FlowControl {
