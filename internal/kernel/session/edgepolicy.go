@@ -4,10 +4,12 @@ package session
 
 import (
 	"errors"
-	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // codePolicy walks an edge's policy, field by field under the names of the plan.
@@ -19,6 +21,7 @@ func codePolicy(c *coder, p *controlplane.EdgeBufferPolicy) {
 	num(c, "max_queue_bytes", &p.MaxQueueBytes)
 	num(c, "max_latency_contribution_ms", &p.MaxLatencyContributionMS)
 	num(c, "max_block_time_ms", &p.MaxBlockTimeMS)
+	num(c, "sample_every", &p.SampleEvery)
 	codeWatermark(c, "queue_items", &p.Watermarks.QueueItems)
 	codeWatermark(c, "queue_ms", &p.Watermarks.QueueMS)
 	str(c, "control_lane", &p.LaneHandling.ControlLane)
@@ -58,77 +61,15 @@ const (
 	FromAgentText  = "agent_text"  // what the agent says, segment by segment
 )
 
-// The bounds of what an edge may be given.
-const (
-	maxQueueItems = 1 << 16
-	maxQueueBytes = 1 << 30
-	maxEdges      = 16 // that a session may declare or set
-	maxEvery      = 1 << 20
-)
+// maxEdges bounds the edges that a session may set or declare.
+const maxEdges = 16
 
-// Validate reports everything that the kernel cannot run the edge with, each a
-// SettingError.
-func (in *EdgePolicy) Validate() error {
-	c := settingsCheck{prefix: "edges." + string(in.Edge) + "."}
-	p := &in.Policy
-	c.id("edge", string(in.Edge), true)
-	c.oneOf("strategy", string(p.Strategy), string(controlplane.StrategyBlock), string(controlplane.StrategyDrop),
-		string(controlplane.StrategyMerge), string(controlplane.StrategySample), string(controlplane.StrategyLatestOnly))
-	c.oneOf("drop_victim", string(p.DropVictim), "", string(controlplane.VictimNewest), string(controlplane.VictimOldest))
-	c.positive("max_queue_items", p.MaxQueueItems, maxQueueItems)
-	c.positive("max_queue_ms", p.MaxQueueMS, maxSettingMS)
-	c.positive("max_queue_bytes", p.MaxQueueBytes, maxQueueBytes)
-	c.positive("max_latency_contribution_ms", p.MaxLatencyContributionMS, maxSettingMS)
-	if p.Strategy == controlplane.StrategyBlock {
-		c.positive("max_block_time_ms", p.MaxBlockTimeMS, maxSettingMS)
-	} else {
-		c.within("max_block_time_ms", p.MaxBlockTimeMS, maxSettingMS)
-	}
-	if p.Watermarks.QueueItems == nil && p.Watermarks.QueueMS == nil {
-		c.fault("watermarks", "", "queue_items or queue_ms, each with high and low")
-	}
-	c.watermark("watermarks.queue_items", p.Watermarks.QueueItems, maxQueueItems)
-	c.watermark("watermarks.queue_ms", p.Watermarks.QueueMS, maxSettingMS)
-	c.oneOf("lane_handling.TelemetryLane", string(p.LaneHandling.TelemetryLane), "", string(controlplane.TreatDrop),
-		string(controlplane.TreatSample), string(controlplane.TreatBestEffortDrop))
-	c.oneOf("lane_handling.ControlLane", string(p.LaneHandling.ControlLane), "", string(controlplane.TreatPriority))
-	c.within("every", in.Every, maxEvery)
-	c.sync(p.SyncDropPolicy)
-	c.ends(in)
-	return errors.Join(c.faults...)
-}
-
-func (c *settingsCheck) positive(field string, v, high int64) {
-	if v < 1 || v > high {
-		c.fault(field, fmt.Sprint(v), fmt.Sprintf("a whole number from 1 to %d", high))
-	}
-}
-
-func (c *settingsCheck) watermark(field string, w *controlplane.Watermark, high int64) {
-	if w == nil {
-		return
-	}
-	c.positive(field+".high", w.High, high)
-	if w.Low < 0 || w.Low >= w.High {
-		c.fault(field+".low", fmt.Sprint(w.Low), fmt.Sprintf("a whole number from 0 to below high, which is %d", w.High))
-	}
-}
-
-func (c *settingsCheck) sync(s *controlplane.SyncDropPolicy) {
-	if s == nil {
-		return
-	}
-	c.oneOf("sync_drop_policy.policy", string(s.Policy), string(controlplane.SyncAtomicDrop),
-		string(controlplane.SyncDropWithDiscontinuity), string(controlplane.SyncNone))
-	c.oneOf("sync_drop_policy.scope", string(s.Scope), string(controlplane.SyncEdgeLocal), string(controlplane.SyncPlanWide))
-	c.oneOf("sync_drop_policy.group_by", string(s.GroupBy), "", string(controlplane.GroupBySyncID),
-		string(controlplane.GroupByEventID), string(controlplane.GroupByCustom))
-	c.id("sync_drop_policy.sync_domain", s.SyncDomain, s.Policy == controlplane.SyncDropWithDiscontinuity)
-}
-
-// ends checks where the edge lies. Sound that was given to egress is the listener's: what
+// Validate reports what is wrong with where the edge lies, each a SettingError; the policy
+// itself is the plan's to judge. Sound that was given to egress is the listener's: what
 // comes can be refused, what is there cannot be taken back by number.
-func (c *settingsCheck) ends(in *EdgePolicy) {
+func (in *EdgePolicy) Validate() error {
+	c := settingsCheck{prefix: "edge_buffer_policies." + string(in.Edge) + "."}
+	c.id("edge", string(in.Edge), true)
 	if v, ours := voiceEdgeOf(in.Edge); ours {
 		if in.From != "" || in.To != "" {
 			c.fault("from", in.From, "no ends: the edge is one of the voice graph and has them")
@@ -137,13 +78,14 @@ func (c *settingsCheck) ends(in *EdgePolicy) {
 		if v == edgeVoice && in.Policy.Strategy != controlplane.StrategyBlock && !newest {
 			c.fault("strategy", string(in.Policy.Strategy), "block, or drop with drop_victim newest: what egress was given may be playing")
 		}
-		return
+		return errors.Join(c.faults...)
 	}
 	c.id("from", in.From, true)
 	c.id("to", in.To, true)
 	if in.To == consumerClient || in.To == consumerObserver {
 		c.fault("to", in.To, "a node of your own: the name is the voice graph's")
 	}
+	return errors.Join(c.faults...)
 }
 
 // edgePolicy takes an edge's policy while the session is being set up.
@@ -167,7 +109,7 @@ func (m *Machine) flowPolicy(in *FlowPolicy) {
 		m.refuse("flow_policy_late", in.kind(), "")
 		return
 	}
-	f := in.Flow
+	f := *in
 	m.edges.flow = &f
 }
 
@@ -190,50 +132,55 @@ func codeFlow(c *coder, f *controlplane.FlowControl) {
 	}
 }
 
-// Validate reports everything that the kernel cannot run the flow control with, each a
-// SettingError.
-func (in *FlowPolicy) Validate() error {
-	c := settingsCheck{prefix: "flow_control."}
-	f := &in.Flow
-	for _, lane := range [...]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
-		mode, mark := f.ModeByLane.Get(lane), f.Watermarks.Get(lane)
-		c.oneOf("mode_by_lane."+string(lane), string(mode),
-			string(controlplane.FlowSignal), string(controlplane.FlowCredit), string(controlplane.FlowHybrid))
-		c.watermark("watermarks."+string(lane), &mark, maxQueueItems)
-	}
-	shed := &f.SheddingStrategyByLane
-	c.oneOf("shedding_strategy_by_lane.ControlLane", string(shed.ControlLane), string(controlplane.ShedNone))
-	c.oneOf("shedding_strategy_by_lane.DataLane", string(shed.DataLane), string(controlplane.ShedDrop), string(controlplane.ShedMerge),
-		string(controlplane.ShedLatestOnly), string(controlplane.ShedDegrade), string(controlplane.ShedFallback))
-	c.oneOf("shedding_strategy_by_lane.TelemetryLane", string(shed.TelemetryLane), string(controlplane.ShedDrop), string(controlplane.ShedSample))
-	return errors.Join(c.faults...)
-}
-
-// unusableEdge names the first fault of the edges that were set, and of their flow
-// control; empty when there is none.
+// unusableEdge names the first fault of what was set, empty when there is none.
 func (m *Machine) unusableEdge() string {
-	if m.edges.flow != nil {
-		var fault *SettingError
-		if errors.As((&FlowPolicy{Flow: *m.edges.flow}).Validate(), &fault) {
-			return "invalid_setting:" + fault.Field
-		}
-	}
 	for i := range m.edges.set {
 		var fault *SettingError
 		if errors.As(m.edges.set[i].Validate(), &fault) {
 			return "invalid_setting:" + fault.Field
 		}
 	}
+	if s := m.edges.settings(); s != nil {
+		var fault *turn.PolicyError
+		if errors.As(s.Validate(), &fault) {
+			return "invalid_setting:" + fault.Field
+		}
+	}
 	return ""
 }
 
-// policies gives what was set, for the plan.
-func (e *edges) policies() []controlplane.Entry[controlplane.EdgeBufferPolicy] {
-	list := make([]controlplane.Entry[controlplane.EdgeBufferPolicy], len(e.set))
-	for i := range e.set {
-		list[i] = controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: string(e.set[i].Edge), Value: e.set[i].Policy}
+// settings gives what was set, over the profile and the voice graph; nil when nothing was,
+// so that sessions without settings hold none.
+func (e *edges) settings() *turn.FlowSettings {
+	if len(e.set) == 0 && e.flow == nil {
+		return nil
 	}
-	return list
+	f := turn.VoiceSettings()
+	for i := range e.set {
+		id := string(e.set[i].Edge)
+		f.Edges = controlplane.NewTable(append(f.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: e.set[i].Policy})...)
+		f.Provenance = layers(f.Provenance, "edge_buffer_policies."+id, e.set[i].Layers)
+	}
+	if e.flow != nil {
+		f.Flow = e.flow.Flow
+		f.Provenance = layers(f.Provenance, "flow_control", e.flow.Layers)
+	}
+	return &f
+}
+
+// layers says where the values at a path came from: by default from the session, else as
+// the list of name=layer says.
+func layers(t controlplane.Table[string], path, list string) controlplane.Table[string] {
+	kept := slices.DeleteFunc(slices.Clone(t), func(e controlplane.Entry[string]) bool {
+		return e.Key == path || strings.HasPrefix(e.Key, path+".")
+	})
+	kept = append(kept, controlplane.Entry[string]{Key: path, Value: controlplane.ProvenanceSession})
+	for pair := range strings.FieldsSeq(list) {
+		if name, layer, ok := strings.Cut(pair, "="); ok {
+			kept = append(kept, controlplane.Entry[string]{Key: path + "." + name, Value: layer})
+		}
+	}
+	return controlplane.NewTable(kept...)
 }
 
 // setting gives what was set for an edge, nil when nothing was.

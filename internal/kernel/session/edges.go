@@ -17,13 +17,13 @@ type edges struct {
 	log    flow.Log
 	number [voiceEdges]int // on the board, plus one; 0 = not made yet
 	set    []EdgePolicy
-	flow   *controlplane.FlowControl // nil = the profile's
-	kinds  []voiceEdge               // by number on the board; voiceEdges = a further edge
-	shed   []bool                    // by number: a run of offers is being shed for load, and was announced
-	words  []words                   // transcripts that lie on their edge
-	parked []chunk                   // sound that waits with the synthesiser for room at egress
-	live   bool                      // the client reads text
-	lost   []bool                    // by number: the edge was cut off
+	flow   *FlowPolicy // nil = the profile's
+	kinds  []voiceEdge // by number on the board; voiceEdges = a further edge
+	shed   []bool      // by number: a run of offers is being shed for load, and was announced
+	words  []words     // transcripts that lie on their edge
+	parked []chunk     // sound that waits with the synthesiser for room at egress
+	live   bool        // the client reads text
+	lost   []bool      // by number: the edge was cut off
 }
 
 // voiceEdge is an edge of the voice graph.
@@ -84,12 +84,8 @@ func (m *Machine) edge(v voiceEdge) *flow.Edge {
 
 // addEdge makes an edge as the plan says.
 func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
-	policy, control := m.plans.resolver.Edge(ends.ID)
-	var every int64
-	if set := m.edges.setting(eventabi.EdgeID(ends.ID)); set != nil {
-		every = set.Every
-	}
-	spec := flow.Compile(policy, control, every)
+	policy, control, _ := m.plans.resolver.Edge(eventabi.EdgeID(ends.ID))
+	spec := flow.Compile(&policy, &control)
 	if v == edgeVoice { // what is with egress may be playing: only what comes can be refused
 		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedDrop
 	}

@@ -252,13 +252,17 @@ type EdgePolicy struct {
 	To   string // of a further edge: its consumer
 	// Policy is complete: what was authored, over what the profile says.
 	Policy controlplane.EdgeBufferPolicy
-	// Every is N of strategy sample, 0 = 2.
-	Every int64
+	// Layers says which layer each value came from, as name=layer with blanks between;
+	// what is not named came from the session's own settings.
+	Layers string
 }
 
 // FlowPolicy sets the flow control of all edges, lane by lane; it comes before the
 // bootstrap and is complete.
-type FlowPolicy struct{ Flow controlplane.FlowControl }
+type FlowPolicy struct {
+	Flow   controlplane.FlowControl
+	Layers string // as of EdgePolicy
+}
 
 // Offer is an item that a node gives to an edge. Content stays outside, by handle.
 type Offer struct {

@@ -269,10 +269,13 @@ func (in *EdgePolicy) code(c *coder) {
 	str(c, "from", &in.From)
 	str(c, "to", &in.To)
 	codePolicy(c, &in.Policy)
-	num(c, "every", &in.Every)
+	str(c, "layers", &in.Layers)
 }
 
-func (in *FlowPolicy) code(c *coder) { codeFlow(c, &in.Flow) }
+func (in *FlowPolicy) code(c *coder) {
+	codeFlow(c, &in.Flow)
+	str(c, "layers", &in.Layers)
+}
 
 func (in *Offer) code(c *coder) {
 	str(c, "edge", &in.Edge)
