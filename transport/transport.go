@@ -95,6 +95,32 @@ type SignalSink interface {
 	WriteSignal(e *eventabi.Envelope)
 }
 
+// Text is a piece of what is said, for a client that shows it.
+type Text struct {
+	From  TextFrom
+	Of    string // the utterance or the turn that it belongs to
+	Text  string
+	Final bool // no later piece replaces it
+}
+
+// TextFrom is who says it.
+type TextFrom string
+
+// The two who speak.
+const (
+	TextCaller TextFrom = "caller" // as it is understood; an interim one replaces the one before
+	TextAgent  TextFrom = "agent"  // as it begins to be heard, piece by piece
+)
+
+// TextSink is implemented by links whose client reads along.
+type TextSink interface {
+	// TextWindow is how many pieces the link holds before it says through Ingress.TextTaken
+	// that it can take more; 0 = it takes any number at once.
+	TextWindow() int
+	// WriteText takes a piece. It does not wait.
+	WriteText(t Text)
+}
+
 // Router is implemented by links that can be moved to another endpoint. Only a newer
 // view is applied, after the old epoch was fenced.
 type Router interface {
@@ -137,6 +163,8 @@ type Ingress interface {
 	Stop(r Request)
 	// Link reports a change of the link.
 	Link(state LinkState)
+	// TextTaken says that a TextSink can take n further pieces.
+	TextTaken(n int)
 	// Hangup asks to end the session.
 	Hangup(reason string)
 }

@@ -19,7 +19,7 @@ const Kind transport.Kind = "loopback"
 // DefaultKeep is how much of the conversation is kept, 19 MB for each side.
 const DefaultKeep = 10 * time.Minute
 
-// maxSignals bounds the signals that are kept; the oldest go first.
+// maxSignals bounds the signals and the texts that are kept; the oldest go first.
 const maxSignals = 4096
 
 // Clip is a recording at a place of the caller's timeline: mono, 16 bit, 16000 Hz.
@@ -73,6 +73,7 @@ type Line struct {
 	caller  []int16
 	agent   []int16
 	signals []eventabi.Envelope
+	texts   []transport.Text
 	lost    int64
 }
 
@@ -80,6 +81,7 @@ var (
 	_ transport.Adapter    = (*Line)(nil)
 	_ transport.Link       = (*Line)(nil)
 	_ transport.SignalSink = (*Line)(nil)
+	_ transport.TextSink   = (*Line)(nil)
 )
 
 // ErrOpened says that the line has served its session.
@@ -234,6 +236,26 @@ func (l *Line) WriteSignal(e *eventabi.Envelope) {
 		l.signals = append(l.signals[:0], l.signals[1:]...)
 	}
 	l.signals = append(l.signals, *e)
+}
+
+// TextWindow says that the line takes any number of texts.
+func (l *Line) TextWindow() int { return 0 }
+
+// WriteText keeps a text.
+func (l *Line) WriteText(t transport.Text) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.texts) >= maxSignals {
+		l.texts = append(l.texts[:0], l.texts[1:]...)
+	}
+	l.texts = append(l.texts, t)
+}
+
+// Texts gives the latest texts, oldest first.
+func (l *Line) Texts() []transport.Text {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]transport.Text(nil), l.texts...)
 }
 
 // Fence has nothing to drop: nothing is held behind WriteFrame.

@@ -51,7 +51,8 @@ type Item struct {
 	// nil when it is not merged. Merged counts all of them.
 	Sources []int64
 	Merged  int64
-	Of      string // who it comes from, for its consumer
+	From    string // the stream that it comes from, and of it
+	Of      string // the utterance or the turn, for its consumer
 
 	since   timebase.Span // on the edge's clock
 	ordinal int64         // number of the offer on the edge

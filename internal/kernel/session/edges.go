@@ -144,7 +144,7 @@ func (m *Machine) offer(in *Offer) {
 	}
 	m.give(n, flow.Item{
 		Handle: in.Handle, Kind: kind, Lane: lane, Stream: in.Stream, Group: in.Group, Scope: scope,
-		Bytes: in.Bytes, Media: in.Media.Span(), Of: in.Of,
+		Bytes: in.Bytes, Media: in.Media.Span(), From: m.edges.board.Ends(n).From, Of: in.Of,
 	})
 }
 
@@ -211,7 +211,7 @@ func (m *Machine) dispatch() {
 		ends := m.edges.board.Ends(n)
 		m.fx.add(&Deliver{
 			Edge: eventabi.EdgeID(ends.ID), To: ends.To, Seq: eventabi.Sequence(it.Seq), Handle: it.Handle,
-			Kind: ItemKind(it.Kind.String()), Group: it.Group, Of: it.Of,
+			Kind: ItemKind(it.Kind.String()), Group: it.Group, From: it.From, Of: it.Of,
 		})
 	}
 }
@@ -228,6 +228,7 @@ func itemKind(k ItemKind) (flow.Kind, bool) {
 // tell offers words to the client and to the further edges that are fed from a stream of
 // the session.
 func (m *Machine) tell(from string, it flow.Item) {
+	it.From = from
 	if m.edges.live {
 		if e := m.edge(edgeClient); e != nil {
 			m.give(m.edges.number[edgeClient]-1, it)

@@ -204,7 +204,8 @@ type Deliver struct {
 	Handle int64
 	Kind   ItemKind
 	Group  int64
-	Of     string // who it comes from
+	From   string // the stream or the node that it comes from
+	Of     string // the utterance or the turn that it belongs to
 }
 
 // Release says that the content of an item is not needed any more: the item was dropped

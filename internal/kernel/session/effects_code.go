@@ -289,6 +289,7 @@ func (e *Deliver) code(c *coder) {
 	num(c, "handle", &e.Handle)
 	str(c, "kind", &e.Kind)
 	num(c, "group", &e.Group)
+	str(c, "from", &e.From)
 	str(c, "of", &e.Of)
 }
 

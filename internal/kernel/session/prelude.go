@@ -90,6 +90,9 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 		voicedFrom: onset,
 	}
 	m.utterances = append(m.utterances, u)
+	if e := m.edge(edgeSTT); e != nil { // the recogniser before this one reads what is its own
+		e.Consume(m.now, 0, m.heard, &m.edges.log)
+	}
 	m.calls = append(m.calls, call{id: u.stt, kind: callSTT, utterance: n, attempt: 1, deadline: timebase.Never})
 	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll))})
 	return &m.utterances[len(m.utterances)-1]
@@ -297,6 +300,9 @@ func (m *Machine) textIn(in *TextIn) {
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn()
 	}
+	m.tell(FromCallerText, flow.Item{
+		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: in.Text.Runes, Of: typedOf,
+	})
 	m.addProposal(proposal{text: in.Text, order: m.identity.nextOrder(), epoch: epoch, at: m.now})
 }
 

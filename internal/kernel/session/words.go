@@ -14,6 +14,12 @@ type words struct {
 	final     bool
 }
 
+// Typed words have no utterance.
+const (
+	typedStream = 1 << 40
+	typedOf     = "text"
+)
+
 // hearWords takes everything that lies on the edge from the recogniser. It is asked
 // behind every run of transcripts, so nothing that came later goes ahead of them. Interim
 // ones that a flood has made obsolete were dropped on the edge (F-053); a final never is.

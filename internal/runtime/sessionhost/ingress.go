@@ -48,8 +48,9 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 		s.waiting.Add(-1)
 		s.counts.dropped.Add(1)
 	} else {
+		heard, listened := s.graph.positions()
 		s.driver.post(item{session: s, frame: session.AudioIn{
-			Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)),
+			Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)), Heard: heard, Listened: listened,
 		}})
 	}
 	s.graph.audioCame()

@@ -41,6 +41,7 @@ func (s *Session) attend(at timebase.Instant) {
 		s.egress.Tick(at)
 		s.deliveries()
 	}
+	s.meter.turn(at)
 	for n := 0; ; n++ {
 		if at >= s.machine.Deadline() {
 			s.pending = append(s.pending, &session.Wake{})
@@ -117,6 +118,7 @@ func (k *looked) look(list []session.Input) {
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
+			*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
 			*session.CancelAck, *session.RuntimeFault:
