@@ -38,17 +38,22 @@ func (b *Board) Add(ends Ends, s *Spec) int {
 	e := NewEdge(s)
 	e.number = len(b.edges)
 	b.edges, b.ends = append(b.edges, e), append(b.ends, ends)
-	if ends.To == "" {
-		return e.number
+	if ends.To != "" {
+		c := b.consumer(ends.To)
+		c.edges = append(c.edges, e.number)
 	}
+	return e.number
+}
+
+// consumer finds a consumer by its name, or makes it.
+func (b *Board) consumer(name string) *consumer {
 	for i := range b.consumers {
-		if b.consumers[i].name == ends.To {
-			b.consumers[i].edges = append(b.consumers[i].edges, e.number)
-			return e.number
+		if b.consumers[i].name == name {
+			return &b.consumers[i]
 		}
 	}
-	b.consumers = append(b.consumers, consumer{name: ends.To, edges: []int{e.number}})
-	return e.number
+	b.consumers = append(b.consumers, consumer{name: name})
+	return &b.consumers[len(b.consumers)-1]
 }
 
 // Len is the number of edges.
@@ -73,25 +78,11 @@ func (b *Board) Find(id string) (n int, ok bool) {
 // maxDemand bounds what a consumer may ask for: one that is always ready asks once.
 const maxDemand = 1 << 40
 
-// Ready says that a consumer can take n further items; it says false when there is no
-// such consumer.
-func (b *Board) Ready(name string, n int64) bool {
-	for i := range b.consumers {
-		if c := &b.consumers[i]; c.name == name {
-			c.demand = min(c.demand+max(n, 0), maxDemand)
-			return true
-		}
-	}
-	return false
-}
-
-// Gone takes a consumer's demand back: nobody takes from its edges any more.
-func (b *Board) Gone(name string) {
-	for i := range b.consumers {
-		if b.consumers[i].name == name {
-			b.consumers[i].demand = 0
-		}
-	}
+// Ready says that a consumer can take n further items. It may ask before there is an edge
+// to it.
+func (b *Board) Ready(name string, n int64) {
+	c := b.consumer(name)
+	c.demand = min(c.demand+max(n, 0), maxDemand)
 }
 
 // Next gives the item that is to be handed to a consumer now, and the number of its

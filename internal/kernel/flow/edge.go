@@ -122,14 +122,14 @@ func (e *Edge) Head(now timebase.Instant, lane Lane, log *Log) (seq int64, ok bo
 func (e *Edge) TakeLane(now timebase.Instant, lane Lane, log *Log) Item {
 	e.Announce(log)
 	it := e.lanes[lane].remove(0)
-	e.delivered(now, &it)
+	e.delivered(now, &it, log)
 	e.admitWaiting(now, log)
 	e.settle(now, log)
 	return it
 }
 
-// Consume takes everything that ends at or before a position: the consumer has read the
-// sound where it lies. Items of other scopes stay.
+// Consume takes everything up to a position: the consumer has read the sound where it
+// lies. Of an item that it is in the midst of, the rest stays. Items of other scopes stay.
 func (e *Edge) Consume(now timebase.Instant, scope uint32, through timebase.Samples, log *Log) {
 	q := &e.lanes[Data]
 	moved := false
@@ -138,7 +138,10 @@ func (e *Edge) Consume(now timebase.Instant, scope uint32, through timebase.Samp
 			e.Announce(log)
 		}
 		it := q.remove(0)
-		e.delivered(now, &it)
+		e.delivered(now, &it, log)
+		moved = true
+	}
+	if q.len() > 0 && q.at(0).Scope == scope && q.shrink(through) {
 		moved = true
 	}
 	if moved {
@@ -147,7 +150,10 @@ func (e *Edge) Consume(now timebase.Instant, scope uint32, through timebase.Samp
 	}
 }
 
-func (e *Edge) delivered(now timebase.Instant, it *Item) {
+func (e *Edge) delivered(now timebase.Instant, it *Item, log *Log) {
+	if it.Merged > 0 {
+		e.tell(log, Event{What: MergedOut, Lane: it.Lane, First: it.First, Last: it.Seq, Count: it.Merged, Sources: it.Sources})
+	}
 	e.stats.Delivered[it.Lane]++
 	if waited := e.clock(now) - it.since; waited > e.stats.LongestWait {
 		e.stats.LongestWait = waited
@@ -166,13 +172,15 @@ func (e *Edge) push(it *Item) {
 }
 
 // Due is when time alone changes something at the edge: a producer has waited long
-// enough, or the oldest item crosses the high watermark by age.
+// enough, or the oldest item crosses the high watermark by age. Sound whose consumer is
+// known by its position needs no timer: each frame that comes asks anew.
 func (e *Edge) Due() timebase.Instant {
 	due := timebase.Never
 	if len(e.waiting) > 0 {
 		due = e.waiting[0].until
 	}
-	if q := &e.lanes[Data]; e.spec.HighTime > 0 && !e.high && !e.standing && q.len() > 0 {
+	q := &e.lanes[Data]
+	if e.spec.HighTime > 0 && !e.high && !e.standing && q.len() > 0 && q.at(0).End == 0 {
 		due = timebase.Earliest(due, timebase.Instant(q.at(0).since+e.spec.HighTime+e.stood))
 	}
 	return due
@@ -192,6 +200,13 @@ func (e *Edge) Purge(now timebase.Instant, scope uint32, why Reason, log *Log) {
 	e.purge(now, why, log, func(it *Item) bool { return it.Scope == scope })
 }
 
+// Withdraw drops what of a scope waits with its producer, and leaves the queue alone.
+func (e *Edge) Withdraw(now timebase.Instant, scope uint32, why Reason, log *Log) {
+	e.withdraw(why, log, func(it *Item) bool { return it.Scope == scope })
+	e.admitWaiting(now, log)
+	e.settle(now, log)
+}
+
 // Empty drops everything but control.
 func (e *Edge) Empty(now timebase.Instant, why Reason, log *Log) {
 	e.purge(now, why, log, func(*Item) bool { return true })
@@ -208,6 +223,12 @@ func (e *Edge) purge(now timebase.Instant, why Reason, log *Log, hit func(it *It
 			i++
 		}
 	}
+	e.withdraw(why, log, hit)
+	e.admitWaiting(now, log)
+	e.settle(now, log)
+}
+
+func (e *Edge) withdraw(why Reason, log *Log, hit func(it *Item) bool) {
 	kept := e.waiting[:0]
 	for i := range e.waiting {
 		if hit(&e.waiting[i].item) {
@@ -218,8 +239,6 @@ func (e *Edge) purge(now timebase.Instant, why Reason, log *Log, hit func(it *It
 	}
 	clear(e.waiting[len(kept):])
 	e.waiting = kept
-	e.admitWaiting(now, log)
-	e.settle(now, log)
 }
 
 // Pause stops the edge's clock: its consumer does not take anything by plan, and what

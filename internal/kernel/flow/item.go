@@ -51,6 +51,7 @@ type Item struct {
 	// nil when it is not merged. Merged counts all of them.
 	Sources []int64
 	Merged  int64
+	Of      string // who it comes from, for its consumer
 
 	since   timebase.Span // on the edge's clock
 	ordinal int64         // number of the offer on the edge
@@ -120,6 +121,22 @@ func (q *queue) push(it *Item) {
 	q.items = append(q.items, *it)
 	q.bytes += it.Bytes
 	q.media += it.Media
+}
+
+// shrink takes what lies before a position off the first item, and says whether anything
+// did.
+func (q *queue) shrink(through timebase.Samples) bool {
+	it := q.at(0)
+	gone := it.Media - (it.End - through).Span()
+	if gone <= 0 || it.Media <= 0 {
+		return false
+	}
+	bytes := it.Bytes * int64(timebase.SamplesIn(gone)) / max(1, int64(timebase.SamplesIn(it.Media)))
+	it.Media -= gone
+	it.Bytes -= bytes
+	q.media -= gone
+	q.bytes -= bytes
+	return true
 }
 
 // remove takes the i-th item out.

@@ -2,6 +2,8 @@
 
 package flow
 
+import "github.com/parley-voice/parley/internal/kernel/timebase"
+
 // Event is something that happened at an edge and that has to be done, told or counted.
 // Which fields are set depends on What.
 type Event struct {
@@ -20,6 +22,10 @@ type Event struct {
 	Items  int64 // depth at a watermark
 	TimeMS int64 // time in queue at a watermark
 	Action Action
+	// Through is the position behind a dropped item of sound whose consumer is known by its
+	// position; it has to go on there.
+	Through timebase.Samples
+	Sources []int64 // lineage of a merged item
 }
 
 // What is the kind of an Event.
@@ -29,6 +35,8 @@ type What uint8
 const (
 	Released      What = iota // Handle is not needed any more: its item was dropped, merged away or superseded
 	Joined                    // the content of With goes behind that of Handle
+	Skipped                   // the consumer has to go on at Through
+	MergedOut                 // a merged item is delivered: First, Last, Count and Sources
 	Dropped                   // a run of items was dropped: drop_notice
 	Discontinuous             // consumers of Domain have to reset; follows the Dropped that caused it
 	HighWater                 // the data lane rose above its high watermark; Action follows

@@ -26,6 +26,9 @@ func (e *Edge) drop(it Item, why Reason, log *Log) {
 	e.stats.Dropped[why] += it.Count()
 	e.stats.Merged -= it.Count() - 1 // what was merged into it is lost as well
 	e.release(log, it.Handle)
+	if it.End > 0 && why != Fenced {
+		e.tell(log, Event{What: Skipped, Lane: it.Lane, Through: it.End})
+	}
 	r := &e.run
 	if !r.active || r.lane != it.Lane || r.reason != why || it.ordinal != r.ordinal+1 {
 		e.Announce(log)
