@@ -24,6 +24,4 @@ const (
 	maxMergedBytes = 65536
 	// maxGroups is how many dropped groups an edge remembers for their late members.
 	maxGroups = 32
-	// DefaultSample is N of strategy sample where the policy names none (flow section 1).
-	DefaultSample = 2
 )

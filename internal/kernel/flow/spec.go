@@ -7,8 +7,8 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
-// Spec is what an edge obeys: the effective BufferSpec of the plan, the plan's flow
-// control, and how often sample keeps an item. It does not change while the edge exists.
+// Spec is what an edge obeys: the effective BufferSpec of the plan, and the plan's flow
+// control. It does not change while the edge exists.
 type Spec struct {
 	Strategy controlplane.BufferStrategy
 	Victim   controlplane.DropVictim
@@ -34,8 +34,8 @@ type Spec struct {
 	Domain  string
 }
 
-// Compile lays a plan's policy for one edge out. every is N of sample, 0 = DefaultSample.
-func Compile(p *controlplane.EdgeBufferPolicy, f *controlplane.FlowControl, every int64) Spec {
+// Compile lays a plan's policy for one edge out.
+func Compile(p *controlplane.EdgeBufferPolicy, f *controlplane.FlowControl) Spec {
 	s := Spec{
 		Strategy: p.Strategy, Victim: p.DropVictim,
 		Items: p.MaxQueueItems, Bytes: p.MaxQueueBytes,
@@ -49,13 +49,16 @@ func Compile(p *controlplane.EdgeBufferPolicy, f *controlplane.FlowControl, ever
 		},
 		Shedding:  f.SheddingStrategyByLane.DataLane,
 		Telemetry: p.LaneHandling.TelemetryLane,
-		Every:     every,
+		Every:     p.SampleEvery,
+	}
+	if lane := p.LaneHandling.DataLane; lane != "" { // what the lane says goes before what the edge says
+		s.Strategy = controlplane.BufferStrategy(lane)
 	}
 	if s.Victim == "" {
 		s.Victim = controlplane.VictimOldest
 	}
 	if s.Every <= 0 {
-		s.Every = DefaultSample
+		s.Every = controlplane.DefaultSampleEvery
 	}
 	if w := p.Watermarks.QueueItems; w != nil {
 		s.HighItems, s.LowItems = w.High, w.Low

@@ -45,6 +45,16 @@ func newInput(kind string) Input {
 		return &Cancel{}
 	case "stop":
 		return &Stop{}
+	case "edge_policy":
+		return &EdgePolicy{}
+	case "flow_policy":
+		return &FlowPolicy{}
+	case "offer":
+		return &Offer{}
+	case "ready":
+		return &Ready{}
+	case "overflow":
+		return &Overflow{}
 	case "appended":
 		return &Appended{}
 	case "evidence_lost":
@@ -78,6 +88,11 @@ func (*InvocationEnd) kind() string  { return "invocation_end" }
 func (*Delivery) kind() string       { return "delivery" }
 func (*Cancel) kind() string         { return "cancel" }
 func (*Stop) kind() string           { return "stop" }
+func (*EdgePolicy) kind() string     { return "edge_policy" }
+func (*FlowPolicy) kind() string     { return "flow_policy" }
+func (*Offer) kind() string          { return "offer" }
+func (*Ready) kind() string          { return "ready" }
+func (*Overflow) kind() string       { return "overflow" }
 func (*Appended) kind() string       { return "appended" }
 func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
@@ -103,11 +118,21 @@ func (*InvocationEnd) lane() eventabi.Lane  { return eventabi.DataLane }
 func (*Delivery) lane() eventabi.Lane       { return eventabi.ControlLane }
 func (*Cancel) lane() eventabi.Lane         { return eventabi.ControlLane }
 func (*Stop) lane() eventabi.Lane           { return eventabi.ControlLane }
-func (*Appended) lane() eventabi.Lane       { return eventabi.ControlLane }
-func (*EvidenceLost) lane() eventabi.Lane   { return eventabi.ControlLane }
-func (*NodeFailed) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*CancelAck) lane() eventabi.Lane      { return eventabi.ControlLane }
-func (*RuntimeFault) lane() eventabi.Lane   { return eventabi.ControlLane }
+func (*EdgePolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*FlowPolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (in *Offer) lane() eventabi.Lane {
+	if in.Kind == ItemMetric {
+		return eventabi.TelemetryLane
+	}
+	return eventabi.DataLane
+}
+func (*Ready) lane() eventabi.Lane        { return eventabi.ControlLane }
+func (*Overflow) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*Appended) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*EvidenceLost) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*NodeFailed) lane() eventabi.Lane   { return eventabi.ControlLane }
+func (*CancelAck) lane() eventabi.Lane    { return eventabi.ControlLane }
+func (*RuntimeFault) lane() eventabi.Lane { return eventabi.ControlLane }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -149,6 +174,8 @@ func (in *AudioIn) code(c *coder) {
 	num(c, "transport", &in.Transport)
 	num(c, "sample", &in.Sample)
 	num(c, "samples", &in.Samples)
+	num(c, "heard", &in.Heard)
+	num(c, "listened", &in.Listened)
 }
 
 func (in *VoiceOn) code(c *coder) {
@@ -235,6 +262,41 @@ func (in *Stop) code(c *coder) {
 	boolean(c, "force", &in.Force)
 	num(c, "fenced", &in.Fenced)
 	str(c, "key", &in.Key)
+}
+
+func (in *EdgePolicy) code(c *coder) {
+	str(c, "edge", &in.Edge)
+	str(c, "from", &in.From)
+	str(c, "to", &in.To)
+	codePolicy(c, &in.Policy)
+	str(c, "layers", &in.Layers)
+}
+
+func (in *FlowPolicy) code(c *coder) {
+	codeFlow(c, &in.Flow)
+	str(c, "layers", &in.Layers)
+}
+
+func (in *Offer) code(c *coder) {
+	str(c, "edge", &in.Edge)
+	num(c, "handle", &in.Handle)
+	str(c, "kind", &in.Kind)
+	num(c, "stream", &in.Stream)
+	num(c, "group", &in.Group)
+	num(c, "bytes", &in.Bytes)
+	num(c, "media", &in.Media)
+	str(c, "turn", &in.Turn)
+	str(c, "of", &in.Of)
+}
+
+func (in *Ready) code(c *coder) {
+	str(c, "to", &in.To)
+	num(c, "count", &in.Count)
+}
+
+func (in *Overflow) code(c *coder) {
+	str(c, "lane", &in.Lane)
+	num(c, "count", &in.Count)
 }
 
 func (in *Appended) code(c *coder) {

@@ -73,7 +73,7 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 		"active_turn_has_output":       func(m *Machine) []Effect { m.turn.output = &output{}; return nil },
 		"active_turn_has_deadline":     func(m *Machine) []Effect { m.deadline = timebase.Never; return nil },
 		"active_turn_has_sealed_plan":  func(m *Machine) []Effect { m.turn.plan.PlanHash = ""; return nil },
-		"active_turn_has_authority":    func(m *Machine) []Effect { m.authority.epoch++; return nil },
+		"active_turn_has_authority":    func(m *Machine) []Effect { m.authority.Epoch++; return nil },
 		"played_within_accepted":       func(m *Machine) []Effect { m.turn.output.played = high; return nil },
 		"output_held_only_by_a_reason": func(m *Machine) []Effect { m.turn.output.held = true; return nil },
 		"hold_has_a_reason":            func(m *Machine) []Effect { m.holds = holdInterruption; return nil },
@@ -117,7 +117,7 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			m.arbiter = turn.Arbiter{}
 			m.counters.Commits++
 			m.calls = nil
-			m.authority.revoked = true
+			m.authority.Revoked = true
 			return nil
 		},
 		"draining_has_deadline": func(m *Machine) []Effect {

@@ -132,7 +132,7 @@ func (d *drunk) call(kind callKind) eventabi.InvocationID {
 }
 
 func (d *drunk) epoch() eventabi.Epoch {
-	return pick(d, 0, 0, 0, d.machine.authority.epoch, d.machine.authority.epoch, d.machine.authority.epoch-1, d.machine.authority.epoch+1)
+	return pick(d, 0, 0, 0, d.machine.authority.Epoch, d.machine.authority.Epoch, d.machine.authority.Epoch-1, d.machine.authority.Epoch+1)
 }
 
 func (d *drunk) key() eventabi.IdempotencyKey {
@@ -247,7 +247,7 @@ func (d *drunk) trouble() Input {
 	case 20, 21, 22, 23, 24, 25, 26, 27:
 		return &Link{State: pick(d, LinkLost, LinkGone, LinkResumed, LinkResumed, LinkResumed, "odd")}
 	case 28, 29, 30, 31:
-		return &LeaseChange{Epoch: m.authority.epoch + eventabi.Epoch(d.random.Between(-1, 1))}
+		return &LeaseChange{Epoch: m.authority.Epoch + eventabi.Epoch(d.random.Between(-1, 1))}
 	case 32, 33, 34:
 		return &NodeFailed{Node: "tts", Turn: d.turn(), Reason: "panic"}
 	case 35:

@@ -43,6 +43,7 @@ type Machine struct {
 	heard      timebase.Samples // end of the caller audio so far
 	calls      []call
 	outputs    []*output
+	edges      edges
 	talk       conversation
 
 	counters Counters
@@ -95,7 +96,10 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 	m.now = max(m.now, at)
 	if len(in) == 1 && m.now < m.deadline {
 		if frame, ok := in[0].(*AudioIn); ok && m.frame(frame) {
-			return
+			if len(m.edges.log.List) == 0 {
+				return
+			}
+			in = in[1:] // it was taken; what it made happen at its edges is decided below
 		}
 	}
 	m.fx, m.fenced, m.cause = fx, false, ""
@@ -106,6 +110,7 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 				m.take(i)
 			}
 		}
+		m.hearWords()
 	}
 	m.expire()
 	m.settle()
@@ -120,12 +125,11 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 
 // frame is the path of a caller frame when nothing is due: no decision, no allocation.
 func (m *Machine) frame(in *AudioIn) bool {
-	if m.state != controlplane.SessionActive || !m.authority.current(in.Epoch) {
+	if m.state != controlplane.SessionActive || !m.authority.Current(in.Epoch) {
 		return false
 	}
-	m.authority.staleRun = false
 	m.identity.stamp()
-	m.heard = max(m.heard, in.Sample+in.Samples)
+	m.hearFrame(in)
 	return true
 }
 
@@ -135,7 +139,7 @@ func (m *Machine) take(in Input) {
 	switch m.state {
 	case controlplane.SessionConnecting:
 		switch in.kind() {
-		case "bootstrap", "close_request", "wake", "runtime_fault", "snapshots", "link":
+		case "bootstrap", "edge_policy", "flow_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow":
 		default:
 			m.turnBack("session_not_active", in)
 			return
@@ -151,14 +155,20 @@ func (m *Machine) take(in Input) {
 		return
 	case controlplane.SessionActive, controlplane.SessionDraining:
 	}
+	if _, words := in.(*Transcript); !words {
+		m.hearWords() // what came before it
+	}
 	m.apply(in)
 }
 
 // turnBack refuses an input that the session's state does not admit.
 func (m *Machine) turnBack(code string, in Input) {
 	m.refuse(code, in.kind(), "")
-	if chunk, ok := in.(*Speech); ok {
-		m.fx.add(&Discard{Handle: chunk.Handle})
+	switch in := in.(type) {
+	case *Speech:
+		m.fx.add(&Discard{Handle: in.Handle})
+	case *Offer:
+		m.fx.add(&Release{Edge: in.Edge, Handle: in.Handle})
 	}
 }
 
@@ -173,7 +183,7 @@ func (m *Machine) apply(in Input) {
 	case *LeaseChange:
 		m.leaseChanged(in)
 	case *Snapshots:
-		m.plans.update(in, m.now)
+		m.snapshotsCame(in)
 	case *Wake:
 	case *AudioIn:
 		m.audioIn(in)
@@ -201,6 +211,16 @@ func (m *Machine) apply(in Input) {
 		m.cancel(in)
 	case *Stop:
 		m.stop(in)
+	case *EdgePolicy:
+		m.edgePolicy(in)
+	case *FlowPolicy:
+		m.flowPolicy(in)
+	case *Offer:
+		m.offer(in)
+	case *Ready:
+		m.ready(in)
+	case *Overflow:
+		m.overflow(in)
 	case *Appended:
 		m.appended(in)
 	case *EvidenceLost:
@@ -219,6 +239,7 @@ func (m *Machine) apply(in Input) {
 func (m *Machine) settle() {
 	for {
 		m.judge()
+		m.report()
 		moved := m.cutIn()
 		moved = m.arbitrate() || moved
 		moved = m.openNext() || moved
