@@ -28,8 +28,8 @@ type Board struct {
 // consumer is who takes from one edge or from several.
 type consumer struct {
 	name   string
-	demand int64  // items it can take now
-	served string // fairness key that was served last
+	demand int64             // items it can take now
+	served [laneCount]string // fairness key that each lane served last
 	edges  []int
 }
 
@@ -82,7 +82,7 @@ const maxDemand = 1 << 40
 // to it.
 func (b *Board) Ready(name string, n int64) {
 	c := b.consumer(name)
-	c.demand = min(c.demand+max(n, 0), maxDemand)
+	c.demand += min(max(n, 0), maxDemand-c.demand)
 }
 
 // Next gives the item that is to be handed to a consumer now, and the number of its
@@ -90,19 +90,17 @@ func (b *Board) Ready(name string, n int64) {
 // the lowest sequence goes first, whichever edge it lies in: the merge rule
 // sequence_order.
 func (b *Board) Next(now timebase.Instant, log *Log) (edge int, it Item, ok bool) {
-	for i := range b.consumers {
-		c := &b.consumers[i]
-		if c.demand == 0 {
-			continue
-		}
-		for lane := range laneCount {
-			n, key, found := b.pick(now, c, lane, log)
-			if !found {
+	for lane := range laneCount {
+		for i := range b.consumers {
+			c := &b.consumers[i]
+			if c.demand == 0 {
 				continue
 			}
-			c.demand--
-			c.served = key
-			return n, b.edges[n].TakeLane(now, lane, log), true
+			if n, key, found := b.pick(now, c, lane, log); found {
+				c.demand--
+				c.served[lane] = key
+				return n, b.edges[n].TakeLane(now, lane, log), true
+			}
 		}
 	}
 	return 0, Item{}, false
@@ -119,7 +117,7 @@ func (b *Board) pick(now timebase.Instant, c *consumer, lane Lane, log *Log) (ed
 			continue
 		}
 		k := b.ends[n].Key
-		turn := keyTurn(k, key, c.served)
+		turn := keyTurn(k, key, c.served[lane])
 		if !ok || turn < 0 || turn == 0 && seq < lowest {
 			edge, key, lowest, ok = n, k, seq, true
 		}

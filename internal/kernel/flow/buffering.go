@@ -13,14 +13,19 @@ import (
 // and the latency that the oldest item has gathered already.
 func (e *Edge) over(now timebase.Instant, it *Item) Reason {
 	q := &e.lanes[Data]
+	return e.breaks(q.len()+1, q.bytes+it.Bytes, q.media+it.Media, e.age(now))
+}
+
+// breaks says which bound a content of the data lane breaks.
+func (e *Edge) breaks(items int, bytes int64, media, age timebase.Span) Reason {
 	switch {
-	case int64(q.len())+1 > e.spec.Items:
+	case int64(items) > e.spec.Items:
 		return MaxItems
-	case q.bytes+it.Bytes > e.spec.Bytes:
+	case bytes > e.spec.Bytes:
 		return MaxBytes
-	case max(q.media+it.Media, e.age(now)) > e.spec.Queue:
+	case max(media, age) > e.spec.Queue:
 		return MaxQueueMS
-	case e.age(now) > e.spec.Latency:
+	case age > e.spec.Latency:
 		return MaxLatency
 	}
 	return NoReason
@@ -31,7 +36,7 @@ func (e *Edge) admit(now timebase.Instant, it *Item, log *Log) Verdict {
 	why := e.over(now, it)
 	switch {
 	case why == NoReason:
-		e.push(it)
+		e.push(now, it)
 		return Taken
 	case e.spec.Strategy == controlplane.StrategyBlock:
 		return e.park(now, it, log)
@@ -45,37 +50,51 @@ func (e *Edge) shed(now timebase.Instant, it *Item, why Reason, how controlplane
 	if how == controlplane.StrategyMerge && e.mergeTail(now, it, log) {
 		return Taken
 	}
-	if !e.tooLarge(it) && e.makeRoom(now, it, why, how, log) && !e.lost(it.Group) {
-		e.push(it)
+	if !e.hopeless(now, it) && e.makeRoom(now, it, why, how, log) {
+		e.push(now, it)
 		return Taken
 	}
-	if it.Kind.Protected() {
-		return e.overflow(it, log)
-	}
-	if e.lost(it.Group) {
-		why = SyncAtomic // its group went to make room
+	if e.kept(it) {
+		return e.overflow(0, it, log)
 	}
 	e.dropGroup(*it, why, log)
 	return Refused
 }
 
-// tooLarge says that an item fits into no queue of this edge, not even an empty one.
-func (e *Edge) tooLarge(it *Item) bool { return it.Bytes > e.spec.Bytes || it.Media > e.spec.Queue }
+// hopeless says that an item would not fit even if everything went that may be dropped:
+// then nothing is dropped for it.
+func (e *Edge) hopeless(now timebase.Instant, it *Item) bool {
+	q := &e.lanes[Data]
+	stays := queue{}
+	items, age := 0, timebase.Span(0)
+	for i := range q.len() {
+		x := q.at(i)
+		if !e.shielded(x, it) {
+			continue
+		}
+		if items == 0 {
+			age = e.clock(now) - x.since
+		}
+		items++
+		stays.bytes += x.Bytes
+		stays.media += x.Media
+	}
+	return e.breaks(items+1, stays.bytes+it.Bytes, stays.media+it.Media, age) != NoReason
+}
 
 // makeRoom drops or merges what lies in the data lane until an item fits. It says false
 // when the item itself has to go.
 func (e *Edge) makeRoom(now timebase.Instant, it *Item, why Reason, how controlplane.BufferStrategy, log *Log) bool {
-	protected := it.Kind.Protected()
+	kept := e.kept(it)
 	newest := false
 	switch how {
 	case controlplane.StrategyDrop:
 		newest = e.spec.Victim == controlplane.VictimNewest
-		if newest && !protected {
+		if newest && !kept {
 			return false
 		}
 	case controlplane.StrategySample:
-		e.sampled++
-		if e.sampled%e.spec.Every != 0 && !protected {
+		if !kept && !e.sample(Data) {
 			return false
 		}
 	case controlplane.StrategyMerge:
@@ -84,23 +103,26 @@ func (e *Edge) makeRoom(now timebase.Instant, it *Item, why Reason, how controlp
 		e.supersede(it, why, log)
 	case controlplane.StrategyBlock:
 	}
-	for e.over(now, it) != NoReason {
-		if !e.dropOne(newest, why, log) {
-			return false
-		}
+	for e.over(now, it) != NoReason && !e.lost(it.Group) && e.dropOne(newest, it, why, log) {
 	}
-	return true
+	return e.over(now, it) == NoReason && !e.lost(it.Group) // its group may have gone to make room
 }
 
-// dropOne drops the oldest or the newest item that may be dropped.
-func (e *Edge) dropOne(newest bool, why Reason, log *Log) bool {
+// sample counts an item that sample has to judge, and says whether it is an Nth one.
+func (e *Edge) sample(lane Lane) bool {
+	e.sampled[lane]++
+	return e.sampled[lane]%e.spec.Every == 0
+}
+
+// dropOne drops the oldest or the newest item that may be dropped for another to come in.
+func (e *Edge) dropOne(newest bool, coming *Item, why Reason, log *Log) bool {
 	q := &e.lanes[Data]
 	for k := range q.len() {
 		i := k
 		if newest {
 			i = q.len() - 1 - k
 		}
-		if !e.shielded(q.at(i)) {
+		if !e.shielded(q.at(i), coming) {
 			e.dropGroup(q.remove(i), why, log)
 			return true
 		}
@@ -120,11 +142,12 @@ func (e *Edge) mergeTail(now timebase.Instant, it *Item, log *Log) bool {
 	if it.Kind != Audio {
 		bytes, media = it.Bytes-tail.Bytes, it.Media-tail.Media
 	}
-	if q.bytes+bytes > e.spec.Bytes || max(q.media+media, e.age(now)) > e.spec.Queue || e.age(now) > e.spec.Latency {
+	if e.breaks(q.len(), q.bytes+bytes, q.media+media, e.age(now)) != NoReason {
 		return false
 	}
 	q.bytes += bytes
 	q.media += media
+	it.since = e.clock(now)
 	e.merge(tail, it, log)
 	e.stats.PeakBytes = max(e.stats.PeakBytes, q.bytes)
 	e.stats.PeakMedia = max(e.stats.PeakMedia, q.media)
@@ -134,18 +157,19 @@ func (e *Edge) mergeTail(now timebase.Instant, it *Item, log *Log) bool {
 // mergeAll merges every pair of neighbours that are alike, oldest first.
 func (e *Edge) mergeAll(log *Log) {
 	q := &e.lanes[Data]
-	for i := 0; i+1 < q.len(); {
-		if !q.at(i).alike(q.at(i + 1)) {
-			i++
-			continue
+	last := -1 // the place of the one before
+	q.sweep(func(i int) bool {
+		if last < 0 || !q.at(last).alike(q.at(i)) {
+			last++
+			return false
 		}
-		younger := q.remove(i + 1)
-		older := q.at(i)
+		older := q.at(last)
 		bytes, media := older.Bytes, older.Media
-		e.merge(older, &younger, log)
+		e.merge(older, q.at(i), log)
 		q.bytes += older.Bytes - bytes
 		q.media += older.Media - media
-	}
+		return true
+	})
 }
 
 // merge joins two neighbours and says what becomes of their contents.
@@ -161,37 +185,29 @@ func (e *Edge) merge(older, younger *Item, log *Log) {
 }
 
 // supersede keeps, of every stream, the newest item that may be dropped (latest_only).
-// An item that comes is the newest of its own.
-func (e *Edge) supersede(it *Item, why Reason, log *Log) {
+// An item that comes, if one does, is the newest of its own.
+func (e *Edge) supersede(coming *Item, why Reason, log *Log) {
 	q := &e.lanes[Data]
 	for i := 0; i < q.len(); {
 		old := q.at(i)
-		if !e.shielded(old) && (old.Stream == it.Stream && !it.Kind.Protected() || e.superseded(i)) {
-			e.dropGroup(q.remove(i), why, log)
-			i = 0 // a group may have gone with it
+		if e.shielded(old, coming) || !q.superseded(i) && (coming == nil || !old.same(coming)) {
+			i++
 			continue
 		}
-		i++
-	}
-}
-
-// superseded says that a newer item of the same stream lies behind the i-th.
-func (e *Edge) superseded(i int) bool {
-	q := &e.lanes[Data]
-	for j := i + 1; j < q.len(); j++ {
-		if q.at(j).Stream == q.at(i).Stream && q.at(j).Kind == q.at(i).Kind {
-			return true
+		alone := !e.atomic(old.Group)
+		e.dropGroup(q.remove(i), why, log)
+		if !alone {
+			i = 0 // others went with it
 		}
 	}
-	return false
 }
 
 // shedStale drops what has waited too long before it is delivered: a bound in time
 // breaks at dequeue as well as at enqueue. What is protected is delivered late. Of a
-// latest_only edge the newest of a stream survives its age.
-func (e *Edge) shedStale(now timebase.Instant, log *Log) {
+// latest_only edge the newest of a stream survives its age. It says whether anything went.
+func (e *Edge) shedStale(now timebase.Instant, log *Log) (shed bool) {
 	q := &e.lanes[Data]
-	for q.len() > 0 {
+	for ; q.len() > 0; shed = true {
 		why := NoReason
 		switch {
 		case e.age(now) > e.spec.Latency:
@@ -199,14 +215,15 @@ func (e *Edge) shedStale(now timebase.Instant, log *Log) {
 		case max(q.media, e.age(now)) > e.spec.Queue:
 			why = MaxQueueMS
 		}
-		if why == NoReason || e.shielded(q.at(0)) {
-			return
+		if why == NoReason || e.shielded(q.at(0), nil) {
+			return shed
 		}
-		if e.spec.Strategy == controlplane.StrategyLatestOnly && !e.superseded(0) {
-			return
+		if e.spec.Strategy == controlplane.StrategyLatestOnly && !q.superseded(0) {
+			return shed
 		}
 		e.dropGroup(q.remove(0), why, log)
 	}
+	return shed
 }
 
 // shedTo drops or merges down to the low watermarks: the action of a crossing.
@@ -216,10 +233,10 @@ func (e *Edge) shedTo(now timebase.Instant, how Action, log *Log) {
 	case ActMerge:
 		e.mergeAll(log)
 	case ActLatestOnly:
-		e.supersede(&Item{Stream: -1, Kind: Final}, Watermark, log)
+		e.supersede(nil, Watermark, log)
 	case ActDrop:
 		newest := e.spec.Victim == controlplane.VictimNewest
-		for q.len() > 0 && e.aboveLow(now) && e.dropOne(newest, Watermark, log) {
+		for q.len() > 0 && e.aboveLow(now) && e.dropOne(newest, nil, Watermark, log) {
 		}
 	case ActDegrade, ActFallback:
 		e.tell(log, Event{What: Pressed, Lane: Data, Reason: Watermark, Action: how})
@@ -227,50 +244,51 @@ func (e *Edge) shedTo(now timebase.Instant, how Action, log *Log) {
 	}
 }
 
-// offerControl takes control. It is never dropped; what is there already in the same
-// words is not put down twice.
-func (e *Edge) offerControl(it *Item, log *Log) Verdict {
+// offerControl takes control. It is never dropped: when there is no room, what says the
+// same is put down once (flow section 4).
+func (e *Edge) offerControl(now timebase.Instant, it *Item, log *Log) Verdict {
 	q := &e.lanes[Control]
-	if it.Stream != 0 {
-		for i := range q.len() {
-			if old := q.at(i); old.Stream == it.Stream && old.Kind == it.Kind {
-				e.stats.Coalesced++
-				e.release(log, it.Handle)
-				return Taken
-			}
-		}
+	if q.len() >= ControlItems {
+		e.coalesce(it, log)
 	}
 	if q.len() >= ControlItems {
 		return Breach
 	}
-	e.push(it)
+	e.push(now, it)
 	return Taken
 }
 
+// coalesce lets go of control that is said again later. Of duplicates the last one stays:
+// between an XOFF and the next there was an XON, and the lane's state is what it was told
+// last. Stream 0 is never said twice.
+func (e *Edge) coalesce(coming *Item, log *Log) {
+	q := &e.lanes[Control]
+	for i := 0; i < q.len(); {
+		if old := q.at(i); old.Stream == 0 || !old.same(coming) && !q.superseded(i) {
+			i++
+			continue
+		}
+		e.stats.Coalesced++
+		e.release(log, q.remove(i).Handle)
+	}
+}
+
 // offerTelemetry takes telemetry, or drops it: it never waits and delays nothing.
-func (e *Edge) offerTelemetry(it *Item, log *Log) Verdict {
+func (e *Edge) offerTelemetry(now timebase.Instant, it *Item, log *Log) Verdict {
 	q := &e.lanes[Telemetry]
 	full := q.len() >= TelemetryItems
-	pressed := full || e.off[Telemetry]
-	switch e.spec.Telemetry {
-	case controlplane.TreatSample:
-		if pressed {
-			e.sampled++
-			if e.sampled%e.spec.Every != 0 {
-				e.drop(*it, MaxItems, log)
-				return Refused
-			}
-		}
-	case controlplane.TreatDrop:
-		if pressed && !full { // XOFF is advice, and dropping heeds it
-			e.drop(*it, Watermark, log)
-			return Refused
-		}
-	default: // best_effort_drop: only when there is no room
-	}
+	why := Watermark // XOFF is advice, and dropping heeds it
 	if full {
+		why = MaxItems
+	}
+	off, sampled := e.off[Telemetry], e.spec.Telemetry == controlplane.TreatSample
+	if off && e.spec.Telemetry == controlplane.TreatDrop || (off || full) && sampled && !e.sample(Telemetry) {
+		e.drop(*it, why, log)
+		return Refused
+	}
+	if full { // best_effort_drop waits for this
 		e.drop(q.remove(0), MaxItems, log)
 	}
-	e.push(it)
+	e.push(now, it)
 	return Taken
 }

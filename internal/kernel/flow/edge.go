@@ -26,11 +26,11 @@ type Edge struct {
 	standing bool
 	since    timebase.Instant // standing: since when
 
-	run     run
-	groups  []int64 // sync groups that were dropped, newest last
-	markers int64   // discontinuities so far
-	ordinal int64   // offers so far
-	sampled int64   // items that sample judged
+	runs    [laneCount]run
+	groups  []int64          // sync groups that were dropped, newest last
+	markers int64            // discontinuities so far
+	ordinal [laneCount]int64 // offers so far
+	sampled [laneCount]int64 // items that sample judged
 
 	stats Stats
 }
@@ -50,7 +50,7 @@ const (
 	Waits                   // its producer waits: Admitted, or a drop, follows within the block time
 	Refused                 // it was shed; the log says why
 	Overflow                // protected, and there is no room: it waits for the decision of section 8
-	Breach                  // the control lane is full: an invariant is broken
+	Breach                  // an invariant is broken, and the item was not taken: control is full, or too many wait
 )
 
 // NewEdge makes an empty edge. The spec is shared and not changed.
@@ -61,36 +61,39 @@ func (e *Edge) Spec() *Spec { return e.spec }
 
 // Offer gives the edge an item. Its sequence is above all before it.
 func (e *Edge) Offer(now timebase.Instant, it Item, log *Log) Verdict {
-	e.ordinal++
-	it.ordinal, it.since = e.ordinal, e.clock(now)
+	e.ordinal[it.Lane]++
+	it.ordinal, it.oldest = e.ordinal[it.Lane], e.ordinal[it.Lane]
 	if it.First == 0 {
 		it.First = it.Seq
 	}
-	e.stats.Offered[it.Lane]++
 	var v Verdict
-	switch it.Lane {
-	case Control:
-		v = e.offerControl(&it, log)
-	case Telemetry:
-		v = e.offerTelemetry(&it, log)
+	switch {
+	case it.Lane == Control:
+		v = e.offerControl(now, &it, log)
+	case it.Lane == Telemetry:
+		v = e.offerTelemetry(now, &it, log)
 	default:
 		e.open(log)
 		v = e.offerData(now, &it, log)
+	}
+	if v != Breach {
+		e.stats.Offered[it.Lane]++
 	}
 	e.settle(now, log)
 	return v
 }
 
-// offerData is an offer on the data lane.
+// offerData is an offer on the data lane. A credit is spent by sending, whatever becomes
+// of the item.
 func (e *Edge) offerData(now timebase.Instant, it *Item, log *Log) Verdict {
+	it.paid = e.spend()
 	if e.lost(it.Group) {
 		e.dropLate(it, log)
 		return Refused
 	}
-	if len(e.waiting) > 0 || !e.hasCredit() {
+	if len(e.waiting) > 0 || !it.paid {
 		return e.park(now, it, log)
 	}
-	e.spend()
 	return e.admit(now, it, log)
 }
 
@@ -107,8 +110,8 @@ func (e *Edge) Take(now timebase.Instant, log *Log) (it Item, ok bool) {
 
 // Head gives the sequence of the item that a lane would give next, when there is one.
 func (e *Edge) Head(now timebase.Instant, lane Lane, log *Log) (seq int64, ok bool) {
-	if lane == Data {
-		e.shedStale(now, log)
+	if lane == Data && e.shedStale(now, log) {
+		e.settle(now, log)
 	}
 	q := &e.lanes[lane]
 	if q.len() == 0 {
@@ -123,7 +126,6 @@ func (e *Edge) TakeLane(now timebase.Instant, lane Lane, log *Log) Item {
 	e.Announce(log)
 	it := e.lanes[lane].remove(0)
 	e.delivered(now, &it, log)
-	e.admitWaiting(now, log)
 	e.settle(now, log)
 	return it
 }
@@ -134,18 +136,16 @@ func (e *Edge) Consume(now timebase.Instant, scope uint32, through timebase.Samp
 	q := &e.lanes[Data]
 	moved := false
 	for q.len() > 0 && q.at(0).Scope == scope && q.at(0).End <= through {
-		if e.run.active {
-			e.Announce(log)
-		}
+		e.Announce(log)
 		it := q.remove(0)
 		e.delivered(now, &it, log)
 		moved = true
 	}
 	if q.len() > 0 && q.at(0).Scope == scope && q.shrink(through) {
+		e.Announce(log)
 		moved = true
 	}
 	if moved {
-		e.admitWaiting(now, log)
 		e.settle(now, log)
 	}
 }
@@ -160,8 +160,10 @@ func (e *Edge) delivered(now timebase.Instant, it *Item, log *Log) {
 	}
 }
 
-// push puts an item into its lane. There is room for it.
-func (e *Edge) push(it *Item) {
+// push puts an item into its lane. There is room for it. Its age counts from here: the
+// wait of its producer has a bound of its own.
+func (e *Edge) push(now timebase.Instant, it *Item) {
+	it.since = e.clock(now)
 	q := &e.lanes[it.Lane]
 	q.push(it)
 	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], int64(q.len()))
@@ -176,8 +178,8 @@ func (e *Edge) push(it *Item) {
 // known by its position needs no timer: each frame that comes asks anew.
 func (e *Edge) Due() timebase.Instant {
 	due := timebase.Never
-	if len(e.waiting) > 0 {
-		due = e.waiting[0].until
+	for i := range e.waiting {
+		due = timebase.Earliest(due, e.waiting[i].until)
 	}
 	q := &e.lanes[Data]
 	if e.spec.HighTime > 0 && !e.high && !e.standing && q.len() > 0 && q.at(0).End == 0 {
@@ -187,12 +189,7 @@ func (e *Edge) Due() timebase.Instant {
 }
 
 // Expire lets time act.
-func (e *Edge) Expire(now timebase.Instant, log *Log) {
-	for len(e.waiting) > 0 && e.waiting[0].until <= now {
-		e.giveUp(now, log)
-	}
-	e.settle(now, log)
-}
+func (e *Edge) Expire(now timebase.Instant, log *Log) { e.settle(now, log) }
 
 // Purge drops everything of a scope, waiting producers included, because the scope is
 // fenced or over. Control stays.
@@ -203,7 +200,6 @@ func (e *Edge) Purge(now timebase.Instant, scope uint32, why Reason, log *Log) {
 // Withdraw drops what of a scope waits with its producer, and leaves the queue alone.
 func (e *Edge) Withdraw(now timebase.Instant, scope uint32, why Reason, log *Log) {
 	e.withdraw(why, log, func(it *Item) bool { return it.Scope == scope })
-	e.admitWaiting(now, log)
 	e.settle(now, log)
 }
 
@@ -214,18 +210,22 @@ func (e *Edge) Empty(now timebase.Instant, why Reason, log *Log) {
 
 func (e *Edge) purge(now timebase.Instant, why Reason, log *Log, hit func(it *Item) bool) {
 	for lane := Data; lane < laneCount; lane++ {
-		q := &e.lanes[lane]
-		for i := 0; i < q.len(); {
-			if hit(q.at(i)) {
-				e.drop(q.remove(i), why, log)
-				continue
-			}
-			i++
-		}
+		e.sweep(lane, why, log, hit)
 	}
 	e.withdraw(why, log, hit)
-	e.admitWaiting(now, log)
 	e.settle(now, log)
+}
+
+// sweep drops what is hit of what lies in a lane, withdraw of what waits.
+func (e *Edge) sweep(lane Lane, why Reason, log *Log, hit func(it *Item) bool) {
+	q := &e.lanes[lane]
+	q.sweep(func(i int) bool {
+		if !hit(q.at(i)) {
+			return false
+		}
+		e.drop(*q.at(i), why, log)
+		return true
+	})
 }
 
 func (e *Edge) withdraw(why Reason, log *Log, hit func(it *Item) bool) {

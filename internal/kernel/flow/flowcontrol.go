@@ -3,6 +3,8 @@
 package flow
 
 import (
+	"slices"
+
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -11,22 +13,23 @@ import (
 // time: both count against one cap (flow section 3). An edge without a block time does
 // not wait at all.
 func (e *Edge) park(now timebase.Instant, it *Item, log *Log) Verdict {
-	switch n := len(e.waiting); {
-	case n >= maxWaiting*protectedShare:
-		return Breach // more producers than there can be
-	case n >= maxWaiting && !it.Kind.Protected():
+	n, kept := len(e.waiting), e.kept(it)
+	switch {
+	case n >= maxWaiting && !kept:
 		e.dropGroup(*it, e.blockedBy(now, it), log)
 		return Refused
-	case n == 0 && e.spec.Block <= 0:
-		return e.afterWait(now, it, log)
+	case n >= maxWaiting*protectedShare:
+		return Breach
+	case e.spec.Block > 0:
+		e.stats.Waited++
+		e.waiting = append(e.waiting, parked{item: *it, until: now.Add(e.spec.Block)})
+		return Waits
 	}
-	e.stats.Waited++
-	e.waiting = append(e.waiting, parked{item: *it, until: now.Add(e.spec.Block)})
-	return Waits
+	return e.afterWait(now, n, it, log)
 }
 
-// blockedBy names the bound that keeps an item out; when it is only a credit, the wait
-// for it.
+// blockedBy names the bound that keeps an item out; when there is none, it was the wait
+// for a credit or for those ahead.
 func (e *Edge) blockedBy(now timebase.Instant, it *Item) Reason {
 	if why := e.over(now, it); why != NoReason {
 		return why
@@ -34,95 +37,98 @@ func (e *Edge) blockedBy(now timebase.Instant, it *Item) Reason {
 	return BlockTimeout
 }
 
-// giveUp ends the wait of the first producer: shedding starts in the same call.
-func (e *Edge) giveUp(now timebase.Instant, log *Log) {
-	it := e.waiting[0].item
-	e.unpark()
-	e.afterWait(now, &it, log)
+// lapse ends the first wait that is over, and says whether there was one: shedding starts
+// in the same call.
+func (e *Edge) lapse(now timebase.Instant, log *Log) bool {
+	for i := range e.waiting {
+		if e.waiting[i].until > now {
+			continue
+		}
+		it := e.unpark(i)
+		if e.afterWait(now, i, &it, log) == Taken {
+			e.admitted(&it, log)
+		}
+		return true
+	}
+	return false
 }
 
-func (e *Edge) unpark() {
-	n := copy(e.waiting, e.waiting[1:])
-	e.waiting[n] = parked{}
-	e.waiting = e.waiting[:n]
+// unpark takes the i-th of those who wait away.
+func (e *Edge) unpark(i int) Item {
+	it := e.waiting[i].item
+	e.waiting = slices.Delete(e.waiting, i, i+1)
+	return it
 }
 
-// afterWait applies the lane's shedding strategy to an item that has waited long enough.
-// Without a credit it is not sent at all.
-func (e *Edge) afterWait(now timebase.Instant, it *Item, log *Log) Verdict {
-	if !e.hasCredit() && !it.Kind.Protected() {
+// afterWait applies the lane's shedding strategy to an item that has waited long enough as
+// the n-th in the row. Without a credit only what may not be shed is sent. Nothing comes in
+// ahead of those that wait for a decision of section 8.
+func (e *Edge) afterWait(now timebase.Instant, n int, it *Item, log *Log) Verdict {
+	switch kept := e.kept(it); {
+	case n > 0 && kept:
+		return e.overflow(n, it, log)
+	case n > 0 || !it.paid && !kept:
 		e.dropGroup(*it, BlockTimeout, log)
 		return Refused
+	case e.over(now, it) == NoReason:
+		e.push(now, it)
+		return Taken
 	}
-	e.spend()
-	if e.over(now, it) == NoReason {
-		return e.enter(it, log)
-	}
-	v := Refused
 	switch e.spec.Shedding {
 	case controlplane.ShedMerge:
-		v = e.shed(now, it, BlockTimeout, controlplane.StrategyMerge, log)
+		return e.shed(now, it, BlockTimeout, controlplane.StrategyMerge, log)
 	case controlplane.ShedLatestOnly:
-		v = e.shed(now, it, BlockTimeout, controlplane.StrategyLatestOnly, log)
+		return e.shed(now, it, BlockTimeout, controlplane.StrategyLatestOnly, log)
 	case controlplane.ShedDegrade, controlplane.ShedFallback:
 		e.tell(log, Event{What: Pressed, Lane: Data, Reason: BlockTimeout, Action: Action(e.spec.Shedding)})
-		v = e.shed(now, it, BlockTimeout, controlplane.StrategyDrop, log)
 	case controlplane.ShedDrop, controlplane.ShedNone, controlplane.ShedSample:
-		v = e.shed(now, it, BlockTimeout, controlplane.StrategyDrop, log)
 	}
-	if v == Taken {
-		e.tell(log, Event{What: Admitted, Lane: Data, Handle: it.Handle, First: it.Seq, Last: it.Seq})
-	}
-	return v
+	return e.shed(now, it, BlockTimeout, controlplane.StrategyDrop, log)
 }
 
-// enter brings an item that waited into the queue.
-func (e *Edge) enter(it *Item, log *Log) Verdict {
-	e.push(it)
+// admitted tells a producer that waited that its item is in the queue.
+func (e *Edge) admitted(it *Item, log *Log) {
 	e.tell(log, Event{What: Admitted, Lane: Data, Handle: it.Handle, First: it.Seq, Last: it.Seq})
-	return Taken
 }
 
-// overflow keeps a protected item with its producer until section 8 has decided: it may
-// be neither shed nor let in.
-func (e *Edge) overflow(it *Item, log *Log) Verdict {
+// overflow keeps a protected item with its producer, as the n-th in the row, until section
+// 8 has decided: it may be neither shed nor let in. When the consumer makes room it comes
+// in; one that is larger than the whole queue waits until its scope is purged.
+func (e *Edge) overflow(n int, it *Item, log *Log) Verdict {
 	e.stats.Overflows++
 	e.tell(log, Event{What: Overflowed, Lane: Data, Handle: it.Handle, First: it.Seq, Last: it.Seq})
-	e.waiting = append(e.waiting, parked{})
-	copy(e.waiting[1:], e.waiting)
-	e.waiting[0] = parked{item: *it, until: timebase.Never}
+	e.waiting = slices.Insert(e.waiting, n, parked{item: *it, until: timebase.Never})
 	return Overflow
 }
 
 // Stuck says that a protected item waits for a decision of section 8.
 func (e *Edge) Stuck() bool { return len(e.waiting) > 0 && e.waiting[0].until == timebase.Never }
 
+// admissible says that the first producer that waits can come in.
+func (e *Edge) admissible(now timebase.Instant) bool {
+	return len(e.waiting) > 0 && e.waiting[0].item.paid && e.over(now, &e.waiting[0].item) == NoReason
+}
+
 // admitWaiting lets waiting producers in, in order, as far as there is room and credit.
 func (e *Edge) admitWaiting(now timebase.Instant, log *Log) {
-	for len(e.waiting) > 0 {
-		it := e.waiting[0].item
-		if e.lost(it.Group) && !it.Kind.Protected() {
-			e.unpark()
-			e.dropGroup(it, SyncAtomic, log)
-			continue
-		}
-		e.grant(log)
-		if !e.hasCredit() || e.over(now, &it) != NoReason {
-			return
-		}
-		e.spend()
-		e.unpark()
-		e.enter(&it, log)
+	for e.admissible(now) {
+		it := e.unpark(0)
+		e.push(now, &it)
+		e.admitted(&it, log)
 	}
 }
 
-// hasCredit says that the producer may send: without credit mode it always may.
-func (e *Edge) hasCredit() bool { return !e.spec.credits() || e.credit > 0 }
-
-func (e *Edge) spend() {
-	if e.spec.credits() && e.credit > 0 {
-		e.credit--
+// spend takes a credit from the producer, and says whether it may send: without credit
+// mode it always may.
+func (e *Edge) spend() bool {
+	if !e.spec.credits() {
+		return true
 	}
+	if e.credit == 0 {
+		return false
+	}
+	e.credit--
+	return true
 }
 
 // open grants the first window with the first offer.
@@ -137,26 +143,33 @@ func (e *Edge) open(log *Log) {
 func (e *Edge) window() int64 { return min(e.spec.FlowHigh[Data], e.spec.Items) }
 
 // grant gives the producer what it may send by now: in batches, as soon as the lane has
-// fallen to its low mark or half a window is owed, and at once to one that waits.
+// fallen to its low mark or half a window is owed, and at once to one that waits for it.
 func (e *Edge) grant(log *Log) {
 	if !e.opened {
 		return
 	}
-	depth := int64(e.lanes[Data].len())
-	owed := e.window() - depth - e.credit
-	if owed <= 0 {
-		return
+	sent, unpaid := int64(e.lanes[Data].len()), false
+	for i := range e.waiting {
+		if e.waiting[i].item.paid {
+			sent++
+		} else {
+			unpaid = true
+		}
 	}
-	if depth <= e.spec.FlowLow[Data] || 2*owed >= e.window() || len(e.waiting) > 0 && e.credit == 0 {
+	owed := e.window() - sent - e.credit
+	if owed > 0 && (sent <= e.spec.FlowLow[Data] || 2*owed >= e.window() || unpaid) {
 		e.extend(owed, log)
 	}
 }
 
+// extend gives the producer further credits. Those it waits for are spent at once.
 func (e *Edge) extend(n int64, log *Log) {
-	if n <= 0 {
-		return
-	}
 	e.credit += n
 	e.stats.Granted += n
 	e.tell(log, Event{What: Granted, Lane: Data, Count: n})
+	for i := range e.waiting {
+		if it := &e.waiting[i].item; !it.paid {
+			it.paid = e.spend()
+		}
+	}
 }

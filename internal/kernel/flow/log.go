@@ -44,7 +44,7 @@ const (
 	XOff                      // the lane's producer is to stop
 	XOn                       // it may go on
 	Granted                   // the producer has Count further credits
-	Admitted                  // an item that waited with its producer is in the queue; Handle
+	Admitted                  // an item that waited with its producer is in the queue, or merged into what is; Handle
 	Pressed                   // the plan answers pressure by Action, which is not the edge's to do
 	Overflowed                // a protected item does not fit and may not be shed: section 8 decides
 	Unrecoverable             // a protected item belongs to a group that was dropped

@@ -60,6 +60,9 @@ func Compile(p *controlplane.EdgeBufferPolicy, f *controlplane.FlowControl) Spec
 	if s.Every <= 0 {
 		s.Every = controlplane.DefaultSampleEvery
 	}
+	if s.Telemetry == "" { // the edge says nothing of its own
+		s.Telemetry = controlplane.LaneTreatment(f.SheddingStrategyByLane.TelemetryLane)
+	}
 	if w := p.Watermarks.QueueItems; w != nil {
 		s.HighItems, s.LowItems = w.High, w.Low
 	}

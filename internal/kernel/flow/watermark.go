@@ -4,16 +4,22 @@ package flow
 
 import "github.com/parley-voice/parley/internal/kernel/timebase"
 
-// settle looks at the thresholds after something has moved: the watermarks of the edge,
-// which raise pressure and act, and those of flow control, which stop and start
-// producers.
+// settle ends every call that may have moved something. Producers that wait come in where
+// there is room; then it looks at the thresholds: the watermarks of the edge, which raise
+// pressure and act, and those of flow control, which stop and start producers. What that
+// frees lets others in, and waits that are over by now end. Each round has one producer
+// fewer to look after.
 func (e *Edge) settle(now timebase.Instant, log *Log) {
-	e.mark(now, log)
-	for lane := range laneCount {
-		e.signal(now, lane, log)
-	}
-	if e.opened {
+	for {
+		e.admitWaiting(now, log)
+		e.mark(now, log)
+		for lane := range laneCount {
+			e.signal(now, lane, log)
+		}
 		e.grant(log)
+		if !e.admissible(now) && !e.lapse(now, log) {
+			return
+		}
 	}
 }
 
