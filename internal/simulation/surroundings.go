@@ -44,7 +44,7 @@ func (w *world) perform(e session.Effect) {
 	case *session.Ended:
 		w.phase = over
 	case *session.Decide, *session.TurnChange, *session.Refused, *session.Superseded, *session.Discard,
-		*session.Hook, *session.Detach, *session.Converse, *session.Evidence:
+		*session.Hook, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic:
 	}
 }
 

@@ -147,6 +147,7 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalConnected, eventabi.SignalReconnecting, eventabi.SignalDisconnected, eventabi.SignalEnded,
 		eventabi.SignalEndOfUtterance, eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted,
 		eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled,
+		eventabi.SignalDiscontinuity,
 	}
 }
 

@@ -28,7 +28,7 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 		Lane:                 eventabi.ControlLane,
 		RuntimeSequence:      m.identity.sequence,
 		RuntimeTimestampMS:   m.now.MS(),
-		WallClockTimestampMS: m.identity.anchor.Wall(m.now),
+		WallClockTimestampMS: m.clock.Wall(m.now),
 		PayloadClass:         eventabi.ClassMetadata,
 		Signal:               signal,
 		EmittedBy:            by,

@@ -48,7 +48,7 @@ func (m *Machine) audioIn(in *AudioIn) {
 		return
 	}
 	m.authority.staleRun = false
-	m.heard = max(m.heard, in.Sample+in.Samples)
+	m.hear(in.Sample+in.Samples, in)
 }
 
 // open gives the utterance that is being spoken, nil when there is none.

@@ -69,7 +69,7 @@ func (c *Clock) Counters() ClockCounters {
 // Calibrate sets all three clocks. It is refused, and changes nothing, when it would
 // move an anchor back on the monotonic axis.
 func (c *Clock) Calibrate(a Anchor) bool {
-	if a.At < c.origin() {
+	if !c.Covers(a.At) {
 		return false
 	}
 	c.wallAt, c.wallMS = a.At, a.WallMS
@@ -80,10 +80,13 @@ func (c *Clock) Calibrate(a Anchor) bool {
 // origin is when an anchor was moved last.
 func (c *Clock) origin() Instant { return max(c.wallAt, c.sound.opened) }
 
+// Covers says that an instant can be projected.
+func (c *Clock) Covers(at Instant) bool { return at >= c.origin() }
+
 // Project gives what the clocks show at an instant. One that lies before an anchor is
 // refused: projection does not go backwards.
 func (c *Clock) Project(at Instant) (Anchor, bool) {
-	if at < c.origin() {
+	if !c.Covers(at) {
 		return Anchor{}, false
 	}
 	return Anchor{At: at, WallMS: c.Wall(at), Media: c.Media(at)}, true

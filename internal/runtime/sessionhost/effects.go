@@ -71,7 +71,8 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		}
 	case *session.Ended:
 		s.teardown(e.Reason)
-	case *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
+	case *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence,
+		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
 }
@@ -134,7 +135,8 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Detail = s.graph.takeDetail(in.Node)
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
-		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault:
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault,
+		*session.ClockReading, *session.AudioGap:
 	}
 	s.tell(at, in)
 }
