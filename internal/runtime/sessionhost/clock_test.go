@@ -11,6 +11,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/transport"
+	"github.com/parley-voice/parley/transport/loopback"
 )
 
 const second = timebase.Instant(timebase.Second)
@@ -137,5 +138,82 @@ func TestGapsAreBounded(t *testing.T) {
 	x.Ingress().Gap(transport.Gap{Missing: 320})
 	if st := x.Stats(); st.FramesDropped != 10 || x.counts.early.Load() != 1 {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+// impaired runs a call over a bad line in virtual time, and gives what the line did.
+func impaired(t *testing.T, r *rig, i *loopback.Impairment, length time.Duration, clips ...loopback.Clip) (*Session, loopback.Impaired) {
+	t.Helper()
+	line, err := loopback.New(loopback.Config{Manual: true, Length: length, Clips: clips, Impairment: i})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.settings.Connect = line.Open
+	v := NewVirtual(1_790_000_000_000)
+	s, err := v.Open(t.Context(), r.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Every(5*timebase.Millisecond, func() bool { return line.Advance(5 * time.Millisecond) })
+	if err := v.Run(t.Context(), timebase.Instant(length)+60*second); err != nil {
+		t.Fatal(err)
+	}
+	return s, line.Impaired()
+}
+
+func tone(d time.Duration) []int16 {
+	pcm := make([]int16, int(d.Seconds()*transport.SampleRate))
+	for i := range pcm {
+		pcm[i] = 5000
+	}
+	return pcm
+}
+
+// A conversation over a bad line, offline: what is lost is concealed or marked, the words
+// are answered, the media clock follows the caller's device, and it all replays.
+func TestCallOverABadLine(t *testing.T) {
+	r := newRig("s1")
+	p := &parrot{machine: session.New(), t: t}
+	r.settings.Recorder = p
+	s, did := impaired(t, r, &loopback.Impairment{
+		Seed: 11, LossPermille: 20, LossFrames: 5, ReorderPermille: 20, DuplicatePermille: 20, Jitter: 25 * time.Millisecond, DriftPPM: -500,
+	}, 30*time.Second, loopback.Clip{At: time.Second, PCM: tone(2 * time.Second)})
+	st := s.Stats()
+	lost := timebase.Samples(did.Buffer.Lost) * timebase.FrameSamples
+	guessed := timebase.Samples(did.Buffer.Concealed) * timebase.FrameSamples
+	if did.Lost < 20 || st.Kernel.Missing != lost || st.Kernel.Concealed != guessed || st.SamplesLost != 0 || st.FramesDropped != 0 {
+		t.Errorf("the line did %+v, the session counted %+v", did, st)
+	}
+	if st.Kernel.Gaps == 0 || int64(r.log.count("emit discontinuity")) != st.Kernel.Gaps {
+		t.Errorf("%d gaps, %d discontinuities", st.Kernel.Gaps, r.log.count("emit discontinuity"))
+	}
+	if st.Kernel.Commits != 1 || st.Reason != "client_left" {
+		t.Errorf("stats %+v\n%s", st, r.log)
+	}
+	if c := st.Kernel.Clock; c.Rebases != 0 || c.OutOfBounds != 0 || c.MappingWorstUS > 10_000 {
+		t.Errorf("the media clock counted %+v", c)
+	}
+	if p.digest.Sum() != st.Digest {
+		t.Error("the replay has another digest")
+	}
+}
+
+// The whole way of a sound clock that is off by 500 ppm for an hour, with jitter, loss and
+// the jitter buffer in it: mapping error within bounds, nothing dropped, no step.
+func TestDriftingCallerStaysMapped(t *testing.T) {
+	for _, ppm := range []int{500, -500} {
+		r := newRig("s1")
+		r.settings.Observer = nil
+		s, did := impaired(t, r, &loopback.Impairment{
+			Seed: 5, LossPermille: 5, Jitter: 40 * time.Millisecond, DriftPPM: ppm,
+		}, time.Hour)
+		st := s.Stats()
+		if c := st.Kernel.Clock; c.Rebases != 0 || c.OutOfBounds != 0 || c.MappingWorstUS > 10_000 {
+			t.Errorf("%+d ppm: the media clock counted %+v", ppm, c)
+		}
+		if b := did.Buffer; b.Dropped+b.Restarts+b.Stray != 0 || b.Deepest > 6 {
+			t.Errorf("%+d ppm: the buffer counted %+v", ppm, b)
+		}
+		t.Logf("%+d ppm: %+v, %+v", ppm, st.Kernel.Clock, did.Buffer)
 	}
 }
