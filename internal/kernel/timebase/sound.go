@@ -11,8 +11,9 @@ package timebase
 // removal of clock skew from network delay measurements", INFOCOM 1999; NTP's clock
 // filter is the same thought (RFC 5905 section 10). Phase and rate follow it with a loop
 // of second order: Adriaensen, "Using a DLL to filter time", Linux Audio Conference 2005,
-// whose two gains are b = sqrt(2)w and c = w*w, that is c = b*b/2. With b = 1/8 a step of
-// 500 ppm in the rate shows as 3 ms in the phase at most, and is gone in half a minute.
+// whose two gains are b = sqrt(2)wT and c = wT*wT, that is c = b*b/2. With b an eighth for
+// a window of a second, a step of 500 ppm in the rate shows as 3 ms in the phase at most,
+// and is gone in half a minute.
 type soundClock struct {
 	known bool    // an observation has calibrated it
 	at    Instant // the device had made media samples then, delayed by the floor
@@ -33,16 +34,15 @@ const (
 	// window is how long the least delayed frame is looked for: 50 frames, of which one
 	// is hardly delayed, while 500 ppm come to half a millisecond.
 	window = Second
-	// driftless is what drift and the loop's own transient can add up to between two
-	// windows, and some noise. What is later is delay, and is followed no faster than a
-	// device can drift; what is earlier is a floor that was none. Neither says anything of
-	// the rate.
-	driftless = 5 * Millisecond
-	phaseGain = 8   // 1/b
-	rateGain  = 128 // 1/c
+	// settling is the window for which b is 1. One in which little came lasts longer than
+	// a second, and has a say by its length; a longer one than this has no more.
+	settling = 8 * window
 	// maxRate is twice what a sound device may be off, in ppb.
 	maxRate = 1_000_000
 	billion = 1_000_000_000
+	// noise is how far an observation may be off beside drift: what is left of the delays,
+	// and the loop's own transient.
+	noise = 5 * Millisecond
 	// farAway is how far a position may lie from the anchor: a hundred days of sound.
 	// What is farther was made up.
 	farAway = Samples(SampleRate * 86400 * 100)
@@ -115,7 +115,7 @@ func (s *soundClock) leastOf(late Span) Span {
 
 // take counts an observation that is within the bounds.
 func (s *soundClock) take(at Instant, position Samples, late Span) {
-	if late < -driftless && late >= -MaxSkew {
+	if late < -noise-drifted(at.Sub(s.opened)) && late >= -MaxSkew {
 		s.early(late)
 		late = 0
 	}
@@ -133,18 +133,24 @@ func (s *soundClock) early(late Span) {
 	s.least, s.seen = 0, true
 }
 
-// close ends a window: the anchor moves up to the present, and phase and rate follow
-// what the window saw.
+// drifted is how far a device can drift in a time at most.
+func drifted(d Span) Span { return d / (billion / maxRate) }
+
+// close ends a window: the anchor moves up to the present, and phase and rate follow what
+// the window saw. What is later than drift and noise come to is delay: it is followed no
+// faster than a device can drift, and says nothing of the rate. What is earlier was a
+// floor that was none, see early.
 func (s *soundClock) close(at Instant, position Samples) {
 	e, took := s.least, at.Sub(s.opened)
 	s.note(e)
 	s.at, s.media = s.instant(position), position
-	switch {
-	case e > driftless:
-		s.at = s.at.Add(took / (billion / maxRate))
-	default:
-		s.at = s.at.Add(e / phaseGain)
-		s.rate += int64(e) * (billion / rateGain) / int64(took)
+	if e > noise+drifted(took) {
+		s.at = s.at.Add(min(e, drifted(took)))
+	} else {
+		b := min(took, settling) / Millisecond
+		e = e * b / (settling / Millisecond)
+		s.at = s.at.Add(e)
+		s.rate += int64(e*b/(settling/Millisecond)/2) * billion / int64(took)
 		s.rate = min(max(s.rate, -maxRate), maxRate)
 	}
 	s.open(at)

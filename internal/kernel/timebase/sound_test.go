@@ -101,6 +101,26 @@ func jitters() map[string]func(Random) func(int64) Span {
 	}
 }
 
+// A stream in which little comes is followed as well: one frame every three seconds.
+func TestDriftOfASparseStream(t *testing.T) {
+	for _, ppm := range []int64{500, -500} {
+		c := &Clock{}
+		d := &device{ppm: ppm}
+		var off []int64
+		for d.n = 1; d.n < 3600*50; d.n += 150 {
+			position := Samples(d.n * FrameSamples)
+			at := d.made(position)
+			off = append(off, max(int64(c.Heard(position).Sub(at)), -int64(c.Heard(position).Sub(at)))/int64(Microsecond))
+			if !c.Follow(at, position) {
+				c.Hear(at, position)
+			}
+		}
+		if worst := percentile(off[2:], 100); worst > 10_000 || c.Counters().Rebases != 0 {
+			t.Errorf("%+d ppm: the mapping was off by %d us: %+v", ppm, worst, c.Counters())
+		}
+	}
+}
+
 // A delay that lasts is no drift: the phase follows it no faster than a device can drift,
 // and the rate stays what it was.
 func TestDelayIsNotDrift(t *testing.T) {
