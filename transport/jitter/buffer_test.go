@@ -337,7 +337,7 @@ func TestMalformed(t *testing.T) {
 // depth stays what it was, nothing is dropped, lost or late, and what comes out keeps the
 // sender's pace.
 func TestHourOfDrift(t *testing.T) {
-	for _, ppm := range []time.Duration{500, -500} {
+	for _, ppm := range []int64{500, -500} {
 		t.Run(fmt.Sprintf("%+d ppm", ppm), func(t *testing.T) {
 			b, err := New(Config{})
 			if err != nil {
@@ -349,15 +349,16 @@ func TestHourOfDrift(t *testing.T) {
 			arrivals := [4]time.Duration{}
 			longest := time.Duration(0)
 			const frames = 3600 * 50
+			period := frame - time.Duration(int64(frame)*ppm/1_000_000) // of the sender's frames
 			for n := range int64(frames) {
 				random = random*6364136223846793005 + 1442695040888963407
-				sent := time.Duration(n) * (frame - frame*ppm/1_000_000)
+				sent := time.Duration(n) * period
 				at := max(sent+time.Duration(random>>33)%(40*ms), arrivals[(n+3)%4])
 				arrivals[n%4] = at
 				for b.Next() <= at {
 					due := b.Next()
 					b.Pop(due, &p)
-					longest = max(longest, due-time.Duration(p.Sequence)*(frame-frame*ppm/1_000_000))
+					longest = max(longest, due-time.Duration(p.Sequence)*period)
 				}
 				b.Push(at, n, pcm)
 			}

@@ -217,3 +217,25 @@ func TestDriftingCallerStaysMapped(t *testing.T) {
 		t.Logf("%+d ppm: %+v, %+v", ppm, st.Kernel.Clock, did.Buffer)
 	}
 }
+
+// A reading is of the pass's instant: an owner that was busy in between has not set the
+// clock.
+func TestReadingIsOfThePassesInstant(t *testing.T) {
+	s := newStill()
+	s.wall = func() int64 { // 120 ms go by before the clock is read
+		s.instant.Add(int64(120 * time.Millisecond))
+		return 1_790_000_000_000 + s.instant.Load()/int64(time.Millisecond)
+	}
+	r := newRig("s1")
+	x := s.open(t, r)
+	frame := make([]int16, transport.FrameSamples)
+	for range 3 {
+		x.Ingress().Audio(-1, frame)
+		s.pass(10 * time.Second)
+	}
+	if c := x.machine.Counters().Clock; c.WallSkewMS > 1 || c.WallSkewMS < -1 || r.log.count("clock_reading") != 4 ||
+		r.log.count("nondeterministic key=timebase.wall") != 0 {
+		t.Errorf("counted %+v\n%s", c, r.log)
+	}
+	s.close(t, x)
+}
