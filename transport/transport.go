@@ -152,6 +152,9 @@ type Ingress interface {
 	// Audio takes caller audio that has just been heard. sequence is the transport's own
 	// number of the frame, negative when it has none. The slice is not kept.
 	Audio(sequence int64, pcm []int16)
+	// Gap says that caller audio did not come, in its place among the calls of Audio. What
+	// the adapter did not conceal becomes silence, so that positions stay true.
+	Gap(g Gap)
 	// Text takes an utterance that was typed.
 	Text(text string, key eventabi.IdempotencyKey)
 	// EndOfUtterance is the client's word that the user has finished.
@@ -168,6 +171,26 @@ type Ingress interface {
 	// Hangup asks to end the session.
 	Hangup(reason string)
 }
+
+// Gap is caller audio that did not come. A stretch may be reported in pieces, as it goes
+// on.
+type Gap struct {
+	Sequence int64 // the transport's own number of the first frame, negative when unknown
+	Missing  int64 // samples that did not come
+	// Concealed is how much of them, from the start, the adapter filled with a guess and
+	// has handed to Audio just before.
+	Concealed int64
+	Reason    GapReason
+}
+
+// GapReason says why audio is missing.
+type GapReason string
+
+// The reasons of a gap.
+const (
+	GapLost     GapReason = "lost"     // it did not come in time
+	GapOverflow GapReason = "overflow" // it came, and the jitter buffer had no room
+)
 
 // Request is a client's cancel or stop.
 type Request struct {

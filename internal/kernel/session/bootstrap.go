@@ -18,7 +18,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.session = in.Session
 	m.identity.tenant = in.Tenant
 	m.identity.pipeline = in.Pipeline
-	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
+	m.clock.Calibrate(timebase.Anchor{At: m.now, WallMS: in.WallMS})
 	m.authority.Epoch = in.Epoch
 	why := in.unusable()
 	if why == "" {

@@ -35,7 +35,7 @@ func (m *Machine) reportOne(ev *flow.Event) {
 	case flow.Dropped:
 		m.dropNotice(ev)
 	case flow.Discontinuous:
-		m.discontinuity(ev)
+		m.resetDomain(ev)
 	case flow.MergedOut:
 		m.fx.add(&Merged{
 			Edge: m.edgeID(ev), Lane: laneName(ev.Lane), Group: "m" + strconv.FormatInt(ev.First, 10), Count: ev.Count, Sources: ev.Sources,
@@ -149,9 +149,9 @@ func (m *Machine) dropNotice(ev *flow.Event) {
 	signal.Envelope.Payload = body.done()
 }
 
-// discontinuity tells the consumers of a sync domain to reset. A plan-wide marker reaches
+// resetDomain tells the consumers of a sync domain to reset. A plan-wide marker reaches
 // every edge of its domain (flow section 5).
-func (m *Machine) discontinuity(ev *flow.Event) {
+func (m *Machine) resetDomain(ev *flow.Event) {
 	wide := m.edges.board.Edge(ev.Edge).Spec().Wide
 	for n := range m.edges.board.Len() {
 		if n != ev.Edge && (!wide || m.domain(n) != m.domain(ev.Edge)) {

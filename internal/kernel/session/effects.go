@@ -242,31 +242,43 @@ type Merged struct {
 // Ended says that the session is over: its resources can be released.
 type Ended struct{ Reason string }
 
-func (*Emit) effect()           {}
-func (*Decide) effect()         {}
-func (*SessionChange) effect()  {}
-func (*TurnChange) effect()     {}
-func (*Refused) effect()        {}
-func (*Superseded) effect()     {}
-func (*Fence) effect()          {}
-func (*Hold) effect()           {}
-func (*Resume) effect()         {}
-func (*Play) effect()           {}
-func (*EndOfAudio) effect()     {}
-func (*Discard) effect()        {}
-func (*Open) effect()           {}
-func (*Finalize) effect()       {}
-func (*Generate) effect()       {}
-func (*Say) effect()            {}
-func (*CancelCall) effect()     {}
-func (*Hook) effect()           {}
-func (*Detach) effect()         {}
-func (*Converse) effect()       {}
-func (*AppendTerminal) effect() {}
-func (*Evidence) effect()       {}
-func (*Deliver) effect()        {}
-func (*Release) effect()        {}
-func (*Combine) effect()        {}
-func (*Skip) effect()           {}
-func (*Merged) effect()         {}
-func (*Ended) effect()          {}
+// Nondeterministic records a value that a turn's plan could not derive (turn-plan
+// section 2). It is appended to the DeterminismContext of the live turn; the frozen plan
+// stays as it is.
+type Nondeterministic struct {
+	Turn   eventabi.TurnID // the live turn, empty = none
+	Key    string          // what was decided from the value, e.g. "timebase.wall"
+	Source controlplane.NondeterministicSource
+	Ref    string // the recorded input, by the runtime sequence under which it was accepted
+	SkewUS int64  // measured minus projected
+}
+
+func (*Emit) effect()             {}
+func (*Decide) effect()           {}
+func (*SessionChange) effect()    {}
+func (*TurnChange) effect()       {}
+func (*Refused) effect()          {}
+func (*Superseded) effect()       {}
+func (*Fence) effect()            {}
+func (*Hold) effect()             {}
+func (*Resume) effect()           {}
+func (*Play) effect()             {}
+func (*EndOfAudio) effect()       {}
+func (*Discard) effect()          {}
+func (*Open) effect()             {}
+func (*Finalize) effect()         {}
+func (*Generate) effect()         {}
+func (*Say) effect()              {}
+func (*CancelCall) effect()       {}
+func (*Hook) effect()             {}
+func (*Detach) effect()           {}
+func (*Converse) effect()         {}
+func (*AppendTerminal) effect()   {}
+func (*Evidence) effect()         {}
+func (*Deliver) effect()          {}
+func (*Release) effect()          {}
+func (*Combine) effect()          {}
+func (*Skip) effect()             {}
+func (*Merged) effect()           {}
+func (*Ended) effect()            {}
+func (*Nondeterministic) effect() {}

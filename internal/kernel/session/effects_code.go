@@ -63,38 +63,41 @@ func newEffect(kind string) Effect {
 		return &Merged{}
 	case "ended":
 		return &Ended{}
+	case "nondeterministic":
+		return &Nondeterministic{}
 	}
 	return nil
 }
 
-func (*Emit) kind() string           { return "emit" }
-func (*Decide) kind() string         { return "decide" }
-func (*SessionChange) kind() string  { return "session_change" }
-func (*TurnChange) kind() string     { return "turn_change" }
-func (*Refused) kind() string        { return "refused" }
-func (*Superseded) kind() string     { return "superseded" }
-func (*Fence) kind() string          { return "fence" }
-func (*Hold) kind() string           { return "hold" }
-func (*Resume) kind() string         { return "resume" }
-func (*Play) kind() string           { return "play" }
-func (*EndOfAudio) kind() string     { return "end_of_audio" }
-func (*Discard) kind() string        { return "discard" }
-func (*Open) kind() string           { return "open" }
-func (*Finalize) kind() string       { return "finalize" }
-func (*Generate) kind() string       { return "generate" }
-func (*Say) kind() string            { return "say" }
-func (*CancelCall) kind() string     { return "cancel_call" }
-func (*Hook) kind() string           { return "hook" }
-func (*Detach) kind() string         { return "detach" }
-func (*Converse) kind() string       { return "converse" }
-func (*AppendTerminal) kind() string { return "append_terminal" }
-func (*Evidence) kind() string       { return "evidence" }
-func (*Deliver) kind() string        { return "deliver" }
-func (*Release) kind() string        { return "release" }
-func (*Combine) kind() string        { return "combine" }
-func (*Skip) kind() string           { return "skip" }
-func (*Merged) kind() string         { return "merged" }
-func (*Ended) kind() string          { return "ended" }
+func (*Emit) kind() string             { return "emit" }
+func (*Decide) kind() string           { return "decide" }
+func (*SessionChange) kind() string    { return "session_change" }
+func (*TurnChange) kind() string       { return "turn_change" }
+func (*Refused) kind() string          { return "refused" }
+func (*Superseded) kind() string       { return "superseded" }
+func (*Fence) kind() string            { return "fence" }
+func (*Hold) kind() string             { return "hold" }
+func (*Resume) kind() string           { return "resume" }
+func (*Play) kind() string             { return "play" }
+func (*EndOfAudio) kind() string       { return "end_of_audio" }
+func (*Discard) kind() string          { return "discard" }
+func (*Open) kind() string             { return "open" }
+func (*Finalize) kind() string         { return "finalize" }
+func (*Generate) kind() string         { return "generate" }
+func (*Say) kind() string              { return "say" }
+func (*CancelCall) kind() string       { return "cancel_call" }
+func (*Hook) kind() string             { return "hook" }
+func (*Detach) kind() string           { return "detach" }
+func (*Converse) kind() string         { return "converse" }
+func (*AppendTerminal) kind() string   { return "append_terminal" }
+func (*Evidence) kind() string         { return "evidence" }
+func (*Deliver) kind() string          { return "deliver" }
+func (*Release) kind() string          { return "release" }
+func (*Combine) kind() string          { return "combine" }
+func (*Skip) kind() string             { return "skip" }
+func (*Merged) kind() string           { return "merged" }
+func (*Ended) kind() string            { return "ended" }
+func (*Nondeterministic) kind() string { return "nondeterministic" }
 
 // code walks the envelope's fields that the kernel fills. Session, pipeline and schema
 // version do not change within a session and stand in its bootstrap.
@@ -119,7 +122,7 @@ func (e *Emit) code(c *coder) {
 	str(c, "edge", &v.EdgeID)
 	str(c, "lane", &v.TargetLane)
 	e.codeOptional(c)
-	str(c, "domain", &v.SyncDomain)
+	str(c, "sync_domain", &v.SyncDomain)
 	str(c, "discontinuity", &v.DiscontinuityID)
 	blob(c, "payload", &v.Payload)
 	if c.mode == modeDecode || c.mode == modeParse {
@@ -318,3 +321,11 @@ func (e *Merged) code(c *coder) {
 }
 
 func (e *Ended) code(c *coder) { str(c, "reason", &e.Reason) }
+
+func (e *Nondeterministic) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "key", &e.Key)
+	str(c, "source", &e.Source)
+	str(c, "ref", &e.Ref)
+	num(c, "skew_us", &e.SkewUS)
+}

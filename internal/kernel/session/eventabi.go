@@ -33,7 +33,7 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 		Lane:                 eventabi.ControlLane,
 		RuntimeSequence:      m.identity.sequence,
 		RuntimeTimestampMS:   m.now.MS(),
-		WallClockTimestampMS: m.identity.anchor.Wall(m.now),
+		WallClockTimestampMS: m.clock.Wall(m.now),
 		PayloadClass:         eventabi.ClassMetadata,
 		Signal:               signal,
 		EmittedBy:            by,

@@ -327,3 +327,16 @@ type CancelAck struct{ Invocation eventabi.InvocationID }
 // RuntimeFault ends the session: the shell caught a panic in its step or its nodes'
 // host, or lost a resource that the session cannot go on without.
 type RuntimeFault struct{ Reason string }
+
+// ClockReading is the wall clock as the shell read it at this instant.
+type ClockReading struct{ WallMS int64 } // Unix milliseconds
+
+// AudioGap describes caller audio that did not come. Its place on the media clock is
+// kept: a part was filled with a guess (and came as frames), the rest is silence.
+type AudioGap struct {
+	Epoch     eventabi.Epoch
+	Sample    timebase.Samples // position of the first that is missing
+	Samples   timebase.Samples // how much is missing
+	Concealed timebase.Samples // how much of that, from its start, the adapter concealed
+	Reason    string
+}

@@ -65,6 +65,10 @@ func newInput(kind string) Input {
 		return &CancelAck{}
 	case "runtime_fault":
 		return &RuntimeFault{}
+	case "clock_reading":
+		return &ClockReading{}
+	case "audio_gap":
+		return &AudioGap{}
 	}
 	return nil
 }
@@ -98,6 +102,8 @@ func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
 func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
+func (*ClockReading) kind() string   { return "clock_reading" }
+func (*AudioGap) kind() string       { return "audio_gap" }
 
 func (*Bootstrap) lane() eventabi.Lane      { return eventabi.ControlLane }
 func (*CloseRequest) lane() eventabi.Lane   { return eventabi.ControlLane }
@@ -133,6 +139,8 @@ func (*EvidenceLost) lane() eventabi.Lane { return eventabi.ControlLane }
 func (*NodeFailed) lane() eventabi.Lane   { return eventabi.ControlLane }
 func (*CancelAck) lane() eventabi.Lane    { return eventabi.ControlLane }
 func (*RuntimeFault) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*ClockReading) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*AudioGap) lane() eventabi.Lane     { return eventabi.DataLane }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -315,3 +323,13 @@ func (in *NodeFailed) code(c *coder) {
 func (in *CancelAck) code(c *coder) { str(c, "invocation", &in.Invocation) }
 
 func (in *RuntimeFault) code(c *coder) { str(c, "reason", &in.Reason) }
+
+func (in *ClockReading) code(c *coder) { num(c, "wall_ms", &in.WallMS) }
+
+func (in *AudioGap) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	num(c, "sample", &in.Sample)
+	num(c, "samples", &in.Samples)
+	num(c, "concealed", &in.Concealed)
+	str(c, "reason", &in.Reason)
+}

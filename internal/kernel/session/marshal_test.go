@@ -18,7 +18,8 @@ func inputKinds() []string {
 	return []string{
 		"bootstrap", "close_request", "link", "lease", "snapshots", "wake", "audio_in", "voice_on", "voice_off",
 		"end_of_utterance", "text_in", "transcript", "progress", "segment", "speech", "invocation_end", "delivery",
-		"cancel", "stop", "edge_policy", "flow_policy", "offer", "ready", "overflow", "appended", "evidence_lost", "node_failed", "cancel_ack", "runtime_fault",
+		"cancel", "stop", "edge_policy", "flow_policy", "offer", "ready", "overflow", "appended", "evidence_lost", "node_failed",
+		"cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
 	}
 }
 
@@ -26,7 +27,7 @@ func effectKinds() []string {
 	return []string{
 		"emit", "decide", "session_change", "turn_change", "refused", "superseded", "fence", "hold", "resume", "play",
 		"end_of_audio", "discard", "open", "finalize", "generate", "say", "cancel_call", "hook", "detach", "converse",
-		"append_terminal", "evidence", "deliver", "release", "combine", "skip", "merged", "ended",
+		"append_terminal", "evidence", "deliver", "release", "combine", "skip", "merged", "ended", "nondeterministic",
 	}
 }
 

@@ -53,7 +53,7 @@ func (m *Machine) audioIn(in *AudioIn) {
 // hearFrame takes a frame whose epoch is the lease's.
 func (m *Machine) hearFrame(in *AudioIn) {
 	m.authority.staleRun = false
-	m.heard = max(m.heard, in.Sample+in.Samples)
+	m.hear(in.Sample+in.Samples, in)
 	m.frameEdges(in)
 }
 

@@ -41,6 +41,8 @@ type Machine struct {
 
 	utterances []utterance
 	heard      timebase.Samples // end of the caller audio so far
+	clock      timebase.Clock
+	gap        gap
 	calls      []call
 	outputs    []*output
 	edges      edges
@@ -60,6 +62,9 @@ type Counters struct {
 	StaleEpoch             int64
 	LateAfterCancel        int64 // outputs that came after their fence and were dropped
 	TransitionsInvalid     int64
+	Gaps                   int64            // stretches of caller audio that did not come and were not concealed
+	Missing, Concealed     timebase.Samples // caller audio that did not come, and what of it was concealed
+	Clock                  timebase.ClockCounters
 }
 
 // New gives a session in CONNECTING at instant 0. It waits for a Bootstrap.
@@ -77,7 +82,15 @@ func (m *Machine) State() controlplane.SessionState { return m.state }
 func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() }
 
 // Counters gives the session's counters.
-func (m *Machine) Counters() Counters { return m.counters }
+func (m *Machine) Counters() Counters {
+	c := m.counters
+	c.Clock = m.clock.Counters()
+	return c
+}
+
+// Projection gives what the wall clock and the caller's sound clock show at an instant,
+// false for one that lies before an anchor.
+func (m *Machine) Projection(at timebase.Instant) (timebase.Anchor, bool) { return m.clock.Project(at) }
 
 // Degraded says that the session lost a capability or had to give a node up.
 func (m *Machine) Degraded() bool { return m.drain.degraded }
@@ -128,8 +141,15 @@ func (m *Machine) frame(in *AudioIn) bool {
 	if m.state != controlplane.SessionActive || !m.authority.Current(in.Epoch) {
 		return false
 	}
+	if end := in.Sample + in.Samples; end > m.heard {
+		if !m.clock.Follow(m.now, end) {
+			return false
+		}
+		m.heard = end
+	}
+	m.authority.staleRun = false
 	m.identity.stamp()
-	m.hearFrame(in)
+	m.frameEdges(in)
 	return true
 }
 
@@ -232,6 +252,10 @@ func (m *Machine) apply(in Input) {
 		m.cancelAck(in)
 	case *RuntimeFault:
 		m.runtimeFault(in)
+	case *ClockReading:
+		m.clockReading(in)
+	case *AudioGap:
+		m.audioGap(in)
 	}
 }
 

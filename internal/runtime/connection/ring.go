@@ -58,6 +58,29 @@ func (r *Ring) Write(pcm []int16) timebase.Samples {
 	return at
 }
 
+// Skip appends silence: n samples that did not come. It returns the position of the first.
+// More silence than the ring holds moves on at once; a reader that is behind loses it.
+func (r *Ring) Skip(n timebase.Samples) timebase.Samples {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.head
+	if n <= 0 {
+		return at
+	}
+	if r.buf == nil {
+		r.buf = make([]int16, ringMin)
+	}
+	r.grow(int(min(n, ringMax)))
+	r.head += n
+	for from := max(at, r.head-timebase.Samples(len(r.buf))); from < r.head; {
+		start := int(from) & (len(r.buf) - 1)
+		end := min(len(r.buf), start+int(r.head-from))
+		clear(r.buf[start:end])
+		from += timebase.Samples(end - start)
+	}
+	return at
+}
+
 // grow makes room for a slow reader, within bounds.
 func (r *Ring) grow(n int) {
 	for _, reader := range r.readers {

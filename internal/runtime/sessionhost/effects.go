@@ -79,7 +79,8 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.skip(e)
 	case *session.Ended:
 		s.teardown(e.Reason)
-	case *session.Merged, *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
+	case *session.Merged, *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence,
+		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
 }
@@ -146,7 +147,8 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 	case *session.EdgePolicy, *session.FlowPolicy, *session.Overflow,
 		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
-		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault:
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault,
+		*session.ClockReading, *session.AudioGap:
 	}
 	s.tell(at, in)
 }

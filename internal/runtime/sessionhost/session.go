@@ -84,6 +84,8 @@ type Session struct {
 	snapshots session.Snapshots
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
+	reading   session.ClockReading
+	readNext  timebase.Instant // when the wall clock is read again
 	touched   bool
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way

@@ -31,7 +31,7 @@ type still struct {
 func newStill() *still {
 	s := &still{}
 	s.shard = newShard(func() timebase.Instant { return timebase.Instant(s.instant.Load()) },
-		func() int64 { return 1_790_000_000_000 }, &s.pool)
+		func() int64 { return 1_790_000_000_000 + timebase.Instant(s.instant.Load()).MS() }, &s.pool)
 	return s
 }
 
