@@ -33,7 +33,7 @@ const (
 	evIdle                       // the caller looks whether anything goes on
 	evPressure                   // the host measures its pressure
 	evDuplicate                  // a message is delivered again, in a pass of its own
-	evFrame                      // a caller frame, in a pass of its own
+	evFrame                      // a caller frame that was held up, in a pass of its own; arg is its position
 )
 
 // alone says that the event's inputs make up a pass of their own.

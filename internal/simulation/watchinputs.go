@@ -30,6 +30,7 @@ func (k *watch) before(w *world) {
 	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
 	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
 	k.faulted, k.ending = false, false
+	k.beforeTime()
 	k.talk.closed, k.talk.turnedAway, k.talk.opens, k.talk.pending = false, false, 0, k.talk.pending[:0]
 	if w.solo && len(w.in) == 1 { // nothing else comes that could have an effect
 		k.alone(w.in[0])
@@ -52,6 +53,9 @@ func (k *watch) alone(in session.Input) {
 // badge gives what a client's message is checked by.
 func badge(in session.Input) (epoch eventabi.Epoch, key eventabi.IdempotencyKey, ok bool) {
 	if in, is := in.(*session.AudioIn); is {
+		return in.Epoch, "", true
+	}
+	if in, is := in.(*session.AudioGap); is {
 		return in.Epoch, "", true
 	}
 	if in, is := in.(*session.EndOfUtterance); is {
@@ -151,8 +155,10 @@ func (k *watch) control(in session.Input) {
 		k.loads.host = in.Outcome
 	case *session.Load:
 		k.load(in)
+	case *session.ClockReading:
+		k.read(in)
 	case *session.CloseRequest, *session.Wake, *session.Delivery:
-	case *session.AudioIn, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
+	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
 	}
 }
@@ -176,10 +182,16 @@ func (k *watch) data(in session.Input) {
 		k.pass.speeches = append(k.pass.speeches, chunk{handle: in.Handle, left: in.Samples})
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
-	case *session.AudioIn, *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
+	case *session.AudioIn:
+		if k.running() && k.current(in.Epoch) {
+			k.heardNow()
+		}
+	case *session.AudioGap:
+		k.gap(in)
+	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
-		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault,
+		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
 		*session.Quota, *session.Usage, *session.Admission, *session.Load:
 	}
 }
@@ -218,6 +230,7 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 	k.rules.queues = p.Overlap == turn.OverlapQueue
 	k.epoch = in.Epoch
 	k.entered(in)
+	k.beginTime(in)
 }
 
 func (k *watch) snapshot(in *session.Snapshots) {

@@ -18,16 +18,20 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.session = in.Session
 	m.identity.tenant = in.Tenant
 	m.identity.pipeline = in.Pipeline
-	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
+	m.clock.Calibrate(timebase.Anchor{At: m.now, WallMS: in.WallMS})
 	m.authority.Epoch = in.Epoch
-	if why := m.unusable(in); why != "" {
+	why := m.unusable(in)
+	if why == "" {
+		why = m.unusableEdge()
+	}
+	if why != "" {
 		m.end("bootstrap_refused:" + why)
 		return
 	}
 	m.settings = in.Settings.withDefaults()
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
-	m.plans.open(in, &m.settings)
+	m.plans.open(in, &m.settings, &m.edges)
 	v := m.sessionVerdict()
 	if !v.Passes() {
 		m.refuseBy(v, sessionScope(v), "")
@@ -124,8 +128,10 @@ func (m *Machine) conclude() {
 		m.barge = bargeIn{} // nothing is left that it could cut
 	}
 	m.settleHold()
+	m.settleClocks()
 	m.sweep()
 	m.forgetOutputs()
+	m.dispatch()
 	if m.state != controlplane.SessionDraining {
 		return
 	}
@@ -159,6 +165,7 @@ func (m *Machine) end(reason string) {
 	for i := range m.utterances { // the words heard so far stand
 		m.recordUser(&m.utterances[i])
 	}
+	m.emptyEdges()
 	m.utterances = m.utterances[:0]
 	m.outputs = m.outputs[:0]
 	m.proposals, m.queue = m.proposals[:0], m.queue[:0]

@@ -22,7 +22,7 @@ func (m *Machine) stale(e eventabi.Epoch, point controlplane.OutcomeScope, in In
 		return false
 	}
 	m.counters.StaleEpoch++
-	if _, frame := in.(*AudioIn); frame {
+	if callerAudio(in) {
 		if m.authority.staleRun {
 			return true
 		}
@@ -31,6 +31,12 @@ func (m *Machine) stale(e eventabi.Epoch, point controlplane.OutcomeScope, in In
 	signal := m.emit(eventabi.SignalStaleEpochReject, eventabi.EmitterAuthority, "", string(m.authority.Reason(e)))
 	m.decide(signal, controlplane.OutcomeStaleEpochReject, controlplane.PhaseSchedulingPoint, point, "")
 	return true
+}
+
+func callerAudio(in Input) bool {
+	_, frame := in.(*AudioIn)
+	_, gap := in.(*AudioGap)
+	return frame || gap
 }
 
 // leaseChanged takes what the lease authority decided. A live turn was planned under

@@ -97,6 +97,7 @@ func (m *Machine) verifySession() {
 	ensure(m.state != controlplane.SessionDraining || m.deadline != timebase.Never, "draining_has_deadline")
 	ensure(m.state != controlplane.SessionEnded || m.holdsNothing(), "ended_holds_nothing")
 	ensure(m.withinBounds(), "bounds_hold")
+	ensure(m.clock.Covers(m.now), "present_is_projected")
 }
 
 func (m *Machine) holdsNothing() bool {

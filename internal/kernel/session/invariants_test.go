@@ -81,6 +81,10 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 		"played_within_accepted":       func(m *Machine) []Effect { m.turn.output.played = high; return nil },
 		"output_held_only_by_a_reason": func(m *Machine) []Effect { m.turn.output.held = true; return nil },
 		"hold_has_a_reason":            func(m *Machine) []Effect { m.holds = holdInterruption; return nil },
+		"present_is_projected": func(m *Machine) []Effect {
+			m.clock.Calibrate(timebase.Anchor{At: m.now + 1})
+			return nil
+		},
 		"generations_rise": func(m *Machine) []Effect {
 			m.outputs = append(m.outputs, &output{turn: "t0", generation: m.generation})
 			return nil

@@ -22,12 +22,12 @@ type plans struct {
 	evidenceLost bool
 }
 
-func (p *plans) open(in *Bootstrap, s *Settings) {
+func (p *plans) open(in *Bootstrap, s *Settings, edges *edges) {
 	p.invalid = controlplane.OutcomeKind(s.StaleOutcome)
 	p.available = s.AvailabilityMode
 	r, err := turn.NewResolver(turn.PlanRequest{
 		Session: in.Session, Pipeline: in.Pipeline, Graph: in.Graph, Profile: in.Profile,
-		STT: in.STT, LLM: in.LLM, TTS: in.TTS,
+		STT: in.STT, LLM: in.LLM, TTS: in.TTS, Flow: edges.settings(),
 		Overrides: turn.PlanOverrides{TurnBudgetMS: s.TurnBudgetMS, InvocationMS: s.InvocationMS, Attempts: s.Attempts},
 	})
 	p.resolver, p.err = &r, err

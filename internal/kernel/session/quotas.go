@@ -75,7 +75,7 @@ func sessionScope(v gate.Verdict) controlplane.OutcomeScope {
 // sessionLetIn says that the session may begin, where that was asked.
 func (m *Machine) sessionLetIn(v gate.Verdict) {
 	if m.entry.asked || m.entry.quotas.Any() {
-		m.letIn(v, sessionScope(v), "")
+		m.admitBy(v, sessionScope(v), "")
 	}
 	if v.Degrades() {
 		m.entry.degraded = &v
@@ -113,8 +113,8 @@ func (m *Machine) refuseBy(v gate.Verdict, scope controlplane.OutcomeScope, id e
 	m.decide(signal, v.Outcome, controlplane.PhasePreTurn, scope, id)
 }
 
-// letIn tells an admission; one with reduced fidelity has its reason.
-func (m *Machine) letIn(v gate.Verdict, scope controlplane.OutcomeScope, id eventabi.TurnID) {
+// admitBy tells an admission; one with reduced fidelity has its reason.
+func (m *Machine) admitBy(v gate.Verdict, scope controlplane.OutcomeScope, id eventabi.TurnID) {
 	reason := string(controlplane.AuthorityAuthorized)
 	if v.Degrades() {
 		reason = v.Reason

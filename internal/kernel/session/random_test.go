@@ -190,9 +190,21 @@ func (d *drunk) input() Input {
 	case 13:
 		return pick(d, Input(&Wake{}), d.entry())
 	case 14:
-		return &AudioIn{Epoch: d.epoch(), Sample: d.heard(), Samples: 320}
+		return d.sound()
 	}
 	return d.trouble()
+}
+
+// sound is caller audio that comes, or does not.
+func (d *drunk) sound() Input {
+	if d.random.Chance(2, 3) {
+		return &AudioIn{Epoch: d.epoch(), Sample: d.heard(), Samples: 320}
+	}
+	missing := pick[timebase.Samples](d, 320, 640, 1600, 80000, -1)
+	return &AudioGap{
+		Epoch: d.epoch(), Sample: pick(d, d.heard(), d.machine.heard, d.machine.gap.end, -1, 1<<62), Samples: missing,
+		Concealed: pick(d, 0, missing, 320), Reason: pick(d, "", "lost", "overflow"),
+	}
 }
 
 func (d *drunk) caller() Input {
@@ -262,7 +274,10 @@ func (d *drunk) trouble() Input {
 	if n := len(m.outputs); n > 0 && d.random.Chance(1, 3) {
 		fenced = m.outputs[d.random.Below(int64(n))].generation
 	}
-	switch d.random.Below(40) {
+	switch d.random.Below(42) {
+	case 40, 41:
+		wall := m.clock.Wall(max(m.now, d.at))
+		return &ClockReading{WallMS: wall + pick[int64](d, 0, 49, -49, 51, -300, 501, -3_600_000, 1<<62, -1<<62)}
 	case 0, 1, 2, 3, 4, 5, 6, 7, 8, 9:
 		return &Stop{Epoch: d.epoch(), Force: d.random.Chance(1, 2), Fenced: fenced, Key: d.key()}
 	case 10, 11, 12, 13, 14, 15, 16, 17, 18, 19:

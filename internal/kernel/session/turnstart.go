@@ -96,7 +96,7 @@ func (m *Machine) openTurn(p proposal) {
 		return
 	}
 	plan := m.plans.resolver.Resolve(id, m.authority.Epoch, m.plans.snapshots.Provenance())
-	m.letIn(v, controlplane.OutcomeTurn, id)
+	m.admitBy(v, controlplane.OutcomeTurn, id)
 	m.identity.opened++
 	m.generation++
 	m.turn = liveTurn{

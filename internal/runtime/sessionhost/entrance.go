@@ -43,13 +43,30 @@ func (r *Refusal) Unwrap() error {
 	return nil
 }
 
-// opening is what the kernel is given first: what the session is bounded by, what was used
-// before it came, the host's word, and the bootstrap. Nil asks nothing.
-func opening(d *admission.Decision, b *session.Bootstrap) []session.Input {
-	if d == nil {
-		return []session.Input{b}
+// opening is what the kernel is given first: what was set for the session's edges, what it
+// is bounded by, what was used before it came, the host's word, and the bootstrap. Without
+// a decision nobody was asked.
+func (s *Settings) opening(d *admission.Decision, wallMS int64) (list []session.Input, b *session.Bootstrap) {
+	for i := range s.Edges {
+		p := s.Edges[i]
+		list = append(list, &p)
 	}
-	var list []session.Input
+	if s.Flow != nil {
+		f := *s.Flow
+		list = append(list, &f)
+	}
+	boot := s.Bootstrap
+	if boot.WallMS == 0 {
+		boot.WallMS = wallMS
+	}
+	if d != nil {
+		list = append(list, asked(d)...)
+	}
+	return append(list, &boot), &boot
+}
+
+// asked is a decision of the host as the kernel is told of it.
+func asked(d *admission.Decision) (list []session.Input) {
 	for _, q := range d.Quotas {
 		list = append(list, &session.Quota{Quota: q})
 	}
@@ -58,17 +75,9 @@ func opening(d *admission.Decision, b *session.Bootstrap) []session.Input {
 		copy(usage.Counts[:], d.Counts[:])
 		list = append(list, usage)
 	}
-	asked := &session.Admission{Outcome: string(d.Host.Outcome), Reason: d.Host.Reason, RetryAfterMS: d.Host.RetryAfterMS}
-	return append(list, asked, b)
-}
-
-// bootstrap is the session's bootstrap at this instant.
-func (s *Settings) bootstrap(wallMS int64) *session.Bootstrap {
-	b := s.Bootstrap
-	if b.WallMS == 0 {
-		b.WallMS = wallMS
-	}
-	return &b
+	return append(list, &session.Admission{
+		Outcome: string(d.Host.Outcome), Reason: d.Host.Reason, RetryAfterMS: d.Host.RetryAfterMS,
+	})
 }
 
 // refuse has the kernel decide what the host has decided, from the same counts, so that a
@@ -79,7 +88,8 @@ func refuse(s *Settings, d *admission.Decision, wallMS int64) error {
 		Session: s.Bootstrap.Session, Outcome: d.Verdict.Outcome, Reason: d.Verdict.Reason,
 		RetryAfter: time.Duration(d.Verdict.RetryAfterMS) * time.Millisecond,
 	}
-	return errors.Join(refusal, s.evidence(opening(d, s.bootstrap(wallMS))))
+	in, _ := s.opening(d, wallMS)
+	return errors.Join(refusal, s.evidence(in))
 }
 
 // evidence steps a session that ends before it began, and keeps and shows it. A recorder
@@ -116,7 +126,8 @@ func (s *Settings) evidence(in []session.Input) (err error) {
 
 // enter hands the kernel what it is given first, in one pass.
 func (s *Session) enter() {
-	in := opening(s.decision, s.settings.bootstrap(s.driver.wallMS()))
+	in, boot := s.settings.opening(s.decision, s.driver.wallMS())
+	s.wall = boot.WallMS - s.Now().MS()
 	if s.place.Bounded() {
 		s.usage = &session.Usage{}
 		copy(s.usage.Counts[:], s.decision.Counts[:])
@@ -125,21 +136,21 @@ func (s *Session) enter() {
 	s.driver.post(item{session: s, ask: func() { s.pending = append(s.pending, in...) }})
 }
 
-// refreshUsage gives the counts for a pass that may open a turn, nil when they are what the
-// kernel has. They are taken anew each time: a turn that another session of the tenant
-// has opened since counts.
-func (s *Session) refreshUsage(at timebase.Instant) session.Input {
+// refreshUsage adds the counts to a pass that may open a turn, when they are not what the
+// kernel has. They are taken anew each time: a turn that another session of the tenant has
+// opened since counts.
+func (s *Session) refreshUsage(at timebase.Instant, in []session.Input) []session.Input {
 	if s.usage == nil {
-		return nil
+		return in
 	}
 	used := s.place.Used(at.Add(timebase.Span(s.born)))
 	var counts [len(s.usage.Counts)]int64
 	copy(counts[:], used[:])
 	if counts == s.usage.Counts {
-		return nil
+		return in
 	}
 	s.usage.Counts = counts
-	return s.usage
+	return append(in, s.usage)
 }
 
 // hostTime is a session's instant on the clock of its host, by which tenants are counted.

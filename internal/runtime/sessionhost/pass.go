@@ -16,6 +16,9 @@ func (s *Session) collect(it *item) {
 	case it.ask != nil:
 		it.ask()
 	case it.input != nil:
+		if _, gap := it.input.(*session.AudioGap); gap {
+			s.waiting.Add(-1)
+		}
 		s.pending = append(s.pending, it.input)
 	default:
 		s.waiting.Add(-1)
@@ -41,6 +44,7 @@ func (s *Session) attend(at timebase.Instant) {
 		s.egress.Tick(at)
 		s.deliveries()
 	}
+	s.meter.turn(at)
 	for n := 0; ; n++ {
 		if at >= s.machine.Deadline() {
 			s.pending = append(s.pending, &session.Wake{})
@@ -80,6 +84,7 @@ func (s *Session) pass(at timebase.Instant) {
 // carry is older than the present one.
 func (s *Session) prepare(at timebase.Instant) []session.Input {
 	in := s.again[:0]
+	s.readClock(at)
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
@@ -89,8 +94,8 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 			s.refreshed, s.fresh = at, true
 			in = append(in, &s.snapshots)
 		}
-		if usage := s.refreshUsage(at); usage != nil {
-			in = append(in, usage)
+		if !k.begins { // the counts that let it in stand in front of the bootstrap
+			in = s.refreshUsage(at, in)
 		}
 	}
 	in = append(in, s.feedback...)
@@ -108,24 +113,27 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	return in
 }
 
-// looked is what a pass holds: something that can open a turn, something that is not a
-// caller frame.
-type looked struct{ opens, other bool }
+// looked is what a pass holds: the bootstrap, something that can open a turn, something
+// that is not a caller frame.
+type looked struct{ begins, opens, other bool }
 
 func (k *looked) look(list []session.Input) {
 	for _, in := range list {
 		switch in := in.(type) {
 		case *session.AudioIn:
 			continue
-		case *session.Bootstrap, *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
+		case *session.Bootstrap:
+			k.begins, k.opens = true, true
+		case *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
 			k.opens = true
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
 			*session.Quota, *session.Usage, *session.Admission, *session.Load,
+			*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
-			*session.CancelAck, *session.RuntimeFault:
+			*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
 		}
 		k.other = true
 	}

@@ -58,6 +58,9 @@ type Session struct {
 	fences   connection.Fences
 	ring     connection.Ring
 	content  *content
+	taps     taps
+	meter    meter
+	wall     int64 // the wall clock at instant 0, Unix milliseconds
 	talk     *Conversation
 	graph    *graph
 	done     chan struct{}
@@ -85,6 +88,8 @@ type Session struct {
 	usage     *session.Usage // as the kernel has it; nil = nothing is bounded
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
+	reading   session.ClockReading
+	readNext  timebase.Instant // when the wall clock is read again
 	touched   bool
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
@@ -153,6 +158,7 @@ func newSession(s Settings, d driver) *Session {
 	x.epoch.Store(int64(s.Bootstrap.Epoch))
 	x.exec = d.executor(x)
 	x.timer.session = x
+	x.taps.s, x.meter.s = x, x
 	x.graph = newGraph(x)
 	return x
 }
@@ -169,11 +175,12 @@ func (s *Session) connect(ctx context.Context) error {
 	s.witness = connection.NewWitness(link)
 	s.egress = connection.NewEgress(connection.Settings{
 		Fences:    &s.fences,
-		Sink:      &tap{session: s},
+		Sink:      &lastHop{session: s},
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
 	s.enter()
+	s.postReady()
 	s.open.Store(true)
 	return nil
 }
@@ -249,11 +256,11 @@ func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witnes
 // post queues an input.
 func (s *Session) post(in session.Input) { s.driver.post(item{session: s, input: in}) }
 
-// tap is the sink of the egress: the witness and the link behind it first, then whoever
+// lastHop is the sink of the egress: the witness and the link behind it first, then whoever
 // looks on.
-type tap struct{ session *Session }
+type lastHop struct{ session *Session }
 
-func (t *tap) WriteFrame(f *transport.Frame) error {
+func (t *lastHop) WriteFrame(f *transport.Frame) error {
 	s := t.session
 	err := s.witness.WriteFrame(f)
 	at := timebase.Instant(f.At)
@@ -267,4 +274,4 @@ func (t *tap) WriteFrame(f *transport.Frame) error {
 	return err
 }
 
-func (t *tap) Fence(f transport.Fence) { t.session.witness.Fence(f) }
+func (t *lastHop) Fence(f transport.Fence) { t.session.witness.Fence(f) }
