@@ -28,6 +28,8 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
 	m.plans.open(in, &m.settings)
+	m.fallback = in.Fallback
+	m.ladder = m.voiceLadder()
 	m.link.state = controlplane.ConnectionConnected
 	m.change(controlplane.SessionActive, "bootstrap")
 	m.emit(eventabi.SignalConnected, eventabi.EmitterConnection, "", "")

@@ -142,6 +142,7 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalTurnOpen, eventabi.SignalCommit, eventabi.SignalAbort, eventabi.SignalClose,
 		eventabi.SignalBargeIn, eventabi.SignalStop, eventabi.SignalCancel, eventabi.SignalCancelAck,
 		eventabi.SignalBudgetWarning, eventabi.SignalBudgetExhausted, eventabi.SignalProviderError,
+		eventabi.SignalProviderSwitch, eventabi.SignalDegrade, eventabi.SignalFallback,
 		eventabi.SignalAdmit, eventabi.SignalReject, eventabi.SignalDefer,
 		eventabi.SignalStaleEpochReject, eventabi.SignalDeauthorizedDrain,
 		eventabi.SignalConnected, eventabi.SignalReconnecting, eventabi.SignalDisconnected, eventabi.SignalEnded,

@@ -37,6 +37,10 @@ func newEffect(kind string) Effect {
 		return &Generate{}
 	case "say":
 		return &Say{}
+	case "degrade":
+		return &Degrade{}
+	case "fallback":
+		return &Fallback{}
 	case "cancel_call":
 		return &CancelCall{}
 	case "hook":
@@ -71,6 +75,8 @@ func (*Open) kind() string           { return "open" }
 func (*Finalize) kind() string       { return "finalize" }
 func (*Generate) kind() string       { return "generate" }
 func (*Say) kind() string            { return "say" }
+func (*Degrade) kind() string        { return "degrade" }
+func (*Fallback) kind() string       { return "fallback" }
 func (*CancelCall) kind() string     { return "cancel_call" }
 func (*Hook) kind() string           { return "hook" }
 func (*Detach) kind() string         { return "detach" }
@@ -177,6 +183,7 @@ func (e *Discard) code(c *coder) { num(c, "handle", &e.Handle) }
 func (e *Open) code(c *coder) {
 	str(c, "invocation", &e.Invocation)
 	num(c, "from", &e.From)
+	num(c, "candidate", &e.Candidate)
 }
 
 func (e *Finalize) code(c *coder) {
@@ -189,6 +196,7 @@ func (e *Generate) code(c *coder) {
 	str(c, "turn", &e.Turn)
 	num(c, "attempt", &e.Attempt)
 	num(c, "timeout_ms", &e.TimeoutMS)
+	num(c, "candidate", &e.Candidate)
 }
 
 func (e *Say) code(c *coder) {
@@ -198,6 +206,20 @@ func (e *Say) code(c *coder) {
 	num(c, "attempt", &e.Attempt)
 	num(c, "timeout_ms", &e.TimeoutMS)
 	num(c, "text", &e.Text)
+	num(c, "candidate", &e.Candidate)
+}
+
+func (e *Degrade) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "step", &e.Step)
+	str(c, "reason", &e.Reason)
+}
+
+func (e *Fallback) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "segment", &e.Segment)
+	num(c, "text", &e.Text)
+	str(c, "reason", &e.Reason)
 }
 
 func (e *CancelCall) code(c *coder) {
@@ -208,6 +230,8 @@ func (e *CancelCall) code(c *coder) {
 func (e *Hook) code(c *coder) {
 	str(c, "turn", &e.Turn)
 	str(c, "hook", &e.Hook)
+	str(c, "node", &e.Node)
+	str(c, "outcome", &e.Outcome)
 }
 
 func (e *Detach) code(c *coder) { str(c, "invocation", &e.Invocation) }

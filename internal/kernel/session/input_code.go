@@ -51,6 +51,8 @@ func newInput(kind string) Input {
 		return &EvidenceLost{}
 	case "node_failed":
 		return &NodeFailed{}
+	case "node_spent":
+		return &NodeSpent{}
 	case "cancel_ack":
 		return &CancelAck{}
 	case "runtime_fault":
@@ -81,6 +83,7 @@ func (*Stop) kind() string           { return "stop" }
 func (*Appended) kind() string       { return "appended" }
 func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
+func (*NodeSpent) kind() string      { return "node_spent" }
 func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
 
@@ -106,6 +109,7 @@ func (*Stop) lane() eventabi.Lane           { return eventabi.ControlLane }
 func (*Appended) lane() eventabi.Lane       { return eventabi.ControlLane }
 func (*EvidenceLost) lane() eventabi.Lane   { return eventabi.ControlLane }
 func (*NodeFailed) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*NodeSpent) lane() eventabi.Lane      { return eventabi.ControlLane }
 func (*CancelAck) lane() eventabi.Lane      { return eventabi.ControlLane }
 func (*RuntimeFault) lane() eventabi.Lane   { return eventabi.ControlLane }
 
@@ -121,6 +125,14 @@ func (in *Bootstrap) code(c *coder) {
 	str(c, "stt", &in.STT)
 	str(c, "llm", &in.LLM)
 	str(c, "tts", &in.TTS)
+	str(c, "stt_second", &in.STTSecond)
+	str(c, "llm_second", &in.LLMSecond)
+	str(c, "tts_second", &in.TTSSecond)
+	num(c, "fallback", &in.Fallback.Handle)
+	num(c, "fallback_runes", &in.Fallback.Runes)
+	num(c, "fallback_words", &in.Fallback.Words)
+	num(c, "fallback_class", &in.Fallback.Class)
+	word(c, "fallback_hash", &in.Fallback.Digest)
 	in.Settings.code(c)
 }
 
@@ -248,6 +260,14 @@ func (in *NodeFailed) code(c *coder) {
 	str(c, "node", &in.Node)
 	str(c, "turn", &in.Turn)
 	str(c, "reason", &in.Reason)
+	num(c, "limit_ms", &in.LimitMS)
+}
+
+func (in *NodeSpent) code(c *coder) {
+	str(c, "node", &in.Node)
+	str(c, "turn", &in.Turn)
+	num(c, "used_ms", &in.UsedMS)
+	num(c, "limit_ms", &in.LimitMS)
 }
 
 func (in *CancelAck) code(c *coder) { str(c, "invocation", &in.Invocation) }

@@ -18,15 +18,15 @@ func inputKinds() []string {
 	return []string{
 		"bootstrap", "close_request", "link", "lease", "snapshots", "wake", "audio_in", "voice_on", "voice_off",
 		"end_of_utterance", "text_in", "transcript", "progress", "segment", "speech", "invocation_end", "delivery",
-		"cancel", "stop", "appended", "evidence_lost", "node_failed", "cancel_ack", "runtime_fault",
+		"cancel", "stop", "appended", "evidence_lost", "node_failed", "node_spent", "cancel_ack", "runtime_fault",
 	}
 }
 
 func effectKinds() []string {
 	return []string{
 		"emit", "decide", "session_change", "turn_change", "refused", "superseded", "fence", "hold", "resume", "play",
-		"end_of_audio", "discard", "open", "finalize", "generate", "say", "cancel_call", "hook", "detach", "converse",
-		"append_terminal", "evidence", "ended",
+		"end_of_audio", "discard", "open", "finalize", "generate", "say", "degrade", "fallback", "cancel_call", "hook", "detach",
+		"converse", "append_terminal", "evidence", "ended",
 	}
 }
 

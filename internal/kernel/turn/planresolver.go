@@ -19,14 +19,22 @@ type PlanRequest struct {
 	STT       string // provider ids
 	LLM       string
 	TTS       string
+	Seconds   Seconds
 	Overrides PlanOverrides
 }
+
+// Seconds are the provider ids of second candidates, empty = none.
+type Seconds struct{ STT, LLM, TTS string }
 
 // PlanOverrides are values of the session layer; zero leaves the profile's value.
 type PlanOverrides struct {
 	TurnBudgetMS int64
+	NodeBudgetMS int64
+	PathBudgetMS int64
+	EdgeBudgetMS int64
 	InvocationMS int64
 	Attempts     int64
+	Actions      []controlplane.AdaptiveAction // in canonical order; nil = the profile's
 }
 
 // ErrProfile is wrapped when a plan cannot be built because the profile is unknown.
@@ -38,9 +46,15 @@ var ErrPlan = errors.New("turn_start_bundle_resolution_failed")
 // The values of simple/v1 (turn-plan section 6). Any change needs simple/v2.
 const (
 	simpleTurnBudgetMS = 2000
+	simpleNodeBudgetMS = 800
+	simplePathBudgetMS = 1500
+	simpleEdgeBudgetMS = 100
 	simpleInvocationMS = 1000
 	simpleAttempts     = 2
 )
+
+// DefaultInvocationMS is the profile's time limit of a provider call.
+const DefaultInvocationMS = simpleInvocationMS
 
 // Resolver builds plans from one session's request. Identical inputs give an identical
 // plan: everything that does not differ between turns is laid out once.
@@ -82,9 +96,9 @@ func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
 		ExecutionProfile:   controlplane.ProfileSimple,
 		Budgets: controlplane.Budgets{
 			TurnBudgetMS:        or(o.TurnBudgetMS, simpleTurnBudgetMS),
-			NodeBudgetMSDefault: 800,
-			PathBudgetMSDefault: 1500,
-			EdgeBudgetMSDefault: 100,
+			NodeBudgetMSDefault: or(o.NodeBudgetMS, simpleNodeBudgetMS),
+			PathBudgetMSDefault: or(o.PathBudgetMS, simplePathBudgetMS),
+			EdgeBudgetMSDefault: or(o.EdgeBudgetMS, simpleEdgeBudgetMS),
 		},
 		ProviderBindings: controlplane.NewTable(
 			entry("stt", r.STT), entry("llm", r.LLM), entry("tts", r.TTS)),
@@ -94,7 +108,7 @@ func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
 			entry("transport-vad", dataEdge(controlplane.StrategyMerge)),
 			entry("tts-transport", dataEdge(controlplane.StrategyMerge))),
 		FlowControl:            flowDefaults(),
-		AllowedAdaptiveActions: controlplane.AdaptiveActions(),
+		AllowedAdaptiveActions: actions(r),
 		RecordingPolicy: controlplane.RecordingPolicy{
 			RecordingLevel:     controlplane.RecordingL0,
 			AllowedReplayModes: []controlplane.ReplayMode{controlplane.ReplayDecisions, controlplane.RecomputeDecisions},
@@ -200,19 +214,33 @@ func handoffDefaults() *controlplane.StreamingHandoff {
 	return &controlplane.StreamingHandoff{Enabled: true, STTToLLM: stage(false), LLMToTTS: stage(true)}
 }
 
+// actions is the set that the plan allows: the session's, or all four of the profile.
+func actions(r PlanRequest) []controlplane.AdaptiveAction {
+	if r.Overrides.Actions != nil {
+		return r.Overrides.Actions
+	}
+	return controlplane.AdaptiveActions()
+}
+
 func providerPlans(r PlanRequest) []controlplane.ProviderPlan {
-	plan := func(modality, id string) controlplane.ProviderPlan {
+	plan := func(modality, id, second string) controlplane.ProviderPlan {
+		candidates := []string{id}
+		if second != "" {
+			candidates = append(candidates, second)
+		}
 		return controlplane.ProviderPlan{
 			ProviderInvocationID:   eventabi.InvocationID(modality),
 			Modality:               modality,
-			OrderedCandidates:      []string{id},
+			OrderedCandidates:      candidates,
 			MaxAttemptsPerProvider: or(r.Overrides.Attempts, simpleAttempts),
-			AllowedAdaptiveActions: controlplane.AdaptiveActions(),
+			AllowedAdaptiveActions: actions(r),
 			BudgetMS:               or(r.Overrides.InvocationMS, simpleInvocationMS),
 			CapabilitySnapshotRef:  "capability/1",
 		}
 	}
-	return []controlplane.ProviderPlan{plan("stt", r.STT), plan("llm", r.LLM), plan("tts", r.TTS)}
+	return []controlplane.ProviderPlan{
+		plan("stt", r.STT, r.Seconds.STT), plan("llm", r.LLM, r.Seconds.LLM), plan("tts", r.TTS, r.Seconds.TTS),
+	}
 }
 
 // provenance names the layer that each derived field came from (turn-plan section 5).
@@ -224,11 +252,15 @@ func provenance(r PlanRequest) controlplane.Table[string] {
 		return controlplane.ProvenanceProfile
 	}
 	from := controlplane.ProvenanceProfile
+	allowed := from
+	if r.Overrides.Actions != nil {
+		allowed = controlplane.ProvenanceSession
+	}
 	return controlplane.NewTable(
-		entry("allowed_adaptive_actions", from),
-		entry("budgets.edge_budget_ms_default", from),
-		entry("budgets.node_budget_ms_default", from),
-		entry("budgets.path_budget_ms_default", from),
+		entry("allowed_adaptive_actions", allowed),
+		entry("budgets.edge_budget_ms_default", layer(r.Overrides.EdgeBudgetMS)),
+		entry("budgets.node_budget_ms_default", layer(r.Overrides.NodeBudgetMS)),
+		entry("budgets.path_budget_ms_default", layer(r.Overrides.PathBudgetMS)),
 		entry("budgets.turn_budget_ms", layer(r.Overrides.TurnBudgetMS)),
 		entry("determinism.merge_rule_id", from),
 		entry("determinism.merge_rule_version", from),
@@ -237,7 +269,7 @@ func provenance(r PlanRequest) controlplane.Table[string] {
 		entry("flow_control", from),
 		entry("graph_definition_ref", controlplane.ProvenancePipelineSpec),
 		entry("provider_bindings", controlplane.ProvenanceEnvironment),
-		entry("provider_plans.allowed_adaptive_actions", from),
+		entry("provider_plans.allowed_adaptive_actions", allowed),
 		entry("provider_plans.budget", layer(r.Overrides.InvocationMS)),
 		entry("provider_plans.max_attempts_per_provider", layer(r.Overrides.Attempts)),
 		entry("provider_plans.ordered_candidates", controlplane.ProvenanceEnvironment),
