@@ -4,6 +4,7 @@ package demo
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -109,6 +110,13 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 	case *session.Say:
 		c.calls[r.Invocation] = r.Turn
 		c.caption.say(r.Turn, r.Invocation)
+	case *session.Fallback:
+		c.note(at, "turn "+string(r.Turn)+" falls back: "+r.Reason)
+		c.piece(at, r.Turn, n.Text)
+	case *session.Degrade:
+		c.note(at, "turn "+string(r.Turn)+" degrades: "+string(r.Step)+", "+r.Reason)
+	case *session.NodeSpent:
+		c.note(at, fmt.Sprintf("node %s has used %d of %d ms", r.Node, r.UsedMS, r.LimitMS))
 	case *session.InvocationEnd:
 		c.caption.end(r.Invocation)
 		c.detail = ""

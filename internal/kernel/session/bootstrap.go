@@ -46,6 +46,11 @@ func (s Settings) withDefaults() Settings {
 	set(&s.DisconnectMS, defaultDisconnectMS)
 	set(&s.MaxUtteranceMS, defaultMaxUtteranceMS)
 	set(&s.DedupeKeys, defaultDedupeKeys)
+	// The profile's path budget goes with the profile's time for a call: a path is never
+	// shorter than one call on it, unless somebody says so.
+	if s.PathBudgetMS == 0 && s.InvocationMS > turn.DefaultPathMS {
+		s.PathBudgetMS = s.InvocationMS
+	}
 	if s.StaleOutcome == "" {
 		s.StaleOutcome = string(eventabi.SignalDefer)
 	}

@@ -81,6 +81,9 @@ func (m *Machine) State() controlplane.SessionState { return m.state }
 // TurnState gives the state of the turn arbiter.
 func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() }
 
+// TurnLive says that a turn is between turn_open and close.
+func (m *Machine) TurnLive() bool { return m.arbiter.Live() }
+
 // Counters gives the session's counters.
 func (m *Machine) Counters() Counters { return m.counters }
 

@@ -53,8 +53,12 @@ const (
 	simpleAttempts     = 2
 )
 
-// DefaultInvocationMS is the profile's time limit of a provider call.
-const DefaultInvocationMS = simpleInvocationMS
+// DefaultInvocationMS is the profile's time limit of a provider call, DefaultPathMS its
+// budget of a path.
+const (
+	DefaultInvocationMS = simpleInvocationMS
+	DefaultPathMS       = simplePathBudgetMS
+)
 
 // Resolver builds plans from one session's request. Identical inputs give an identical
 // plan: everything that does not differ between turns is laid out once.

@@ -70,8 +70,9 @@ func (s *Session) pass(at timebase.Instant) {
 	in := s.prepare(at)
 	s.fx.Reset()
 	s.stepping = in
-	s.machine.Step(at, in, &s.fx)
+	s.step(at, in)
 	s.stepping = nil
+	s.graph.turnEnds.Store(int64(s.machine.TurnEnds()))
 	s.settle(at, in)
 }
 
@@ -83,6 +84,7 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
+	s.deciding = k.other
 	if (k.opens || s.machine.Waiting()) && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
 		s.snapshots = s.settings.Snapshots.Snapshots(at)
 		s.refreshed, s.fresh = at, true
@@ -119,7 +121,7 @@ func (k *looked) look(list []session.Input) {
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
-			*session.CancelAck, *session.RuntimeFault:
+			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault:
 		}
 		k.other = true
 	}
