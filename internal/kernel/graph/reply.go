@@ -58,14 +58,19 @@ func (r *Reply) Mute() { r.busy, r.muted = false, true }
 // Muted says that the reply goes on as text.
 func (r *Reply) Muted() bool { return r.muted }
 
-// Voiced counts the segments, from the first on, that are wholly synthesised.
+// Voiced counts the segments, from the first on, that have all of their sound. One that
+// gave none has it where there is sound behind it.
 func (r *Reply) Voiced() int {
+	n := 0
 	for i := range r.segments {
 		if !r.segments[i].Done {
-			return i
+			break
+		}
+		if r.segments[i].Samples > 0 {
+			n = i + 1
 		}
 	}
-	return len(r.segments)
+	return n
 }
 
 // Next gives the index of the segment to be synthesised now, if there is one.

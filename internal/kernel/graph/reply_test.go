@@ -251,6 +251,10 @@ func TestReplyMuted(t *testing.T) {
 	if !r.Add(Spoken{Text: 4, Runes: 10}) || r.Runes() != 40 {
 		t.Error("what the model still writes is not taken")
 	}
+	silent := Reply{segments: []Spoken{{Done: true}, {Done: true, Samples: 5}, {Done: true}}}
+	if silent.Voiced() != 2 {
+		t.Errorf("%d segments have their sound; want 2: nothing was heard of the last", silent.Voiced())
+	}
 	if runes, _ := r.Heard(19200); runes < 10 || runes >= 20 {
 		t.Errorf("heard %d characters of 10 and a part of 10", runes)
 	}

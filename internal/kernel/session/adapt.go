@@ -123,10 +123,16 @@ func (m *Machine) nothingHeard() {
 }
 
 // adapt answers the troubles of this pass, budgets first, as they stand first in the
-// precedence of lifecycle section 4. It reports whether there were any.
+// precedence of lifecycle section 4. One without a way on is the end of the turn, whatever
+// the others are. It reports whether there were any.
 func (m *Machine) adapt() bool {
 	t := &m.turn
 	moved := len(t.troubles) > 0
+	for i := range t.troubles {
+		if x := &t.troubles[i]; !m.moot(x) && m.movable(x) == nil && m.outcome(x) == turn.OutcomeTerminate {
+			m.giveUp(x)
+		}
+	}
 	for len(t.troubles) > 0 {
 		i := max(0, slices.IndexFunc(t.troubles, func(x trouble) bool { return x.scope != "" }))
 		x := t.troubles[i]
@@ -154,13 +160,14 @@ func (m *Machine) moot(x *trouble) bool {
 // the first of degrade and fallback that the plan allows and that helps, else the end.
 func (m *Machine) answer(x *trouble) {
 	if m.arbiter.Ending() {
-		m.giveUp(x)
+		m.settleParked(x.call)
 		return
 	}
-	if m.switchProvider(x) {
+	if c := m.movable(x); c != nil {
+		m.moveOn(c, x.said)
 		return
 	}
-	outcome := turn.Follow(m.turn.plan.AllowedAdaptiveActions, m.ways(x))
+	outcome := m.outcome(x)
 	if outcome == turn.OutcomeTerminate {
 		m.giveUp(x)
 		return
@@ -182,6 +189,11 @@ func (m *Machine) answer(x *trouble) {
 		m.standIn(x)
 	case turn.OutcomeContinue, turn.OutcomeTerminate:
 	}
+}
+
+// outcome is what the plan has to say.
+func (m *Machine) outcome(x *trouble) turn.Outcome {
+	return turn.Follow(m.turn.plan.AllowedAdaptiveActions, m.ways(x))
 }
 
 // cause is how the reason of an action names the trouble.
@@ -224,13 +236,20 @@ func (m *Machine) ways(x *trouble) turn.Ways {
 	if x.final {
 		return turn.Ways{}
 	}
-	if x.scope != "" && t.adapted == m.now {
+	if x.scope != "" && !x.lost && t.adapted == m.now {
 		return turn.Ways{Continue: true}
 	}
 	_, helps := m.stepFor(x)
 	return turn.Ways{
 		Degrade:  helps,
 		Fallback: (x.awaits == stageWords || x.awaits == stageReply) && m.canStandIn(),
-		Continue: x.soft && (t.firstOutput != 0 || x.awaits != stageSound && t.output.reply.Len() > 0),
+		Continue: m.doesWithout(x) || x.soft && (t.firstOutput != 0 || x.awaits != stageSound && t.output.reply.Len() > 0),
 	}
+}
+
+// doesWithout says that an action taken before has made the turn independent of what is in
+// trouble.
+func (m *Machine) doesWithout(x *trouble) bool {
+	t := &m.turn
+	return x.awaits == stageReply && t.stoodIn || x.awaits == stageSound && t.output.reply.Muted()
 }

@@ -90,7 +90,7 @@ func (m *Machine) nodeSpent(in *NodeSpent) {
 
 // nodeFailed: a node that failed costs its own instance. Where the plan has no way on
 // without it, the turn ends (T10). One that passed a time limit has exhausted its budget
-// as well (failure-matrix F2).
+// with that, if it had not before (failure-matrix F2).
 func (m *Machine) nodeFailed(in *NodeFailed) {
 	m.drain.degraded = true
 	if in.Turn == "" || in.Turn != m.scopeTurn() {
@@ -102,17 +102,29 @@ func (m *Machine) nodeFailed(in *NodeFailed) {
 		lost: true, abort: controlplane.AbortNodeFailure,
 	}
 	if in.Reason == "hook_timeout" && in.LimitMS > 0 && in.LimitMS <= maxSettingMS {
-		x.scope, x.reason = turn.ScopeNode, nodeBudget
-		x.used, x.limit = timebase.MS(in.LimitMS), timebase.MS(in.LimitMS)
-		m.warnOnce(x, in.Turn)
+		m.timedOut(&x, timebase.MS(in.LimitMS))
 	}
 	m.raise(x)
 }
 
-// warnOnce gives the warning of a node's budget, if it has not had one in this turn.
-func (m *Machine) warnOnce(x trouble, id eventabi.TurnID) {
-	if spent := m.meter(x.scope, x.name, id, x.limit); spent != nil && spent.Due(timebase.Instant(x.limit)) == turn.BudgetWarning {
-		m.accountSignal(eventabi.SignalBudgetWarning, &x, id, turn.OutcomeContinue)
+// timedOut makes a node's failure the end of its budget, with the warning that belongs
+// before it, unless the budget has ended already.
+func (m *Machine) timedOut(x *trouble, limit timebase.Span) {
+	spent := m.meter(turn.ScopeNode, x.name, m.turn.id, limit)
+	if spent == nil {
+		return
+	}
+	y := *x
+	y.scope, y.reason, y.used, y.limit = turn.ScopeNode, nodeBudget, limit, limit
+	for {
+		switch spent.Due(timebase.Instant(limit)) {
+		case turn.BudgetWarning:
+			m.accountSignal(eventabi.SignalBudgetWarning, &y, m.turn.id, turn.OutcomeContinue)
+		case turn.BudgetExhausted:
+			*x = y
+		case turn.BudgetNothing, turn.BudgetOverrun, turn.BudgetHardCap:
+			return
+		}
 	}
 }
 

@@ -20,22 +20,21 @@ func candidates(first, second string) []string {
 // that was cancelled is wanted by nobody.
 func switchable(class string) bool { return class != "blocked" && class != "cancelled" }
 
-// nextVoice says whether a call may move on to the next candidate: the plan allows it,
+// mayMoveOn says whether a call may go on with the next candidate: the plan allows it,
 // there is one, and nothing of this one was used.
-func (m *Machine) nextVoice(c *call) bool {
+func (m *Machine) mayMoveOn(c *call) bool {
 	return m.allows(controlplane.ActionProviderSwitch) && c.chunks == 0 &&
 		c.candidate+1 < int64(len(m.turn.plan.ProviderPlans[c.kind].OrderedCandidates))
 }
 
-// switchProvider hands a call whose attempts are over to the next candidate, if that may
-// be and there is time for it (turn-plan section 10).
-func (m *Machine) switchProvider(x *trouble) bool {
+// movable gives the call whose attempts are over, if the next candidate may have it and
+// there is time for that (turn-plan section 10); else nil.
+func (m *Machine) movable(x *trouble) *call {
 	c := m.call(x.call)
-	if c == nil || !c.parked || !switchable(x.class) || !m.nextVoice(c) || !m.fits(m.invocationTimeout()) {
-		return false
+	if c == nil || !c.parked || !switchable(x.class) || !m.mayMoveOn(c) || !m.fits(m.invocationTimeout()) {
+		return nil
 	}
-	m.moveOn(c, x.said)
-	return true
+	return c
 }
 
 // moveOn continues a call with the next candidate, which serves the rest of the turn as
@@ -43,7 +42,9 @@ func (m *Machine) switchProvider(x *trouble) bool {
 func (m *Machine) moveOn(c *call, reason string) {
 	before := c.candidate
 	c.candidate++
-	c.attempt++
+	if c.retryAt == 0 { // else the number is that of an attempt which has not begun
+		c.attempt++
+	}
 	c.tries = 1
 	m.turn.candidates[c.kind] = c.candidate
 	m.switchSignal(c, reason, before, c.candidate)

@@ -53,7 +53,7 @@ func (m *Machine) modelToCome() bool {
 // plainVoiceToCome says that something will be synthesised that can be asked for plainly.
 func (m *Machine) plainVoiceToCome() bool {
 	c := m.turnCall(callTTS)
-	if c != nil && c.chunks == 0 && m.nextVoice(c) {
+	if c != nil && c.chunks == 0 && m.mayMoveOn(c) {
 		return true
 	}
 	return m.settings.PlainTTS && !m.turn.output.reply.Complete() &&
@@ -105,7 +105,7 @@ func (m *Machine) askPlainly() {
 		return
 	}
 	running := c.retryAt == 0
-	if m.nextVoice(c) {
+	if m.mayMoveOn(c) {
 		if running {
 			m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
 		}

@@ -294,22 +294,18 @@ func TestTheDrunkAdapts(t *testing.T) {
 		d := newDrunk(seed, true)
 		d.stagger(120)
 		for _, e := range d.seen {
-			switch e := e.(type) {
-			case *Degrade:
-				counts[string(e.Step)]++
-			case *Fallback:
-				counts["fallback"]++
-			case *Hook:
-				counts[string(e.Outcome)]++
-			case *Emit:
-				if e.Envelope.Signal == eventabi.SignalProviderSwitch {
-					counts["switch"]++
-				}
-			default:
+			if d, ok := e.(*Degrade); ok {
+				counts[string(d.Step)]++
+			}
+			if h, ok := e.(*Hook); ok {
+				counts[string(h.Outcome)]++
+			}
+			if emit, ok := e.(*Emit); ok {
+				counts[string(emit.Envelope.Signal)]++
 			}
 		}
 	}
-	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "switch", "continue", "degrade", "terminate"} {
+	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "provider_switch", "continue", "degrade", "terminate"} {
 		if counts[way] == 0 {
 			t.Errorf("%s never happened: %v", way, counts)
 		}

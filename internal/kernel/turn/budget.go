@@ -95,9 +95,12 @@ func (b *Budget) Due(at timebase.Instant) BudgetEvent {
 			b.running = false
 		}
 		return event
-	case !b.over && b.own < b.hardCap.limit && b.Used(at) >= b.own:
+	case !b.over && !b.cut() && b.Used(at) >= b.own:
 		b.over = true
 		return BudgetOverrun
+	case b.cut() && !b.envelope.warned && b.envelope.Used(at) >= b.envelope.warnAt():
+		b.envelope.warned = true
+		return BudgetWarning
 	case b.Capped(at):
 		b.running = false
 		return BudgetHardCap
@@ -112,8 +115,14 @@ func (b *Budget) Deadline() timebase.Instant {
 		return timebase.Never
 	case !b.output && !b.over:
 		return b.envelope.Deadline()
-	case !b.over && b.own < b.hardCap.limit:
+	case !b.over && !b.cut():
 		return b.hardCap.from.Add(b.own)
+	case b.cut() && !b.envelope.warned:
+		return b.envelope.Deadline()
 	}
 	return b.hardCap.Ends()
 }
+
+// cut says that the hard cap leaves the envelope less than its own: then its warning is
+// the hard cap's, since no overrun will give one.
+func (b *Budget) cut() bool { return b.own >= b.hardCap.limit }

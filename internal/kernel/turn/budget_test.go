@@ -154,7 +154,7 @@ func TestHardCapBelowTheEnvelope(t *testing.T) {
 		want := []BudgetEvent{BudgetWarning, BudgetExhausted}
 		if output {
 			b.Output()
-			want = []BudgetEvent{BudgetHardCap}
+			want = []BudgetEvent{BudgetWarning, BudgetHardCap}
 		}
 		if got := due(&b, 1000); !same(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
@@ -176,7 +176,7 @@ func TestBudgetProperties(t *testing.T) {
 				if counts[e]++; counts[e] > 1 {
 					t.Fatalf("%+v: %d twice", b, e)
 				}
-				if e == BudgetExhausted && counts[BudgetWarning] == 0 {
+				if (e == BudgetExhausted || e == BudgetHardCap) && counts[BudgetWarning]+counts[BudgetOverrun] == 0 {
 					t.Fatalf("%+v: exhausted without a warning", b)
 				}
 				if e == BudgetExhausted && r.Chance(1, 2) && !b.Capped(at) {

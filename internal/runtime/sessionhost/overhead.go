@@ -13,7 +13,8 @@ const KernelOverheadBudget = 20 * timebase.Millisecond
 
 // Overhead is kernel_overhead_ms: the time spent in the kernel's Step, apart from nodes,
 // providers and the performing of decisions. Passes of caller frames alone decide nothing
-// and are not measured: they take some 20 ns each, a microsecond a second. A pass that
+// and are not measured: one frame takes the kernel about 10 ns, so the error is half a
+// microsecond a second, and up to the time of one look at the clock a pass. A pass that
 // closes one turn and opens the next counts for the first. In virtual time it is zero.
 type Overhead struct {
 	Total timebase.Span // of the session
