@@ -14,18 +14,15 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/observability/replay"
 	"github.com/parley-voice/parley/node"
-	"github.com/parley-voice/parley/node/segmenter"
 	"github.com/parley-voice/parley/node/vad"
-	"github.com/parley-voice/parley/provider/providertest"
 	"github.com/parley-voice/parley/transport/loopback"
 )
 
-func config() parley.Config {
-	return parley.Config{
-		STT: &providertest.FakeSTT{}, LLM: &providertest.FakeLLM{}, TTS: &providertest.FakeTTS{},
-		Endpointer: func() (node.Node, error) { return vad.NewEndpointNode(loudness{}, vad.EndpointerConfig{}) },
-		Segmenter:  func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
-	}
+// answering is a configuration that calls can be held with.
+func answering() parley.Config {
+	c := config()
+	c.Endpointer = func() (node.Node, error) { return vad.NewEndpointNode(loudness{}, vad.EndpointerConfig{}) }
+	return c
 }
 
 func line(t *testing.T) *loopback.Line {
@@ -40,7 +37,7 @@ func line(t *testing.T) *loopback.Line {
 // A call that is not let in gives an error that says what to do, and a recording that
 // replays: in it stands who decided what, and from which counts.
 func TestRefusedCall(t *testing.T) {
-	c := config()
+	c := answering()
 	c.Quotas = parley.Quotas{Quotas: []parley.Quota{{Scope: "tenant", Limit: "concurrent_sessions", Max: 1, Action: "defer", RetryAfterMS: 2500}}}
 	world, err := parley.NewVirtual(c, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
 	if err != nil {
@@ -73,7 +70,7 @@ func TestRefusedCall(t *testing.T) {
 
 // In real time too, and the runtime says what it counted.
 func TestRuntimeRefuses(t *testing.T) {
-	c := config()
+	c := answering()
 	c.MaxSessions = 1
 	r, err := parley.New(c)
 	if err != nil {

@@ -48,6 +48,7 @@ type inputs struct {
 	failures   pool[session.NodeFailed]
 	usages     pool[session.Usage]
 	loads      pool[session.Load]
+	spendings  pool[session.NodeSpent]
 }
 
 func (p *inputs) reset() {
@@ -55,6 +56,6 @@ func (p *inputs) reset() {
 	p.typed.used, p.heard.used, p.alive.used, p.segments.used = 0, 0, 0, 0
 	p.speeches.used, p.ends.used, p.deliveries.used, p.cancels.used = 0, 0, 0, 0
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
-	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used = 0, 0, 0, 0
+	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
 	p.usages.used, p.loads.used = 0, 0
 }

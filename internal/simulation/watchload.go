@@ -40,7 +40,7 @@ type passLoad struct {
 	typed   int        // texts that may have become proposals
 	away    int        // proposals turned away, for any reason
 	reduced word       // what the turn that opened had to come to
-	told    bool       // that it runs with reduced fidelity was told
+	told    word       // what the steps of the ladder come to
 }
 
 // word is what quotas say, in the order of strictness.
@@ -49,13 +49,14 @@ type word uint8
 const (
 	saysNothing word = iota
 	saysDegrade
+	saysText // degrade, and only an answer in text spares what is counted
 	saysDefer
 	saysReject
 )
 
 // says restates authority-state section 7 for the counts in force: at the limit the action,
 // from the headroom's share of it on a deferral; the strictest word counts.
-func (l *loadWatch) says(starting bool) (worst word) {
+func (l *loadWatch) says(r *rules, starting bool) (worst word) {
 	for i := range l.quotas {
 		q := &l.quotas[i]
 		if q.Max == 0 || starting != strings.Contains(string(q.Limit), "sessions") {
@@ -66,13 +67,27 @@ func (l *loadWatch) says(starting bool) (worst word) {
 		case used >= q.Max && (q.Action == "" || q.Action == "reject"):
 			found = saysReject
 		case used >= q.Max && q.Action == "degrade":
-			found = saysDegrade
+			found = r.degrades(q.Limit)
 		case used >= q.Max, q.HeadroomPerMille > 0 && used*1000 >= q.Max*q.HeadroomPerMille:
 			found = saysDefer
 		}
 		worst = max(worst, found)
 	}
 	return worst
+}
+
+// degrades restates what of its fidelity the session can give up for a limit: something,
+// if its plans list degrade, and of what speaking costs the voice, if the client can read the
+// answer. Where it cannot, the limit holds.
+func (r *rules) degrades(l gate.Limit) word {
+	spoken := l == "tts_characters" || l == "provider_concurrency"
+	switch {
+	case !r.allows("degrade"), spoken && !r.shows:
+		return saysReject
+	case spoken:
+		return saysText
+	}
+	return saysDegrade
 }
 
 func (l *loadWatch) used(q *gate.Quota) int64 {
@@ -143,7 +158,7 @@ func (k *watch) measured(at timebase.Instant, share int64) {
 func (k *watch) entered(in *session.Bootstrap) {
 	l := &k.loads
 	l.begun = in.Refusal == ""
-	l.entry = l.says(true)
+	l.entry = l.says(&k.rules, true)
 	switch l.host {
 	case "reject":
 		l.entry = saysReject
@@ -174,7 +189,7 @@ func (k *watch) refusal(o *controlplane.DecisionOutcome) {
 	if !quota && !headroom {
 		return
 	}
-	says := k.loads.says(o.Scope != controlplane.OutcomeTurn)
+	says := k.loads.says(&k.rules, o.Scope != controlplane.OutcomeTurn)
 	k.ok(RefusalsReasoned, says == saysReject && o.OutcomeKind == controlplane.OutcomeReject ||
 		says == saysDefer && o.OutcomeKind == controlplane.OutcomeDefer, "a quota refuses otherwise than it is set")
 	k.ok(RefusalsReasoned, k.named(o.Reason), "the reason names a limit that is not reached")
@@ -209,8 +224,8 @@ func (k *watch) turnedAway(v *eventabi.Envelope) {
 
 // mayOpen checks that no proposal that a quota refuses opens a turn.
 func (k *watch) mayOpen() {
-	says := k.loads.says(false)
-	k.ok(OpenWithinQuota, says <= saysDegrade, "a turn opened although a quota refuses it")
+	says := k.loads.says(&k.rules, false)
+	k.ok(OpenWithinQuota, says <= saysText, "a turn opened although a quota refuses it")
 	k.pass.load.reduced = max(says, min(k.loads.entry, saysDegrade))
 }
 
@@ -218,9 +233,7 @@ func (k *watch) mayOpen() {
 func (k *watch) loadSettled(w *world) {
 	p := &k.pass.load
 	k.entry()
-	if p.reduced != saysNothing {
-		k.ok(OpenWithinQuota, p.told, "a turn runs with reduced fidelity, and nobody was told")
-	}
+	k.ok(OpenWithinQuota, p.told >= p.reduced, "a turn was to run with less fidelity than it does")
 	guarded := w.egress.guarding() || k.talk.owed // a barge-in may wait for protected sound
 	if p.only && !k.pass.due && !guarded {
 		for _, e := range w.fx.List {

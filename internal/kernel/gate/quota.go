@@ -47,6 +47,18 @@ const (
 	ActionDegrade  Action = "degrade" // let in, with reduced fidelity
 )
 
+// Yield is what of its fidelity a session can give up, so that ActionDegrade can be
+// carried out. Where it cannot, the limit holds and the action is ActionReject: what was to
+// be bounded must not run without a bound.
+type Yield uint8
+
+// The yields, each with what the ones before it give.
+const (
+	YieldNothing  Yield = iota // its plans allow no degrade step
+	YieldFidelity              // something, but not the voice: its client cannot show text
+	YieldVoice                 // it can answer in text
+)
+
 // Point is where quotas are asked.
 type Point uint8
 
@@ -55,6 +67,10 @@ const (
 	SessionStart Point = iota
 	TurnStart
 )
+
+// Spoken says that what the limit counts comes of speaking: only a turn that answers in
+// text uses less of it.
+func (l Limit) Spoken() bool { return l == TTSCharacters || l == ProviderConcurrency }
 
 // Scopes lists the scopes, the widest first.
 func Scopes() [3]Scope { return [...]Scope{ScopeTenant, ScopeSession, ScopeTurn} }
@@ -194,13 +210,14 @@ type severity uint8
 const (
 	lets severity = iota
 	degrades
-	nearly // deferred, the headroom is gone
-	defers // deferred, the limit is reached
+	silences // degrades, and only giving up the voice spares what the limit counts
+	nearly   // deferred, the headroom is gone
+	defers   // deferred, the limit is reached
 	rejects
 )
 
 // judge holds a count against the quota.
-func (q *Quota) judge(used int64) severity {
+func (q *Quota) judge(used int64, y Yield) severity {
 	switch {
 	case q.Max == 0 || used < q.threshold():
 		return lets
@@ -209,7 +226,12 @@ func (q *Quota) judge(used int64) severity {
 	}
 	switch q.Action {
 	case ActionDegrade:
-		return degrades
+		switch {
+		case q.Limit.Spoken() && y >= YieldVoice:
+			return silences
+		case !q.Limit.Spoken() && y >= YieldFidelity:
+			return degrades
+		}
 	case ActionDefer, ActionThrottle:
 		return defers
 	case ActionReject:
@@ -220,11 +242,11 @@ func (q *Quota) judge(used int64) severity {
 // verdict says what a severity comes to. The reason of a limit names its scope, that of
 // the headroom is the limit's alone: the scope stands beside it.
 func (q *Quota) verdict(s severity, used int64) Verdict {
-	v := Verdict{Reason: string(q.Scope) + "_quota:" + string(q.Limit), Scope: q.Scope, Used: used, Max: q.Max}
+	v := Verdict{Reason: string(q.Scope) + "_quota:" + string(q.Limit), Scope: q.Scope, Limit: q.Limit, Used: used, Max: q.Max}
 	switch s {
 	case lets:
 		return Verdict{}
-	case degrades:
+	case degrades, silences:
 	case nearly:
 		v.Outcome, v.RetryAfterMS = controlplane.OutcomeDefer, q.retryAfterMS()
 		v.Reason = "headroom:" + string(q.Limit)
@@ -275,11 +297,12 @@ func (q *Quotas) Any() bool { return len(q.list) > 0 }
 // List gives what is bounded, the widest scope first.
 func (q *Quotas) List() []Quota { return slices.Clone(q.list) }
 
-// Verdict holds recorded counts against the quotas of a point. The strictest word counts:
+// Verdict holds recorded counts against the quotas of a point, for a session that can give
+// up what y says. The strictest word counts:
 // reject before defer before degrade; among equal ones the widest scope's, in the order of
 // Limits. A deferral says the longest time of all that defer: to come earlier is to be
 // deferred again.
-func (q *Quotas) Verdict(at Point, c *Counts) Verdict {
+func (q *Quotas) Verdict(at Point, c *Counts, y Yield) Verdict {
 	worst, verdict, wait := lets, Verdict{}, int64(0)
 	for i := range q.list {
 		one := &q.list[i]
@@ -287,7 +310,7 @@ func (q *Quotas) Verdict(at Point, c *Counts) Verdict {
 			continue
 		}
 		used := c[placeOf(one.Scope, one.Limit)]
-		found := one.judge(used)
+		found := one.judge(used, y)
 		if found == nearly || found == defers {
 			wait = max(wait, one.retryAfterMS())
 		}

@@ -57,18 +57,18 @@ func TestQuotaVerdict(t *testing.T) {
 	} {
 		row.quota.Scope, row.quota.Limit = ScopeTenant, TurnsPerMinute
 		if row.want != (Verdict{}) {
-			row.want.Scope = ScopeTenant
+			row.want.Scope, row.want.Limit = ScopeTenant, TurnsPerMinute
 		}
 		if err := row.quota.Validate(controlplane.AdaptiveActions()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		var q Quotas
 		q.Set(row.quota)
-		got := q.Verdict(TurnStart, using(ScopeTenant, TurnsPerMinute, row.used))
+		got := q.Verdict(TurnStart, using(ScopeTenant, TurnsPerMinute, row.used), YieldVoice)
 		if got != row.want {
 			t.Errorf("%s: %+v, want %+v", name, got, row.want)
 		}
-		if q.Verdict(SessionStart, using(ScopeTenant, TurnsPerMinute, row.used)) != (Verdict{}) {
+		if q.Verdict(SessionStart, using(ScopeTenant, TurnsPerMinute, row.used), YieldVoice) != (Verdict{}) {
 			t.Errorf("%s: turns are asked about when a session starts", name)
 		}
 	}
@@ -99,13 +99,44 @@ func TestQuotaPrecedence(t *testing.T) {
 	} {
 		q.Set(step.quota)
 		*c.At(step.quota.Scope, step.quota.Limit) = 1
-		v := q.Verdict(TurnStart, &c)
+		v := q.Verdict(TurnStart, &c, YieldVoice)
 		if v.Reason != step.want || v.RetryAfterMS != step.wait {
 			t.Errorf("after %+v: %+v, want %q in %d ms", step.quota, v, step.want, step.wait)
 		}
 	}
 	if q.Any() || len(q.List()) != 0 {
 		t.Errorf("quotas that were taken back are left: %v", q.List())
+	}
+}
+
+// Degrade is carried out where the session can yield what the limit counts, and where it
+// cannot, the limit holds. Of two that degrade, the one that takes the voice has its word.
+func TestDegradeTakesWhatTheSessionYields(t *testing.T) {
+	for _, row := range []struct {
+		limits []Limit
+		yield  Yield
+		want   string
+		lets   bool
+	}{
+		{[]Limit{TokensPerMinute}, YieldNothing, "tenant_quota:tokens_per_minute", false},
+		{[]Limit{TokensPerMinute}, YieldFidelity, "tenant_quota:tokens_per_minute", true},
+		{[]Limit{TTSCharacters}, YieldFidelity, "tenant_quota:tts_characters", false},
+		{[]Limit{TTSCharacters}, YieldVoice, "tenant_quota:tts_characters", true},
+		{[]Limit{ProviderConcurrency}, YieldFidelity, "tenant_quota:provider_concurrency", false},
+		{[]Limit{TokensPerMinute, TTSCharacters}, YieldVoice, "tenant_quota:tts_characters", true},
+		{[]Limit{TokensPerMinute, TTSCharacters}, YieldFidelity, "tenant_quota:tts_characters", false},
+		{[]Limit{TurnsPerMinute, TokensPerMinute}, YieldVoice, "tenant_quota:turns_per_minute", true},
+	} {
+		var q Quotas
+		var c Counts
+		for _, l := range row.limits {
+			q.Set(Quota{Scope: ScopeTenant, Limit: l, Max: 5, Action: ActionDegrade})
+			*c.At(ScopeTenant, l) = 5
+		}
+		v := q.Verdict(TurnStart, &c, row.yield)
+		if v.Reason != row.want || v.Degrades() != row.lets || v.Passes() != row.lets {
+			t.Errorf("%v of a session that yields %d: %+v", row.limits, row.yield, v)
+		}
 	}
 }
 
@@ -126,8 +157,8 @@ func TestLimitsHaveTheirPlace(t *testing.T) {
 			}
 			var set Quotas
 			set.Set(q)
-			starts := set.Verdict(SessionStart, using(s, l, 5)).Passes()
-			opens := set.Verdict(TurnStart, using(s, l, 5)).Passes()
+			starts := set.Verdict(SessionStart, using(s, l, 5), YieldVoice).Passes()
+			opens := set.Verdict(TurnStart, using(s, l, 5), YieldVoice).Passes()
 			if starts == opens {
 				t.Errorf("%s %s: session start passes %v, turn start passes %v: it is one point's", s, l, starts, opens)
 			}
@@ -295,7 +326,7 @@ func TestQuotaProperties(t *testing.T) {
 		}
 		return 0
 	}
-	refused := 0
+	refused, degraded := 0, 0
 	for range 20_000 {
 		var q Quotas
 		var c Counts
@@ -315,12 +346,19 @@ func TestQuotaProperties(t *testing.T) {
 				*c.At(s, l) = r.Between(0, 9)
 			}
 		}
+		yield := Yield(r.Below(3))
 		for _, at := range []Point{SessionStart, TurnStart} {
-			v := q.Verdict(at, &c)
+			v := q.Verdict(at, &c, yield)
 			if v.Passes() && !v.Degrades() {
 				continue
 			}
 			refused++
+			if v.Degrades() {
+				degraded++
+				if yield == YieldNothing || yield == YieldFidelity && v.Limit.Spoken() {
+					t.Fatalf("%+v of a session that yields %d", v, yield)
+				}
+			}
 			named := strings.HasPrefix(v.Reason, "headroom:") || strings.HasPrefix(v.Reason, string(v.Scope)+"_quota:")
 			if !named || v.Max == 0 || v.Reason[strings.Index(v.Reason, ":")+1:] == "" {
 				t.Fatalf("%+v of %v", v, q.List())
@@ -332,16 +370,21 @@ func TestQuotaProperties(t *testing.T) {
 				t.Fatalf("%+v: the headroom ends at the limit", v)
 			}
 		}
-		before := q.Verdict(TurnStart, &c)
+		if yield > YieldNothing {
+			if less, more := q.Verdict(TurnStart, &c, yield-1), q.Verdict(TurnStart, &c, yield); rank(less) < rank(more) {
+				t.Fatalf("what yields less is met by %+v, what yields more by %+v", less, more)
+			}
+		}
+		before := q.Verdict(TurnStart, &c, yield)
 		s, l := Scopes()[r.Below(3)], Limits()[r.Below(7)]
 		if p := c.At(s, l); p != nil {
 			*p += r.Between(1, 5)
-			if after := q.Verdict(TurnStart, &c); rank(after) < rank(before) {
+			if after := q.Verdict(TurnStart, &c, yield); rank(after) < rank(before) {
 				t.Fatalf("more of %s %s turned %+v into %+v", s, l, before, after)
 			}
 		}
 	}
-	if refused < 5000 {
-		t.Errorf("only %d refusals were looked at", refused)
+	if refused < 5000 || degraded < 500 {
+		t.Errorf("only %d refusals and %d degradations were looked at", refused, degraded)
 	}
 }

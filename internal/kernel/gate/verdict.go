@@ -15,6 +15,7 @@ type Verdict struct {
 	RetryAfterMS int64 // of a deferral, where the gate knows it
 	// Of a quota: whose it is, and the count that it was held against.
 	Scope     Scope
+	Limit     Limit
 	Used, Max int64
 }
 

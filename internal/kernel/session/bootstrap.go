@@ -32,6 +32,8 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
 	m.plans.open(in, &m.settings, &m.edges)
+	m.fallback = in.Fallback
+	m.ladder = m.voiceLadder()
 	v := m.sessionVerdict()
 	if !v.Passes() {
 		m.refuseBy(v, sessionScope(v), "")
@@ -55,6 +57,11 @@ func (s Settings) withDefaults() Settings {
 	set(&s.DisconnectMS, defaultDisconnectMS)
 	set(&s.MaxUtteranceMS, defaultMaxUtteranceMS)
 	set(&s.DedupeKeys, defaultDedupeKeys)
+	// The profile's path budget goes with the profile's time for a call: a path is never
+	// shorter than one call on it, unless somebody says so.
+	if s.PathBudgetMS == 0 && s.InvocationMS > turn.DefaultPathMS {
+		s.PathBudgetMS = s.InvocationMS
+	}
 	if s.StaleOutcome == "" {
 		s.StaleOutcome = string(eventabi.SignalDefer)
 	}

@@ -10,26 +10,6 @@ import (
 // newInput gives an empty input of a kind, nil when the kind is unknown.
 func newInput(kind string) Input {
 	switch kind {
-	case "bootstrap":
-		return &Bootstrap{}
-	case "close_request":
-		return &CloseRequest{}
-	case "link":
-		return &Link{}
-	case "lease":
-		return &LeaseChange{}
-	case "snapshots":
-		return &Snapshots{}
-	case "quota":
-		return &Quota{}
-	case "usage":
-		return &Usage{}
-	case "admission":
-		return &Admission{}
-	case "load":
-		return &Load{}
-	case "wake":
-		return &Wake{}
 	case "audio_in":
 		return &AudioIn{}
 	case "voice_on":
@@ -56,30 +36,59 @@ func newInput(kind string) Input {
 		return &Cancel{}
 	case "stop":
 		return &Stop{}
-	case "edge_policy":
-		return &EdgePolicy{}
-	case "flow_policy":
-		return &FlowPolicy{}
 	case "offer":
 		return &Offer{}
 	case "ready":
 		return &Ready{}
-	case "overflow":
-		return &Overflow{}
 	case "appended":
 		return &Appended{}
+	case "cancel_ack":
+		return &CancelAck{}
+	case "audio_gap":
+		return &AudioGap{}
+	}
+	return newSurrounding(kind)
+}
+
+// newSurrounding is newInput for what is not of the conversation itself.
+func newSurrounding(kind string) Input {
+	switch kind {
+	case "bootstrap":
+		return &Bootstrap{}
+	case "close_request":
+		return &CloseRequest{}
+	case "link":
+		return &Link{}
+	case "lease":
+		return &LeaseChange{}
+	case "snapshots":
+		return &Snapshots{}
+	case "quota":
+		return &Quota{}
+	case "usage":
+		return &Usage{}
+	case "admission":
+		return &Admission{}
+	case "load":
+		return &Load{}
+	case "wake":
+		return &Wake{}
+	case "edge_policy":
+		return &EdgePolicy{}
+	case "flow_policy":
+		return &FlowPolicy{}
+	case "overflow":
+		return &Overflow{}
 	case "evidence_lost":
 		return &EvidenceLost{}
 	case "node_failed":
 		return &NodeFailed{}
-	case "cancel_ack":
-		return &CancelAck{}
+	case "node_spent":
+		return &NodeSpent{}
 	case "runtime_fault":
 		return &RuntimeFault{}
 	case "clock_reading":
 		return &ClockReading{}
-	case "audio_gap":
-		return &AudioGap{}
 	}
 	return nil
 }
@@ -115,6 +124,7 @@ func (*Overflow) kind() string       { return "overflow" }
 func (*Appended) kind() string       { return "appended" }
 func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
+func (*NodeSpent) kind() string      { return "node_spent" }
 func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
 func (*ClockReading) kind() string   { return "clock_reading" }
@@ -160,6 +170,7 @@ func (*CancelAck) lane() eventabi.Lane    { return eventabi.ControlLane }
 func (*RuntimeFault) lane() eventabi.Lane { return eventabi.ControlLane }
 func (*ClockReading) lane() eventabi.Lane { return eventabi.ControlLane }
 func (*AudioGap) lane() eventabi.Lane     { return eventabi.DataLane }
+func (*NodeSpent) lane() eventabi.Lane    { return eventabi.ControlLane }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -173,6 +184,14 @@ func (in *Bootstrap) code(c *coder) {
 	str(c, "stt", &in.STT)
 	str(c, "llm", &in.LLM)
 	str(c, "tts", &in.TTS)
+	str(c, "stt_second", &in.STTSecond)
+	str(c, "llm_second", &in.LLMSecond)
+	str(c, "tts_second", &in.TTSSecond)
+	num(c, "fallback", &in.Fallback.Handle)
+	num(c, "fallback_runes", &in.Fallback.Runes)
+	num(c, "fallback_words", &in.Fallback.Words)
+	num(c, "fallback_class", &in.Fallback.Class)
+	word(c, "fallback_hash", &in.Fallback.Digest)
 	in.Settings.code(c)
 }
 
@@ -364,6 +383,14 @@ func (in *NodeFailed) code(c *coder) {
 	str(c, "node", &in.Node)
 	str(c, "turn", &in.Turn)
 	str(c, "reason", &in.Reason)
+	num(c, "limit_ms", &in.LimitMS)
+}
+
+func (in *NodeSpent) code(c *coder) {
+	str(c, "node", &in.Node)
+	str(c, "turn", &in.Turn)
+	num(c, "used_ms", &in.UsedMS)
+	num(c, "limit_ms", &in.LimitMS)
 }
 
 func (in *CancelAck) code(c *coder) { str(c, "invocation", &in.Invocation) }

@@ -4,6 +4,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -27,7 +28,7 @@ type entry struct {
 // bounded must not run without a bound.
 func (m *Machine) quotaSet(in *Quota) {
 	var fault *gate.QuotaError
-	if errors.As(in.Quota.Validate(turn.AllowedActions()), &fault) {
+	if errors.As(in.Quota.Validate(controlplane.AdaptiveActions()), &fault) {
 		code := "invalid_quota:" + fault.Field
 		if m.state == controlplane.SessionConnecting {
 			m.entry.fault = code
@@ -60,7 +61,7 @@ func (m *Machine) sessionVerdict() gate.Verdict {
 	if m.entry.host != nil {
 		return *m.entry.host
 	}
-	return m.entry.quotas.Verdict(gate.SessionStart, &m.entry.counts)
+	return m.entry.quotas.Verdict(gate.SessionStart, &m.entry.counts, m.yield())
 }
 
 // sessionScope is what a decision about a session concerned: the tenant, where a quota of
@@ -89,7 +90,19 @@ func (m *Machine) quotaVerdict(p proposal) gate.Verdict {
 		return gate.Verdict{}
 	}
 	*m.entry.counts.At(gate.ScopeTurn, gate.AudioSeconds) = m.utteranceSeconds(p)
-	return m.entry.quotas.Verdict(gate.TurnStart, &m.entry.counts)
+	return m.entry.quotas.Verdict(gate.TurnStart, &m.entry.counts, m.yield())
+}
+
+// yield is what of its fidelity the session can give up: what its plans allow and its graph
+// can do.
+func (m *Machine) yield() gate.Yield {
+	switch {
+	case !slices.Contains(m.plans.actions, controlplane.ActionDegrade):
+		return gate.YieldNothing
+	case m.ladder.Has(turn.TextOnly):
+		return gate.YieldVoice
+	}
+	return gate.YieldFidelity
 }
 
 // utteranceSeconds is for how long the recogniser has been given a proposal's utterance,
@@ -142,8 +155,9 @@ func decidedFrom(v gate.Verdict) []byte {
 	return body.done()
 }
 
-// openDegraded opens a turn with reduced fidelity, where a quota of the turn's start or of the
-// session's asks for that. The plan permits it, or the quota would not be in force.
+// openDegraded takes a step of the ladder before anything is asked of a provider, where a
+// quota of the turn's start or of the session's asks for that: the first step, and of what
+// speaking costs text instead of speech. A step includes those before it.
 func (m *Machine) openDegraded(v gate.Verdict) {
 	if !v.Degrades() {
 		if m.entry.degraded == nil {
@@ -151,9 +165,10 @@ func (m *Machine) openDegraded(v gate.Verdict) {
 		}
 		v = *m.entry.degraded
 	}
-	m.turn.degraded = v.Reason
-	signal := m.emit(eventabi.SignalDegrade, eventabi.EmitterBudget, m.turn.id, v.Reason)
-	signal.Payload = decidedFrom(v)
+	spares := func(s turn.Step) bool { return s == turn.TextOnly || !v.Limit.Spoken() }
+	if step, ok := m.ladder.Next(m.turn.fidelity, spares); ok {
+		m.degrade(step, eventabi.EmitterBudget, v.Reason)
+	}
 }
 
 // loadChanged follows the host's load. Queued proposals are turned away; a live turn and

@@ -20,6 +20,8 @@ type Machine struct {
 	fenced   bool             // the step under way has a Fence
 	cause    eventabi.EventID // the latest signal of the step under way that calls are cancelled for
 	emitted  eventabi.Sequence
+	lowered  eventabi.TurnID // the turn whose fidelity was lowered last, and how far
+	lowest   turn.Fidelity
 
 	identity  identity
 	authority authority
@@ -30,6 +32,9 @@ type Machine struct {
 	load      gate.Level // of the host; what it sheds is Level.Sheds to say
 	link      link
 	drain     drain
+	ladder    turn.Ladder
+	fallback  TextRef
+	ear       int64 // the recogniser that the next utterance is given to, of the ordered candidates
 
 	arbiter      turn.Arbiter
 	turn         liveTurn
@@ -47,6 +52,7 @@ type Machine struct {
 	clock      timebase.Clock
 	gap        gap
 	calls      []call
+	meters     []meter // budgets of nodes and edges, of the live turn and of the session since the last
 	outputs    []*output
 	edges      edges
 	talk       conversation
@@ -84,6 +90,9 @@ func (m *Machine) State() controlplane.SessionState { return m.state }
 // TurnState gives the state of the turn arbiter.
 func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() }
 
+// TurnLive says that a turn is between turn_open and close.
+func (m *Machine) TurnLive() bool { return m.arbiter.Live() }
+
 // Counters gives the session's counters.
 func (m *Machine) Counters() Counters {
 	c := m.counters
@@ -95,14 +104,29 @@ func (m *Machine) Counters() Counters {
 // false for one that lies before an anchor.
 func (m *Machine) Projection(at timebase.Instant) (timebase.Anchor, bool) { return m.clock.Project(at) }
 
-// Degraded says that the session lost a capability or had to give a node up, or that its
-// turn runs with reduced fidelity.
-func (m *Machine) Degraded() bool {
-	return m.drain.degraded || m.turn.degraded != "" && m.arbiter.Live()
-}
+// Degraded says that the session lost a capability or had to give a node up, or that a
+// degrade step is in force (lifecycle section 1).
+func (m *Machine) Degraded() bool { return m.drain.degraded || m.Fidelity() != turn.FullFidelity }
 
 // Load gives the host's overload level as the session knows it.
 func (m *Machine) Load() gate.Level { return m.load }
+
+// Fidelity is the degrade step in force: the live turn's.
+func (m *Machine) Fidelity() turn.Step {
+	if !m.arbiter.Live() {
+		return turn.FullFidelity
+	}
+	return m.turn.fidelity.Step()
+}
+
+// TurnEnds is when what is left of the live turn's time is over, timebase.Never without
+// a live turn or while its caller still speaks. Its nodes' budgets are nested in it.
+func (m *Machine) TurnEnds() timebase.Instant {
+	if !m.arbiter.Live() {
+		return timebase.Never
+	}
+	return m.turn.budget.Ends()
+}
 
 // Waiting says that a proposal waits for a turn, or for protected output, to end: any
 // pass may open a turn, and needs fresh snapshots for it.
@@ -202,27 +226,9 @@ func (m *Machine) turnBack(code string, in Input) {
 	}
 }
 
+// apply takes what belongs to the conversation; what surrounds it is below.
 func (m *Machine) apply(in Input) {
 	switch in := in.(type) {
-	case *Bootstrap:
-		m.bootstrap(in)
-	case *CloseRequest:
-		m.closeRequest(in)
-	case *Link:
-		m.linkChanged(in)
-	case *LeaseChange:
-		m.leaseChanged(in)
-	case *Snapshots:
-		m.snapshotsCame(in)
-	case *Quota:
-		m.quotaSet(in)
-	case *Usage:
-		copy(m.entry.counts[:], in.Counts[:])
-	case *Admission:
-		m.admissionAsked(in)
-	case *Load:
-		m.loadChanged(in)
-	case *Wake:
 	case *AudioIn:
 		m.audioIn(in)
 	case *VoiceOn:
@@ -249,31 +255,64 @@ func (m *Machine) apply(in Input) {
 		m.cancel(in)
 	case *Stop:
 		m.stop(in)
-	case *EdgePolicy:
-		m.edgePolicy(in)
-	case *FlowPolicy:
-		m.flowPolicy(in)
 	case *Offer:
 		m.offer(in)
 	case *Ready:
 		m.ready(in)
-	case *Overflow:
-		m.overflow(in)
 	case *Appended:
 		m.appended(in)
+	case *CancelAck:
+		m.cancelAck(in)
+	case *AudioGap:
+		m.audioGap(in)
+	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
+		*EdgePolicy, *FlowPolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
+		m.surround(in)
+	}
+}
+
+// surround takes what the session is set up with, and what becomes of its surroundings.
+func (m *Machine) surround(in Input) {
+	switch in := in.(type) {
+	case *Bootstrap:
+		m.bootstrap(in)
+	case *CloseRequest:
+		m.closeRequest(in)
+	case *Link:
+		m.linkChanged(in)
+	case *LeaseChange:
+		m.leaseChanged(in)
+	case *Snapshots:
+		m.snapshotsCame(in)
+	case *Quota:
+		m.quotaSet(in)
+	case *Usage:
+		copy(m.entry.counts[:], in.Counts[:])
+	case *Admission:
+		m.admissionAsked(in)
+	case *Load:
+		m.loadChanged(in)
+	case *Wake:
+	case *EdgePolicy:
+		m.edgePolicy(in)
+	case *FlowPolicy:
+		m.flowPolicy(in)
+	case *Overflow:
+		m.laneOverflow(in)
 	case *EvidenceLost:
 		m.arbiter.Raise(turn.CauseEvidence, controlplane.AbortEvidenceUnavailable)
 		m.plans.evidenceLost = true
 	case *NodeFailed:
 		m.nodeFailed(in)
-	case *CancelAck:
-		m.cancelAck(in)
+	case *NodeSpent:
+		m.nodeSpent(in)
 	case *RuntimeFault:
 		m.runtimeFault(in)
 	case *ClockReading:
 		m.clockReading(in)
-	case *AudioGap:
-		m.audioGap(in)
+	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
+		*InvocationEnd, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap:
+		// the conversation's
 	}
 }
 
@@ -283,6 +322,7 @@ func (m *Machine) settle() {
 		m.judge()
 		m.report()
 		moved := m.cutIn()
+		moved = m.adapt() || moved
 		moved = m.arbitrate() || moved
 		moved = m.openNext() || moved
 		if !moved {

@@ -11,7 +11,6 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
-	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // Config is what a host lets in. The zero value of each field is its default.
@@ -23,7 +22,7 @@ type Config struct {
 
 // Validate reports every fault at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.Quotas.Validate(turn.AllowedActions()), c.Slots.Validate(), c.Ladder.Validate())
+	return errors.Join(c.Quotas.Validate(controlplane.AdaptiveActions()), c.Slots.Validate(), c.Ladder.Validate())
 }
 
 // Controller counts for one host. Its methods may be called from any goroutine; instants
@@ -71,8 +70,9 @@ type Place struct {
 }
 
 // Enter decides whether a session of a tenant is let in: the load first, then the
-// capacity, then the tenant's quotas. One that is gets a place; else it is nil.
-func (c *Controller) Enter(name string, at timebase.Instant) (*Decision, *Place) {
+// capacity, then the tenant's quotas. One that is gets a place; else it is nil. y is
+// what of its fidelity the session can give up.
+func (c *Controller) Enter(name string, y gate.Yield, at timebase.Instant) (*Decision, *Place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.tenant(name, at)
@@ -84,7 +84,7 @@ func (c *Controller) Enter(name string, at timebase.Instant) (*Decision, *Place)
 	}
 	d.Verdict = d.Host
 	if d.Verdict.Passes() {
-		d.Verdict = t.quotas.Verdict(gate.SessionStart, &d.Counts)
+		d.Verdict = t.quotas.Verdict(gate.SessionStart, &d.Counts, y)
 	}
 	for _, count := range [...]*tally{&c.starts, &t.starts} {
 		count.add(d.Verdict.Outcome, d.Verdict.Reason, d.Verdict.Degrades())

@@ -133,7 +133,7 @@ func TestEnterRace(t *testing.T) {
 		for i := range 8 {
 			all.Go(func() {
 				for n := i; n < len(entries); n += 8 {
-					d, p := c.Enter("acme", ms(100))
+					d, p := c.Enter("acme", gate.YieldFidelity, ms(100))
 					entries[n] = entry{d, p}
 				}
 			})
@@ -160,8 +160,8 @@ func TestEnterRace(t *testing.T) {
 		if got := c.Stats().Sessions; got != int64(in-1) {
 			t.Errorf("%s: %d hold places after one has left", name, got)
 		}
-		_, again := c.Enter("acme", ms(200))
-		if _, more := c.Enter("acme", ms(200)); (again != nil) != (name != "rate") || more != nil {
+		_, again := c.Enter("acme", gate.YieldFidelity, ms(200))
+		if _, more := c.Enter("acme", gate.YieldFidelity, ms(200)); (again != nil) != (name != "rate") || more != nil {
 			t.Errorf("%s: after one has left, one more gets in: %v, and another: %v", name, again != nil, more != nil)
 		}
 	}
@@ -175,7 +175,7 @@ func TestCounts(t *testing.T) {
 		Tenants: map[string][]gate.Override{"umbrella": {{Scope: gate.ScopeSession, Limit: gate.TTSCharacters, Max: new(int64)}}},
 	}})
 	place := func(tenant string) *Place {
-		_, p := c.Enter(tenant, ms(0))
+		_, p := c.Enter(tenant, gate.YieldFidelity, ms(0))
 		return p
 	}
 	a, b, other := place("acme"), place("acme"), place("umbrella")
@@ -239,9 +239,9 @@ func TestOutcomes(t *testing.T) {
 		limit(gate.ConcurrentSessions, 3, gate.ActionReject), limit(gate.SessionsPerMinute, 1, gate.ActionDegrade),
 	}}})
 	for range 5 {
-		c.Enter("acme", ms(0))
+		c.Enter("acme", gate.YieldFidelity, ms(0))
 	}
-	_, e := c.Enter("umbrella", ms(0))
+	_, e := c.Enter("umbrella", gate.YieldFidelity, ms(0))
 	for _, o := range []controlplane.DecisionOutcome{
 		{OutcomeKind: controlplane.OutcomeAdmit, Phase: controlplane.PhasePreTurn, Scope: controlplane.OutcomeTurn, Reason: "authorized"},
 		{OutcomeKind: controlplane.OutcomeAdmit, Phase: controlplane.PhasePreTurn, Scope: controlplane.OutcomeTurn, Reason: "tenant_quota:tokens_per_minute"},
@@ -275,10 +275,10 @@ func TestTenantsAreForgotten(t *testing.T) {
 		Quotas: gate.Policy{Quotas: []gate.Quota{{Scope: gate.ScopeTenant, Limit: gate.SessionsPerMinute, Max: 1}}},
 		Slots:  gate.SlotConfig{MaxSessions: 100},
 	})
-	_, stays := c.Enter("stays", ms(0))
-	_, rests := c.Enter("rests", ms(0))
+	_, stays := c.Enter("stays", gate.YieldFidelity, ms(0))
+	_, rests := c.Enter("rests", gate.YieldFidelity, ms(0))
 	rests.Leave(ms(0))
-	if _, again := c.Enter("rests", ms(30_000)); again != nil {
+	if _, again := c.Enter("rests", gate.YieldFidelity, ms(30_000)); again != nil {
 		t.Error("a tenant that rests for a moment is forgotten")
 	}
 	most, at := 0, ms(0)
@@ -287,7 +287,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 		if i == 20_000 { // a minute and a half in which nobody comes
 			at = at.Add(90 * timebase.Second)
 		}
-		_, p := c.Enter(fmt.Sprint("t", i), at)
+		_, p := c.Enter(fmt.Sprint("t", i), gate.YieldFidelity, at)
 		p.Leave(at)
 		most = max(most, len(c.tenants))
 	}
@@ -313,7 +313,7 @@ func TestEntryOrder(t *testing.T) {
 	})
 	var got []string
 	enter := func(at int64) {
-		e, _ := c.Enter("acme", ms(at))
+		e, _ := c.Enter("acme", gate.YieldFidelity, ms(at))
 		got = append(got, fmt.Sprintf("%s %s %s %d %d", e.Verdict.Outcome, e.Verdict.Reason, e.Host.Reason, e.Counts[0], len(e.Quotas)))
 	}
 	enter(0)

@@ -5,13 +5,16 @@ package sessionhost
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/admission"
 )
 
@@ -80,6 +83,16 @@ func asked(d *admission.Decision) (list []session.Input) {
 	})
 }
 
+// yield is what the session can give up as its plans allow it, before it begins. What is
+// asked then is no matter of the voice.
+func (s *Settings) yield() gate.Yield {
+	list, err := turn.ParseActions(s.Bootstrap.Settings.AdaptiveActions)
+	if err != nil || !slices.Contains(list, controlplane.ActionDegrade) {
+		return gate.YieldNothing
+	}
+	return gate.YieldFidelity
+}
+
 // refuse has the kernel decide what the host has decided, from the same counts, so that a
 // session that is not let in is recorded and observed like any other. It runs on the
 // goroutine of Open.
@@ -128,6 +141,9 @@ func (s *Settings) evidence(in []session.Input) (err error) {
 func (s *Session) enter() {
 	in, boot := s.settings.opening(s.decision, s.driver.wallMS())
 	s.wall = boot.WallMS - s.Now().MS()
+	if text := s.settings.FallbackReply; text != "" {
+		boot.Fallback = s.refer(text, s.content.keepText(text))
+	}
 	if s.place.Bounded() {
 		s.usage = &session.Usage{}
 		copy(s.usage.Counts[:], s.decision.Counts[:])

@@ -128,7 +128,7 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 		return nil, err
 	}
 	sh := h.shards[h.next%len(h.shards)]
-	decision, place := h.desk.Enter(s.Bootstrap.Tenant, h.clock())
+	decision, place := h.desk.Enter(s.Bootstrap.Tenant, s.yield(), h.clock())
 	if place == nil {
 		h.mu.Unlock()
 		return nil, refuse(&s, decision, sh.wallMS())

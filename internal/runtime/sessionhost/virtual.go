@@ -66,7 +66,7 @@ func (v *Virtual) Open(ctx context.Context, s Settings) (*Session, error) {
 	var decision *admission.Decision
 	var place *admission.Place
 	if v.desk != nil {
-		if decision, place = v.desk.Enter(s.Bootstrap.Tenant, v.clock); place == nil {
+		if decision, place = v.desk.Enter(s.Bootstrap.Tenant, s.yield(), v.clock); place == nil {
 			return nil, refuse(&s, decision, v.wallMS())
 		}
 	}
