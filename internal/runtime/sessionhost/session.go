@@ -190,6 +190,9 @@ func (s *Session) connect(ctx context.Context) error {
 	if text := s.settings.FallbackReply; text != "" {
 		b.Fallback = s.refer(text, s.content.keepText(text))
 	}
+	if _, reads := link.(transport.TextSink); !reads {
+		b.Settings.VoiceOnly = true
+	}
 	s.postEdges()
 	s.post(&b)
 	s.postReady()
