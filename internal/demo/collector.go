@@ -95,11 +95,7 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.speech(at, report.VoiceOff)
 		c.caller = false
 	case *session.EndOfUtterance:
-		c.speech(at, report.EndOfUtterance)
-		c.caller, c.eou = false, at
-		if t := c.turn(c.current); t != nil && t.EOUMs == nil && t.ClosedMs == nil {
-			t.EOUMs = report.At(at) // the turn opened before
-		}
+		c.utteranceEnded(at)
 	case *session.Transcript:
 		c.transcript(at, r, n.Text)
 	case *session.Progress:
@@ -153,6 +149,14 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		// not shown; the recording has them
 	}
 	c.floor(at)
+}
+
+func (c *Collector) utteranceEnded(at time.Duration) {
+	c.speech(at, report.EndOfUtterance)
+	c.caller, c.eou = false, at
+	if t := c.turn(c.current); t != nil && t.EOUMs == nil && t.ClosedMs == nil {
+		t.EOUMs = report.At(at) // the turn opened before
+	}
 }
 
 // adapts notes what a turn does about something that fails or takes too long.

@@ -176,9 +176,7 @@ func (k *watch) effect(e session.Effect) {
 	}
 	k.pass.fences = false
 	if k.ended && !k.ending {
-		_, refused := e.(*session.Refused)
-		_, discarded := e.(*session.Discard)
-		k.ok(EndsOnce, refused || discarded, "a decision after the session has ended")
+		k.ok(EndsOnce, leftover(e), "a decision after the session has ended")
 		return
 	}
 	if k.pass.accepted != "" {
@@ -237,6 +235,14 @@ func (k *watch) effect(e session.Effect) {
 		k.nondeterministic(e)
 	case *session.Fence, *session.Superseded:
 	}
+}
+
+// leftover says that a decision only turns something away, which a session does that has
+// ended.
+func leftover(e session.Effect) bool {
+	_, refused := e.(*session.Refused)
+	_, discarded := e.(*session.Discard)
+	return refused || discarded
 }
 
 // acceptedChunk checks that an output_accepted is followed by its chunk; where the turn

@@ -88,7 +88,7 @@ func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
 	policy, control, _ := m.plans.resolver.Edge(eventabi.EdgeID(ends.ID))
 	spec := flow.Compile(&policy, &control)
 	if v == edgeVoice { // what is with egress may be playing: only what comes can be refused
-		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedDrop
+		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedNone
 	}
 	ends.Key = policy.FairnessKey
 	m.edges.kinds = append(m.edges.kinds, v)

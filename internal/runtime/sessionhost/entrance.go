@@ -16,6 +16,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/admission"
+	"github.com/parley-voice/parley/transport"
 )
 
 // Refusal is the answer to a session that was not let in. Nothing of it is left: no
@@ -143,6 +144,9 @@ func (s *Session) enter() {
 	s.wall = boot.WallMS - s.Now().MS()
 	if text := s.settings.FallbackReply; text != "" {
 		boot.Fallback = s.refer(text, s.content.keepText(text))
+	}
+	if _, reads := s.link.(transport.TextSink); !reads {
+		boot.Settings.VoiceOnly = true
 	}
 	if s.place.Bounded() {
 		s.usage = &session.Usage{}
