@@ -171,10 +171,12 @@ func (m *Machine) openDegraded(v gate.Verdict) {
 	}
 }
 
-// loadChanged follows the host's load. Queued proposals are turned away; a live turn and
-// control are not touched at any level (flow section 7, "Overload order").
+// loadChanged follows the host's load. Queued proposals are turned away, and what edges
+// shed goes as it comes. A live turn and control are not touched at any level (flow section
+// 7, "Overload order").
 func (m *Machine) loadChanged(in *Load) {
 	m.load = min(in.Level, gate.LevelLowPriority)
+	m.edgesEased()
 	if m.load.Sheds(gate.WorkQueuedProposal) {
 		for _, p := range m.queue {
 			m.turnAway(p, gate.WorkQueuedProposal.Reason())
