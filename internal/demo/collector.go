@@ -145,7 +145,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		*session.EndOfAudio, *session.EvidenceLost, *session.Finalize, *session.Hook, *session.LeaseChange, *session.Link,
 		*session.Open, *session.Play, *session.Refused, *session.SessionChange, *session.Snapshots, *session.Stop,
 		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap, *session.Quota,
-		*session.Usage, *session.Admission, *session.Load:
+		*session.Usage, *session.Admission, *session.Load, *session.Combine, *session.Deliver, *session.EdgePolicy,
+		*session.FlowPolicy, *session.Merged, *session.Offer, *session.Overflow, *session.Ready, *session.Release, *session.Skip:
 		// not shown; the recording has them
 	}
 	c.floor(at)

@@ -233,7 +233,7 @@ func (k *watch) effect(e session.Effect) {
 		k.refused(e)
 	case *session.Nondeterministic:
 		k.nondeterministic(e)
-	case *session.Fence, *session.Superseded:
+	case *session.Fence, *session.Superseded, *session.Combine, *session.Deliver, *session.Merged, *session.Release, *session.Skip:
 	}
 }
 

@@ -157,7 +157,8 @@ func (k *watch) control(in session.Input) {
 		k.load(in)
 	case *session.ClockReading:
 		k.read(in)
-	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent:
+	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.EdgePolicy, *session.FlowPolicy,
+		*session.Offer, *session.Ready, *session.Overflow:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
 	}
@@ -192,7 +193,8 @@ func (k *watch) data(in session.Input) {
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
 		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
-		*session.Quota, *session.Usage, *session.Admission, *session.Load:
+		*session.Quota, *session.Usage, *session.Admission, *session.Load,
+		*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow:
 	}
 }
 

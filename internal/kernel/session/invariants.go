@@ -47,6 +47,7 @@ func (m *Machine) verifyDecisions(list []Effect) {
 	ensure(m.fencedUnplayed(list), "fenced_turn_gets_no_play")
 	ensure(openAfterAdmit(list), "turn_open_follows_admit")
 	ensure(refusalsReasoned(list), "refusals_have_reasons")
+	ensure(m.shedAsLoaded(list), "overload_sheds_in_order")
 	ensure(terminalThenClose(list), "terminal_then_close")
 	ensure(evidencePerClose(list), "evidence_once_per_close")
 	ensure(m.sequenceRises(list), "sequence_strictly_rises")
@@ -156,6 +157,23 @@ func refusalsReasoned(list []Effect) bool {
 	for _, e := range list {
 		if d, ok := e.(*Decide); ok && d.Outcome.Reason == "" {
 			return false
+		}
+	}
+	return true
+}
+
+// shedAsLoaded: the load sheds a kind of work only at a level that does (flow section 7,
+// "Overload order"). A pass takes its control first, and so the load that it comes to.
+func (m *Machine) shedAsLoaded(list []Effect) bool {
+	for _, e := range list {
+		d, ok := e.(*Decide)
+		if !ok || d.Outcome.OutcomeKind != controlplane.OutcomeShed {
+			continue
+		}
+		for w := gate.WorkTelemetry; w <= gate.WorkControl; w++ {
+			if d.Outcome.Reason == w.Reason() && !m.load.Sheds(w) {
+				return false
+			}
 		}
 	}
 	return true

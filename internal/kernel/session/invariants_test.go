@@ -66,6 +66,12 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 		"refusals_have_reasons": func(*Machine) []Effect {
 			return []Effect{&Decide{Outcome: controlplane.DecisionOutcome{OutcomeKind: controlplane.OutcomeReject}}}
 		},
+		"overload_sheds_in_order": func(m *Machine) []Effect {
+			m.load = gate.LevelTelemetry
+			return []Effect{&Decide{Outcome: controlplane.DecisionOutcome{
+				OutcomeKind: controlplane.OutcomeShed, Reason: gate.WorkLowPriority.Reason(),
+			}}}
+		},
 		"terminal_then_close": func(m *Machine) []Effect {
 			m.identity.sequence = high
 			return []Effect{signal(eventabi.SignalCommit, "t9", high)}

@@ -36,6 +36,10 @@ func newDrunk(seed uint64, keep bool) *drunk {
 			first = append([]Input{in}, first...)
 		}
 	}
+	if d.random.Chance(1, 2) { // a node that reads along
+		policy := turn.VoiceGraph()[d.random.Below(int64(len(turn.VoiceGraph())))].Policy
+		first = append([]Input{&EdgePolicy{Edge: "a-b", From: pick(d, "a", FromCallerText, FromAgentText), To: "b", Policy: policy}}, first...)
+	}
 	d.step(first...)
 	return d
 }
@@ -197,11 +201,24 @@ func (d *drunk) input() Input {
 	case 12:
 		return d.snapshots()
 	case 13:
-		return pick(d, Input(&Wake{}), d.entry())
+		return pick(d, Input(&Wake{}), d.entry(), d.item())
 	case 14:
 		return d.sound()
 	}
 	return d.trouble()
+}
+
+// item is what happens at edges beside the voice graph.
+func (d *drunk) item() Input {
+	if d.random.Chance(1, 3) {
+		return &Ready{To: pick(d, "client", "observer", "b", "odd"), Count: d.random.Between(-1, 9)}
+	}
+	return &Offer{
+		Edge: pick[eventabi.EdgeID](d, "a-b", "a-b", "telemetry", "text-client", "odd"), Handle: d.random.Below(99),
+		Kind:   pick(d, ItemMetric, ItemInterim, ItemInterim, ItemAudio, ItemFinal, ItemSemantic, ItemMarker, "odd"),
+		Stream: d.random.Below(3), Group: d.random.Below(4), Bytes: d.random.Between(-1, 900),
+		Media: timebase.Samples(d.random.Below(3)) * 320, Turn: d.turn(),
+	}
 }
 
 // sound is caller audio that comes, or does not.

@@ -218,11 +218,11 @@ func (m *Machine) take(in Input) {
 // turnBack refuses an input that the session's state does not admit.
 func (m *Machine) turnBack(code string, in Input) {
 	m.refuse(code, in.kind(), "")
-	switch in := in.(type) {
-	case *Speech:
-		m.fx.add(&Discard{Handle: in.Handle})
-	case *Offer:
-		m.fx.add(&Release{Edge: in.Edge, Handle: in.Handle})
+	if speech, ok := in.(*Speech); ok {
+		m.fx.add(&Discard{Handle: speech.Handle})
+	}
+	if offer, ok := in.(*Offer); ok {
+		m.fx.add(&Release{Edge: offer.Edge, Handle: offer.Handle})
 	}
 }
 

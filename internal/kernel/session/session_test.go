@@ -340,7 +340,7 @@ func TestTheDrunkAdapts(t *testing.T) {
 			}
 		}
 	}
-	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "provider_switch", "continue", "degrade", "terminate"} {
+	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "provider_switch", "continue", "degrade", "terminate", "shed"} {
 		if counts[way] == 0 {
 			t.Errorf("%s never happened: %v", way, counts)
 		}
