@@ -25,6 +25,8 @@
 //  4. A snapshot whose version steps back is refused until one comes that does not.
 //  5. More use never makes a quota's verdict milder, and of several the strictest counts.
 //  6. A level sheds what the levels below it shed; live turns and control are shed at none.
-//  7. Nobody is let in past the capacity as it is known; without a known cost, no more than
+//  7. What yields less is never met more mildly: where fidelity cannot be given up, a quota
+//     that degrades rejects.
+//  8. Nobody is let in past the capacity as it is known; without a known cost, no more than
 //     the burst are young at a time.
 package gate

@@ -119,6 +119,35 @@ func TestAdmissionIsRecorded(t *testing.T) {
 		if n := r.log.count("decide outcome=admit phase=pre_turn scope=session"); n != 1 {
 			t.Errorf("%d admissions\n%s", n, r.log)
 		}
+		if n := r.log.count("usage "); n != 1 { // nothing is newer before a turn may open
+			t.Errorf("the kernel was told the counts %d times\n%s", n, r.log)
+		}
+	})
+}
+
+// Who could only be let in with reduced fidelity, and may not be, is refused by the host as
+// by the kernel; who may is let in, and its turns are asked with a short prompt.
+func TestDegradedAdmission(t *testing.T) {
+	hostedBy(t, Config{Shards: 1, Quotas: gate.Policy{
+		Quotas: []gate.Quota{tenantQuota(gate.SessionsPerMinute, 1, gate.ActionDegrade)},
+	}}, func(t *testing.T, h *Host) {
+		open(t, h, newRig("first"))
+		firm := newRig("firm")
+		firm.settings.Bootstrap.Settings.AdaptiveActions = "retry"
+		firm.settings.Connect = unbound(t)
+		var refusal *Refusal
+		if _, err := h.Open(t.Context(), firm.settings); !errors.As(err, &refusal) || refusal.Outcome != controlplane.OutcomeReject {
+			t.Errorf("a session whose plans allow no degrade step: %v", err)
+		}
+		inOrder(t, firm.log, "decide outcome=reject phase=pre_turn scope=tenant", "ended reason=session_refused:tenant_quota:sessions_per_minute")
+		r := newRig("second")
+		s := open(t, h, r)
+		s.Ingress().Text("tell me a story", "")
+		time.Sleep(time.Second)
+		inOrder(t, r.log, "emit admit turn= reason=tenant_quota:sessions_per_minute", "emit turn_open", "degrade turn=t1 step=shorten_context", "generate ")
+		if st := h.Admission(); st.Starts.Admitted != 1 || st.Starts.Degraded != 1 || st.Starts.Rejected != 1 {
+			t.Errorf("counted %+v", st.Starts)
+		}
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -69,6 +70,45 @@ func TestHostGoesByItsGauges(t *testing.T) {
 			if got := h.Admission().Level; got != row.want {
 				t.Errorf("%+v: level %d", row, got)
 			}
+		}
+	})
+}
+
+// Flow section 7, "Overload order", at the edges of a session: from level 1 on metrics are
+// shed, at level 4 what lies beside the turn, and when the pressure goes they come back.
+func TestOverloadAtTheEdges(t *testing.T) {
+	g := &gauged{}
+	config := Config{Shards: 1, Adaptive: true, MaxSessions: 3, Gauges: g, ProcessorTime: func() time.Duration { return 0 }, MemoryLimit: 1 << 62}
+	hostedBy(t, config, func(t *testing.T, h *Host) {
+		r := newRig("s1")
+		r.settings.Metrics = func(*eventabi.Envelope) {}
+		s := open(t, h, r)
+		say := func() (metrics, sheds int) {
+			before, told := r.log.count("deliver edge=telemetry"), r.log.count("emit shed", "overload:telemetry")
+			for range 3 {
+				s.Ingress().Text("tell me a story", "")
+				time.Sleep(1500 * time.Millisecond)
+			}
+			synctest.Wait()
+			return r.log.count("deliver edge=telemetry") - before, r.log.count("emit shed", "overload:telemetry") - told
+		}
+		if metrics, sheds := say(); metrics == 0 || sheds != 0 {
+			t.Errorf("without pressure %d metrics, shed %d times\n%s", metrics, sheds, r.log)
+		}
+		g.set(6000, 0)
+		time.Sleep(time.Second)
+		if metrics, sheds := say(); metrics != 0 || sheds != 1 {
+			t.Errorf("at level 1 %d metrics, shed %d times\n%s", metrics, sheds, r.log)
+		}
+		inOrder(t, r.log, "load level=1 reason=frame_lateness", "reason=overload:telemetry",
+			"decide outcome=shed phase=scheduling_point scope=edge_enqueue")
+		if r.log.count("emit turn_open") != 6 {
+			t.Errorf("live turns were touched\n%s", r.log)
+		}
+		g.set(0, 0)
+		time.Sleep(4 * time.Second)
+		if metrics, sheds := say(); metrics == 0 || sheds != 0 {
+			t.Errorf("after the pressure %d metrics, shed %d times\n%s", metrics, sheds, r.log)
 		}
 	})
 }
