@@ -264,11 +264,12 @@ func loadAlone(in []session.Input) bool {
 	return some
 }
 
-// spares says that a decision is one that turns a queued proposal away and no more.
+// spares says that a decision is one that turns a queued proposal away and no more. What
+// edges have to tell of what was before comes with any pass.
 func spares(e session.Effect) bool {
 	emit, emitted := e.(*session.Emit)
 	decided, is := e.(*session.Decide)
 	_, words := e.(*session.Converse) // what was said stays in the record
-	return words || emitted && emit.Envelope.Signal == eventabi.SignalReject ||
+	return words || emitted && (emit.Envelope.Signal == eventabi.SignalReject || emit.Envelope.EdgeID != "") ||
 		is && decided.Outcome.OutcomeKind == controlplane.OutcomeReject
 }

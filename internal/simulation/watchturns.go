@@ -367,6 +367,7 @@ func (k *watch) sessionChange(e *session.SessionChange) {
 	k.state = e.To
 	if e.To == controlplane.SessionDraining {
 		k.drainBy = k.now.Add(k.rules.drain)
+		k.talk.over = k.now // an utterance under way ends here, also one without a recogniser
 	}
 }
 
