@@ -134,6 +134,7 @@ func (w *writer) edge(e *EdgeBufferPolicy) {
 	w.int("max_queue_bytes", e.MaxQueueBytes)
 	w.int("max_queue_items", e.MaxQueueItems)
 	w.int("max_queue_ms", e.MaxQueueMS)
+	w.optInt("sample_every", e.SampleEvery)
 	w.str("strategy", string(e.Strategy))
 	if s := e.SyncDropPolicy; s != nil {
 		w.key("sync_drop_policy")

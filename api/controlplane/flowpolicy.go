@@ -15,13 +15,19 @@ type EdgeBufferPolicy struct {
 	MaxQueueBytes            int64      `json:"max_queue_bytes"`
 	MaxLatencyContributionMS int64      `json:"max_latency_contribution_ms"`
 	// MaxBlockTimeMS is required with the block strategy; 0 is absent.
-	MaxBlockTimeMS   int64            `json:"max_block_time_ms,omitempty"`
+	MaxBlockTimeMS int64 `json:"max_block_time_ms,omitempty"`
+	// SampleEvery is the N of the sample strategy, which keeps every Nth item; absent
+	// means [DefaultSampleEvery].
+	SampleEvery      int64            `json:"sample_every,omitempty"`
 	Watermarks       EdgeWatermarks   `json:"watermarks"`
 	LaneHandling     LaneHandling     `json:"lane_handling"`
 	FairnessKey      string           `json:"fairness_key,omitempty"`
 	DefaultingSource DefaultingSource `json:"defaulting_source"`
 	SyncDropPolicy   *SyncDropPolicy  `json:"sync_drop_policy,omitempty"`
 }
+
+// DefaultSampleEvery is the N of a sampling edge that names none (flow section 1).
+const DefaultSampleEvery = 2
 
 // Watermark is a hysteresis pair: High >= 1, 0 <= Low < High.
 type Watermark struct {

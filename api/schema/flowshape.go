@@ -40,6 +40,7 @@ func edgePolicy() *shape.Shape {
 		need("max_queue_bytes", shape.Count("bytes in the queue", 1)),
 		need("max_latency_contribution_ms", shape.Count("latency added, milliseconds", 1)),
 		may("max_block_time_ms", shape.Count("the longest wait of a producer, milliseconds", 1)),
+		may("sample_every", shape.Count("keep every Nth item under sample; 2 when absent", 2)),
 		need("watermarks", marks),
 		need("lane_handling", lanes),
 		may("fairness_key", shape.Text("the key that shares service")),
@@ -47,10 +48,28 @@ func edgePolicy() *shape.Shape {
 			controlplane.DefaultedExplicit, controlplane.DefaultedFromProfile)),
 		may("sync_drop_policy", syncDropPolicy()),
 	)
-	s.Rules = []shape.Rule{{
-		Doc: "a producer that blocks does so for a bounded time, flow section 1", When: []shape.Cond{shape.In("strategy", "block")},
-		Then: []shape.Demand{shape.Require("max_block_time_ms")},
-	}}
+	const capped = "a producer that blocks does so for a bounded time, flow section 1"
+	s.Rules = []shape.Rule{
+		{Doc: capped, When: []shape.Cond{shape.In("strategy", "block")}, Then: []shape.Demand{shape.Require("max_block_time_ms")}},
+		{
+			Doc: capped, When: []shape.Cond{shape.Inside("lane_handling", shape.In(string(eventabi.DataLane), "block"))},
+			Then: []shape.Demand{shape.Require("max_block_time_ms")},
+		},
+		{
+			Doc:  "only a drop has a victim, flow section 1",
+			When: []shape.Cond{shape.In("strategy", "block", "merge", "sample", "latest_only")},
+			Then: []shape.Demand{shape.Forbid("drop_victim")},
+		},
+		{
+			Doc: "telemetry is dropped or sampled and never waits, flow section 1",
+			When: []shape.Cond{
+				shape.Inside("lane_handling", shape.Has(string(eventabi.TelemetryLane))),
+				shape.Inside("lane_handling", shape.Lacks(string(eventabi.DataLane))),
+			},
+			Then: []shape.Demand{shape.Restrict("strategy", shape.OneOf("what happens on overflow",
+				controlplane.StrategyDrop, controlplane.StrategySample))},
+		},
+	}
 	return s
 }
 

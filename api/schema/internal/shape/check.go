@@ -155,10 +155,26 @@ func (c *checker) str(s *Shape, v *jsondoc.Value, pointer string, private bool) 
 	case v.Text == "" && !s.AllowEmpty:
 		c.add(pointer, CodeEmpty, v.Offset, "is an empty string; give it a value or leave the field out if it is optional")
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, v.Text):
-		c.add(pointer, CodeEnum, v.Offset, "is %s; use %s", show(v, private), choices(s.Enum))
+		c.add(pointer, CodeEnum, v.Offset, "is %s; %suse %s%s", show(v, private), guess(v.Text, s.Enum, private), choices(s.Enum), because(s.Why))
 	case s.Pattern != NoPattern && !s.Pattern.Match(v.Text):
 		c.add(pointer, CodePattern, v.Offset, "is %s; want %s", show(v, private), s.Pattern.Doc())
 	}
+}
+
+// guess asks whether a value meant another one of its closed set.
+func guess(text string, among []string, private bool) string {
+	near := Nearest(text, among)
+	if near == "" || private || len(among) == 1 {
+		return ""
+	}
+	return "did you mean " + near + "? Otherwise "
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
 }
 
 func choices(list []string) string {

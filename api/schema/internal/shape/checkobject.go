@@ -86,16 +86,14 @@ func (s *Shape) field(name string) *Field {
 	return nil
 }
 
-// hint guesses the field that a misspelt name meant: the same letters in another case
-// or with other separators.
+// hint guesses the field that a misspelt name meant.
 func (s *Shape) hint(name string) string {
-	fold := func(n string) string {
-		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(n))
-	}
+	names := make([]string, len(s.Fields))
 	for i := range s.Fields {
-		if fold(s.Fields[i].Name) == fold(name) {
-			return " or write it as " + s.Fields[i].Name
-		}
+		names[i] = s.Fields[i].Name
+	}
+	if near := Nearest(name, names); near != "" {
+		return " or write it as " + near
 	}
 	return ""
 }

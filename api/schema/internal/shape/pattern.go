@@ -35,6 +35,8 @@ const (
 	Provenance
 	// PlanID is rtp-<turn_id>-<16 hex>.
 	PlanID
+	// PathName is what can stand between the dots of a field path.
+	PathName
 	// NonEmpty is any text of at least one character; it serves as a form of names.
 	NonEmpty
 )
@@ -43,7 +45,7 @@ const (
 func Patterns() []Pattern {
 	return []Pattern{
 		ID, Version, VersionMajor1, VersionNewer, Version10, Hex64, Namespace, TransportNamespace,
-		RuleVersion, SnapshotRef, Provenance, PlanID, NonEmpty,
+		RuleVersion, SnapshotRef, Provenance, PlanID, PathName, NonEmpty,
 	}
 }
 
@@ -77,6 +79,8 @@ func (p Pattern) Regexp() string {
 		return `^(execution_profile/[A-Za-z0-9._:/-]+|pipeline_spec|environment|tenant|session|fallback/[A-Za-z0-9._:-]+)$`
 	case PlanID:
 		return `^rtp-[A-Za-z0-9._:-]{1,128}-[0-9A-Fa-f]{16}$`
+	case PathName:
+		return `^[A-Za-z0-9_-]{1,128}$`
 	case NonEmpty:
 		return `[\s\S]`
 	case NoPattern:
@@ -111,6 +115,8 @@ func (p Pattern) Doc() string {
 		return "execution_profile/<profile>, pipeline_spec, environment, tenant, session or fallback/<service>"
 	case PlanID:
 		return "rtp-<turn_id>-<first 16 hex of plan_hash>"
+	case PathName:
+		return "1 to 128 characters of A-Z a-z 0-9 _ -"
 	case NonEmpty:
 		return "a non-empty text"
 	case NoPattern:
@@ -151,6 +157,8 @@ func (p Pattern) Match(s string) bool {
 		rest, ok := strings.CutPrefix(s, "rtp-")
 		cut := len(rest) - 17
 		return ok && cut >= 1 && cut <= 128 && rest[cut] == '-' && all(rest[:cut], isIDChar) && all(rest[cut+1:], isHex)
+	case PathName:
+		return len(s) <= 128 && all(s, isNameChar)
 	case NonEmpty:
 		return s != ""
 	case NoPattern:

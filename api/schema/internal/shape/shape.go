@@ -33,8 +33,10 @@ type Shape struct {
 	// Private keeps the value, and everything below it, out of messages.
 	Private bool
 
-	// Enum is the closed set of a string; empty means any string.
+	// Enum is the closed set of a string; empty means any string. Why is the reason for
+	// it, for a message, where the set alone would look arbitrary.
 	Enum []string
+	Why  string
 	// AllowEmpty admits the empty string; strings are otherwise non-empty (event-abi
 	// section 1).
 	AllowEmpty bool
