@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 	"slices"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -30,7 +31,18 @@ func PlanID(turn eventabi.TurnID, hash string) string {
 type PlanTemplate struct {
 	base    ResolvedTurnPlan
 	parts   [5][]byte // the canonical form between what differs
-	scratch []byte
+	scratch []byte    // the part that differs, as it is hashed
+	digest  resumable
+	prefix  []byte // the state of the digest after what depends on the epoch alone
+	epoch   eventabi.Epoch
+	sum     [sha256.Size]byte
+}
+
+// resumable is a hash that can go on from a state that it was in.
+type resumable interface {
+	hash.Hash
+	AppendBinary(state []byte) ([]byte, error)
+	UnmarshalBinary(state []byte) error
 }
 
 // NewPlanTemplate makes a template from what all plans have in common. Slices of base
@@ -39,7 +51,7 @@ func NewPlanTemplate(base ResolvedTurnPlan) *PlanTemplate { return &PlanTemplate
 
 // Seal gives the plan of a turn with its hash and its id; after that it must not change.
 func (t *PlanTemplate) Seal(turn eventabi.TurnID, epoch eventabi.Epoch, seed int64, snapshots SnapshotProvenance) ResolvedTurnPlan {
-	if t.scratch == nil {
+	if t.digest == nil {
 		t.prepare()
 	}
 	p := t.base
@@ -49,34 +61,73 @@ func (t *PlanTemplate) Seal(turn eventabi.TurnID, epoch eventabi.Epoch, seed int
 	for i := range p.ProviderPlans {
 		p.ProviderPlans[i].PolicySnapshotRef = snapshots.PolicyResolution
 	}
-	w := writer{out: append(t.scratch[:0], t.parts[0]...)}
-	w.int("authority_epoch", int64(epoch))
-	w.out = append(w.out, t.parts[1]...)
+	w := t.resume(epoch)
 	w.determinism(&p.Determinism)
-	w.out = append(w.out, t.parts[2]...)
+	w = t.end(w, 2)
 	if len(p.ProviderPlans) > 0 {
 		w.providerPlans(p.ProviderPlans)
 	}
-	w.out = append(w.out, t.parts[3]...)
+	w = t.end(w, 3)
 	w.provenance(&p.SnapshotProvenance)
-	w.out = append(w.out, t.parts[4]...)
+	w = t.end(w, 4)
 	w.str("turn_id", string(turn))
 	w.close()
-	t.scratch = w.out
-	sum := sha256.Sum256(w.out)
-	p.PlanHash = hex.EncodeToString(sum[:])
+	t.hash(w.out[1:])
+	p.PlanHash = hex.EncodeToString(t.digest.Sum(t.sum[:0]))
 	p.ResolvedTurnPlanID = PlanID(turn, p.PlanHash)
 	return p
 }
 
+// resume hashes everything before the determinism, which differs with the epoch alone:
+// the provenance of a whole plan is hashed once in an epoch, not once in a turn.
+func (t *PlanTemplate) resume(epoch eventabi.Epoch) writer {
+	if len(t.prefix) > 0 && t.epoch == epoch && t.digest.UnmarshalBinary(t.prefix) == nil {
+		return writer{out: append(t.scratch[:0], '}')}
+	}
+	t.digest.Reset()
+	w := t.begin(0)
+	w.int("authority_epoch", int64(epoch))
+	w = t.end(w, 1)
+	t.epoch = epoch
+	state, err := t.digest.AppendBinary(t.prefix[:0])
+	if err != nil {
+		state = nil // hash it again the next time
+	}
+	t.prefix = state
+	return w
+}
+
+// begin hashes a common part and starts the next one that differs. Its first byte
+// stands for what went before, so that the writer sets its comma, and is not hashed.
+func (t *PlanTemplate) begin(part int) writer {
+	t.hash(t.parts[part])
+	return writer{out: append(t.scratch[:0], '}')}
+}
+
+// end hashes a part that differs and begins the one after the next common part.
+func (t *PlanTemplate) end(w writer, next int) writer {
+	t.hash(w.out[1:])
+	t.scratch = w.out
+	return t.begin(next)
+}
+
+func (t *PlanTemplate) hash(b []byte) {
+	_, _ = t.digest.Write(b) // a hash never fails
+}
+
 // prepare writes the common parts, when the first plan is wanted: an idle session
-// holds none.
+// holds none. Only they are kept: what differs passes through the hash by parts.
 func (t *PlanTemplate) prepare() {
-	w := writer{out: make([]byte, 0, 6<<10), marks: make([]int, 0, 9)}
+	w := writer{out: make([]byte, 0, 10<<10), marks: make([]int, 0, 9)}
 	w.plan(&t.base, false)
 	m := w.marks
 	t.parts = [5][]byte{w.out[:m[0]], w.out[m[1]:m[2]], w.out[m[3]:m[4]], w.out[m[5]:m[6]], w.out[m[7]:m[8]]}
-	t.scratch = make([]byte, 0, cap(w.out))
+	t.scratch = make([]byte, 0, 1<<10)
+	digest, ok := sha256.New().(resumable)
+	if !ok {
+		panic("controlplane: the SHA-256 of the standard library cannot be resumed")
+	}
+	t.digest = digest
 }
 
 // Seed returns the determinism seed of a turn: the low 53 bits of the SHA-256 of

@@ -162,9 +162,9 @@ func TestTemplateSealsLikeThePlanItself(t *testing.T) {
 	bare.ProviderPlans, bare.StreamingHandoff, bare.CapabilitySnapshotRef = nil, nil, ""
 	for name, p := range map[string]*ResolvedTurnPlan{"whole": samplePlan(), "bare": bare} {
 		template := NewPlanTemplate(*p)
-		for i := range 3 {
+		for i := range 6 {
 			p.TurnID = eventabi.TurnID("t-" + strings.Repeat("9", i+1))
-			p.AuthorityEpoch += eventabi.Epoch(i * 1000)
+			p.AuthorityEpoch += eventabi.Epoch(i % 2 * 1000) // two turns in each epoch
 			p.Determinism.Seed = int64(i) * 1e15
 			p.SnapshotProvenance.PolicyResolution = "policy_resolution_snapshot/" + strings.Repeat("7", i+1)
 			got := sealSample(template, p)

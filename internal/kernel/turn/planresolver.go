@@ -5,6 +5,8 @@ package turn
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -12,13 +14,16 @@ import (
 
 // PlanRequest is what a session fixes for all its plans.
 type PlanRequest struct {
-	Session   eventabi.SessionID
-	Pipeline  eventabi.PipelineVersion
-	Graph     string
-	Profile   string // as requested: "simple" or "simple/v1"
-	STT       string // provider ids
-	LLM       string
-	TTS       string
+	Session  eventabi.SessionID
+	Pipeline eventabi.PipelineVersion
+	Graph    string
+	Profile  string // as requested: "simple" or "simple/v1"
+	STT      string // provider ids
+	LLM      string
+	TTS      string
+	// Flow is what the layers made of edges, flow control, limits and budgets; nil is the
+	// profile and the voice graph.
+	Flow      *FlowSettings
 	Overrides PlanOverrides
 }
 
@@ -37,19 +42,19 @@ var ErrPlan = errors.New("turn_start_bundle_resolution_failed")
 
 // The values of simple/v1 (turn-plan section 6). Any change needs simple/v2.
 const (
-	simpleTurnBudgetMS = 2000
 	simpleInvocationMS = 1000
 	simpleAttempts     = 2
 )
 
 // Resolver builds plans from one session's request. Identical inputs give an identical
-// plan: everything that does not differ between turns is laid out once.
+// plan: everything that does not differ between turns is laid out once, with the first
+// plan, so that a session without a turn holds none of it.
 type Resolver struct {
 	request  PlanRequest
 	template *controlplane.PlanTemplate
 }
 
-// NewResolver checks the request and lays out the frozen part of the plans.
+// NewResolver checks the request.
 func NewResolver(r PlanRequest) (Resolver, error) {
 	if r.Profile != controlplane.ProfileSimple && r.Profile != controlplane.ProfileSimpleAlias {
 		return Resolver{}, fmt.Errorf("%w: execution_profile %q; this build knows %q", ErrProfile, r.Profile, controlplane.ProfileSimple)
@@ -65,36 +70,45 @@ func NewResolver(r PlanRequest) (Resolver, error) {
 			return Resolver{}, fmt.Errorf("%w: %s is empty", ErrPlan, f.name)
 		}
 	}
-	return Resolver{request: r, template: controlplane.NewPlanTemplate(simplePlan(r))}, nil
+	if r.Flow != nil {
+		if err := r.Flow.Validate(); err != nil {
+			return Resolver{}, fmt.Errorf("%w: %w", ErrPlan, err)
+		}
+	}
+	return Resolver{request: r}, nil
 }
 
 // Resolve builds and seals the plan of one turn.
 func (r *Resolver) Resolve(turn eventabi.TurnID, epoch eventabi.Epoch, snapshots controlplane.SnapshotProvenance) controlplane.ResolvedTurnPlan {
+	if r.template == nil {
+		r.template = controlplane.NewPlanTemplate(r.request.plan())
+	}
 	seed := controlplane.Seed(r.request.Session, turn, r.request.Pipeline)
 	return r.template.Seal(turn, epoch, seed, snapshots)
 }
 
-func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
-	o := r.Overrides
+// plan lays out what all plans of the session have in common.
+func (r *PlanRequest) plan() controlplane.ResolvedTurnPlan {
+	var flow FlowSettings
+	if r.Flow != nil {
+		flow = *r.Flow
+	} else {
+		flow = VoiceSettings()
+	}
+	if o := r.Overrides.TurnBudgetMS; o != 0 {
+		flow.Budgets.TurnBudgetMS = o
+	}
 	return controlplane.ResolvedTurnPlan{
 		PipelineVersion:    r.Pipeline,
 		GraphDefinitionRef: r.Graph,
 		ExecutionProfile:   controlplane.ProfileSimple,
-		Budgets: controlplane.Budgets{
-			TurnBudgetMS:        or(o.TurnBudgetMS, simpleTurnBudgetMS),
-			NodeBudgetMSDefault: 800,
-			PathBudgetMSDefault: 1500,
-			EdgeBudgetMSDefault: 100,
-		},
+		Budgets:            flow.Budgets,
 		ProviderBindings: controlplane.NewTable(
 			entry("stt", r.STT), entry("llm", r.LLM), entry("tts", r.TTS)),
-		EdgeBufferPolicies: controlplane.NewTable(
-			entry("llm-tts", dataEdge(controlplane.StrategyBlock)),
-			entry("stt-llm", dataEdge(controlplane.StrategyLatestOnly)),
-			entry("transport-vad", dataEdge(controlplane.StrategyMerge)),
-			entry("tts-transport", dataEdge(controlplane.StrategyMerge))),
-		FlowControl:            flowDefaults(),
-		AllowedAdaptiveActions: controlplane.AdaptiveActions(),
+		EdgeBufferPolicies:     flow.Edges,
+		NodeExecutionPolicies:  flow.Nodes,
+		FlowControl:            flow.Flow,
+		AllowedAdaptiveActions: flow.Actions,
 		RecordingPolicy: controlplane.RecordingPolicy{
 			RecordingLevel:     controlplane.RecordingL0,
 			AllowedReplayModes: []controlplane.ReplayMode{controlplane.ReplayDecisions, controlplane.RecomputeDecisions},
@@ -106,8 +120,8 @@ func simplePlan(r PlanRequest) controlplane.ResolvedTurnPlan {
 			NondeterministicInputs: []controlplane.NondeterministicInput{},
 		},
 		StreamingHandoff:  handoffDefaults(),
-		ProviderPlans:     providerPlans(r),
-		DefaultProvenance: provenance(r),
+		ProviderPlans:     r.providerPlans(flow.Actions),
+		DefaultProvenance: r.provenance(flow.Provenance),
 	}
 }
 
@@ -133,62 +147,6 @@ func or(v, def int64) int64 {
 	return v
 }
 
-func dataEdge(s controlplane.BufferStrategy) controlplane.EdgeBufferPolicy {
-	p := controlplane.EdgeBufferPolicy{
-		Strategy:                 s,
-		MaxQueueItems:            64,
-		MaxQueueMS:               200,
-		MaxQueueBytes:            262144,
-		MaxLatencyContributionMS: 100,
-		Watermarks: controlplane.EdgeWatermarks{
-			QueueItems: &controlplane.Watermark{High: 48, Low: 16},
-			QueueMS:    &controlplane.Watermark{High: 150, Low: 50},
-		},
-		LaneHandling: controlplane.LaneHandling{
-			ControlLane:   controlplane.TreatPriority,
-			DataLane:      treatment(s),
-			TelemetryLane: controlplane.TreatSample,
-		},
-		DefaultingSource: controlplane.DefaultedFromProfile,
-	}
-	if s == controlplane.StrategyBlock {
-		p.MaxBlockTimeMS = 20
-	}
-	return p
-}
-
-func treatment(s controlplane.BufferStrategy) controlplane.LaneTreatment {
-	switch s {
-	case controlplane.StrategyBlock:
-		return controlplane.TreatBlock
-	case controlplane.StrategyDrop:
-		return controlplane.TreatDrop
-	case controlplane.StrategySample:
-		return controlplane.TreatSample
-	case controlplane.StrategyLatestOnly:
-		return controlplane.TreatLatestOnly
-	case controlplane.StrategyMerge:
-		return controlplane.TreatMerge
-	}
-	return controlplane.TreatMerge
-}
-
-func flowDefaults() controlplane.FlowControl {
-	return controlplane.FlowControl{
-		ModeByLane: controlplane.ByLane[controlplane.FlowMode]{
-			ControlLane: controlplane.FlowSignal, DataLane: controlplane.FlowSignal, TelemetryLane: controlplane.FlowSignal,
-		},
-		Watermarks: controlplane.ByLane[controlplane.Watermark]{
-			ControlLane:   controlplane.Watermark{High: 192, Low: 64},
-			DataLane:      controlplane.Watermark{High: 48, Low: 16},
-			TelemetryLane: controlplane.Watermark{High: 384, Low: 128},
-		},
-		SheddingStrategyByLane: controlplane.ByLane[controlplane.SheddingStrategy]{
-			ControlLane: controlplane.ShedNone, DataLane: controlplane.ShedMerge, TelemetryLane: controlplane.ShedSample,
-		},
-	}
-}
-
 func handoffDefaults() *controlplane.StreamingHandoff {
 	stage := func(on bool) *controlplane.HandoffStage {
 		return &controlplane.HandoffStage{
@@ -200,14 +158,14 @@ func handoffDefaults() *controlplane.StreamingHandoff {
 	return &controlplane.StreamingHandoff{Enabled: true, STTToLLM: stage(false), LLMToTTS: stage(true)}
 }
 
-func providerPlans(r PlanRequest) []controlplane.ProviderPlan {
+func (r *PlanRequest) providerPlans(actions []controlplane.AdaptiveAction) []controlplane.ProviderPlan {
 	plan := func(modality, id string) controlplane.ProviderPlan {
 		return controlplane.ProviderPlan{
 			ProviderInvocationID:   eventabi.InvocationID(modality),
 			Modality:               modality,
 			OrderedCandidates:      []string{id},
 			MaxAttemptsPerProvider: or(r.Overrides.Attempts, simpleAttempts),
-			AllowedAdaptiveActions: controlplane.AdaptiveActions(),
+			AllowedAdaptiveActions: actions,
 			BudgetMS:               or(r.Overrides.InvocationMS, simpleInvocationMS),
 			CapabilitySnapshotRef:  "capability/1",
 		}
@@ -215,8 +173,9 @@ func providerPlans(r PlanRequest) []controlplane.ProviderPlan {
 	return []controlplane.ProviderPlan{plan("stt", r.STT), plan("llm", r.LLM), plan("tts", r.TTS)}
 }
 
-// provenance names the layer that each derived field came from (turn-plan section 5).
-func provenance(r PlanRequest) controlplane.Table[string] {
+// provenance names the layer that each derived field came from (turn-plan section 5):
+// those of the flow, and those of the session.
+func (r *PlanRequest) provenance(flow controlplane.Table[string]) controlplane.Table[string] {
 	layer := func(override int64) string {
 		if override != 0 {
 			return controlplane.ProvenanceSession
@@ -224,24 +183,37 @@ func provenance(r PlanRequest) controlplane.Table[string] {
 		return controlplane.ProvenanceProfile
 	}
 	from := controlplane.ProvenanceProfile
-	return controlplane.NewTable(
-		entry("allowed_adaptive_actions", from),
-		entry("budgets.edge_budget_ms_default", from),
-		entry("budgets.node_budget_ms_default", from),
-		entry("budgets.path_budget_ms_default", from),
-		entry("budgets.turn_budget_ms", layer(r.Overrides.TurnBudgetMS)),
+	own := controlplane.Table[string]{ // in order
 		entry("determinism.merge_rule_id", from),
 		entry("determinism.merge_rule_version", from),
 		entry("determinism.ordering_markers", from),
-		entry("edge_buffer_policies", from),
-		entry("flow_control", from),
 		entry("graph_definition_ref", controlplane.ProvenancePipelineSpec),
 		entry("provider_bindings", controlplane.ProvenanceEnvironment),
-		entry("provider_plans.allowed_adaptive_actions", from),
+		entry("provider_plans.allowed_adaptive_actions", controlplane.Origin(flow, "allowed_adaptive_actions")),
 		entry("provider_plans.budget", layer(r.Overrides.InvocationMS)),
 		entry("provider_plans.max_attempts_per_provider", layer(r.Overrides.Attempts)),
 		entry("provider_plans.ordered_candidates", controlplane.ProvenanceEnvironment),
 		entry("recording_policy", from),
 		entry("streaming_handoff", from),
-	)
+	}
+	if r.Overrides.TurnBudgetMS != 0 {
+		own = slices.Insert(own, 0, entry("budgets.turn_budget_ms", controlplane.ProvenanceSession))
+	}
+	return overlay(flow, own)
+}
+
+// overlay joins two tables; of a key that both have the second's value stands.
+func overlay[V any](base, over controlplane.Table[V]) controlplane.Table[V] {
+	out := make(controlplane.Table[V], 0, len(base)+len(over))
+	for len(base) > 0 && len(over) > 0 {
+		switch d := strings.Compare(base[0].Key, over[0].Key); {
+		case d < 0:
+			out, base = append(out, base[0]), base[1:]
+		case d == 0:
+			base = base[1:]
+		default:
+			out, over = append(out, over[0]), over[1:]
+		}
+	}
+	return append(append(out, base...), over...)
 }

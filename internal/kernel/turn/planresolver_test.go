@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +79,21 @@ func TestPlanHash(t *testing.T) {
 		"budget":   func(r *PlanRequest) { r.Overrides.TurnBudgetMS = 3000 },
 		"timeout":  func(r *PlanRequest) { r.Overrides.InvocationMS = 500 },
 		"attempts": func(r *PlanRequest) { r.Overrides.Attempts = 1 },
+		"edge":     func(r *PlanRequest) { r.Flow = edgeOf(func(e *edge) { e.MaxQueueItems = 63 }) },
+		"mode": func(r *PlanRequest) {
+			r.Flow = settingsOf(func(s *FlowSettings) { s.Flow.ModeByLane.DataLane = "credit" })
+		},
+		"node": func(r *PlanRequest) {
+			r.Flow = settingsOf(func(s *FlowSettings) {
+				s.Nodes = controlplane.NewTable(entry("llm", controlplane.NodeExecutionPolicy{ConcurrencyLimit: 2}))
+			})
+		},
+		"action": func(r *PlanRequest) { r.Flow = settingsOf(func(s *FlowSettings) { s.Actions = s.Actions[:1] }) },
+		"layer": func(r *PlanRequest) {
+			r.Flow = settingsOf(func(s *FlowSettings) {
+				s.Provenance = controlplane.NewTable(append(s.Provenance, entry("budgets", controlplane.ProvenanceTenant))...)
+			})
+		},
 	} {
 		r := request()
 		change(&r)
@@ -129,16 +145,100 @@ func TestPlanProvenance(t *testing.T) {
 	r.Overrides = PlanOverrides{TurnBudgetMS: 3000, Attempts: 1}
 	p := resolver(t, r).Resolve("t1", 1, snapshots())
 	for path, want := range map[string]string{
-		"budgets.turn_budget_ms":                   controlplane.ProvenanceSession,
-		"provider_plans.max_attempts_per_provider": controlplane.ProvenanceSession,
-		"provider_plans.budget":                    controlplane.ProvenanceProfile,
-		"provider_bindings":                        controlplane.ProvenanceEnvironment,
-		"graph_definition_ref":                     controlplane.ProvenancePipelineSpec,
-		"determinism.merge_rule_version":           controlplane.ProvenanceProfile,
+		"budgets.turn_budget_ms":                                         controlplane.ProvenanceSession,
+		"provider_plans.max_attempts_per_provider":                       controlplane.ProvenanceSession,
+		"provider_plans.budget":                                          controlplane.ProvenanceProfile,
+		"provider_bindings":                                              controlplane.ProvenanceEnvironment,
+		"graph_definition_ref":                                           controlplane.ProvenancePipelineSpec,
+		"determinism.merge_rule_version":                                 controlplane.ProvenanceProfile,
+		"budgets.edge_budget_ms_default":                                 controlplane.ProvenanceProfile,
+		"edge_buffer_policies.llm-tts.max_queue_items":                   controlplane.ProvenancePipelineSpec,
+		"edge_buffer_policies.llm-tts.max_queue_bytes":                   controlplane.ProvenanceProfile,
+		"edge_buffer_policies.llm-tts.max_block_time_ms":                 controlplane.ProvenanceProfile,
+		"edge_buffer_policies.tts-transport.watermarks.queue_ms.high":    controlplane.ProvenancePipelineSpec,
+		"edge_buffer_policies.tts-transport.lane_handling.DataLane":      controlplane.ProvenancePipelineSpec,
+		"edge_buffer_policies.tts-transport.lane_handling.TelemetryLane": controlplane.ProvenanceProfile,
+		"edge_buffer_policies.transport-vad.max_latency_contribution_ms": controlplane.ProvenanceProfile,
+		"edge_buffer_policies.transport-stt.max_latency_contribution_ms": controlplane.ProvenancePipelineSpec,
+		"provider_plans.allowed_adaptive_actions":                        controlplane.ProvenanceProfile,
 	} {
-		if got, ok := p.DefaultProvenance.Get(path); !ok || got != want {
+		if got := p.Origin(path); got != want {
 			t.Errorf("%s comes from %q, want %q", path, got, want)
 		}
+	}
+}
+
+// F-143: of every value of every edge the plan names the layer, and of the edge whether
+// it was written or derived; the two do not contradict each other.
+func TestPlanProvenanceCoversTheFlow(t *testing.T) {
+	p := resolver(t, request()).Resolve("t1", 1, snapshots())
+	for i := range p.EdgeBufferPolicies {
+		e := &p.EdgeBufferPolicies[i]
+		explicit := false
+		for _, f := range e.Value.Fields() {
+			layer := p.Origin("edge_buffer_policies." + e.Key + "." + f.Path)
+			if layer != controlplane.ProvenanceProfile && layer != controlplane.ProvenancePipelineSpec {
+				t.Errorf("%s.%s comes from %q", e.Key, f.Path, layer)
+			}
+			explicit = explicit || layer == controlplane.ProvenancePipelineSpec
+		}
+		if explicit != (e.Value.DefaultingSource == controlplane.DefaultedExplicit) {
+			t.Errorf("%s: %s, explicit %v", e.Key, e.Value.DefaultingSource, explicit)
+		}
+	}
+	for _, f := range slices.Concat(prefixed("flow_control.", p.FlowControl.Fields()), prefixed("budgets.", p.Budgets.Fields())) {
+		if layer := p.Origin(f.Path); layer != controlplane.ProvenanceProfile {
+			t.Errorf("%s comes from %q", f.Path, layer)
+		}
+	}
+	for _, e := range p.DefaultProvenance {
+		if strings.HasPrefix(e.Key, "edge_buffer_policies.") && !slices.ContainsFunc(p.EdgeBufferPolicies, func(x controlplane.Entry[controlplane.EdgeBufferPolicy]) bool {
+			return strings.HasPrefix(e.Key, "edge_buffer_policies."+x.Key+".")
+		}) {
+			t.Errorf("a layer is named for %s, which is no edge", e.Key)
+		}
+	}
+}
+
+// Of a path that two tables know, the second one's layer stands; the result is a table.
+func TestOverlay(t *testing.T) {
+	base := controlplane.NewTable(entry("a", "1"), entry("c", "1"), entry("d", "1"))
+	for name, over := range map[string]controlplane.Table[string]{
+		"none": nil, "before": controlplane.NewTable(entry("A", "2")), "after": controlplane.NewTable(entry("x", "2"), entry("y", "2")),
+		"between": controlplane.NewTable(entry("b", "2"), entry("c", "2"), entry("cc", "2")), "all": controlplane.NewTable(entry("a", "2"), entry("c", "2"), entry("d", "2")),
+	} {
+		if got, want := overlay(base, over), controlplane.NewTable(slices.Concat(base, over)...); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+		if got, want := overlay(over, base), controlplane.NewTable(slices.Concat(over, base)...); !slices.Equal(got, want) {
+			t.Errorf("%s, the other way: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func prefixed(prefix string, fields []controlplane.Field) []controlplane.Field {
+	for i := range fields {
+		fields[i].Path = prefix + fields[i].Path
+	}
+	return fields
+}
+
+// Sessions with equal settings share them, and a session without a turn holds no plan
+// (engine section 5, P8).
+func TestResolversShareAndWait(t *testing.T) {
+	shared := VoiceSettings()
+	r := request()
+	r.Flow = &shared
+	a, b := resolver(t, r), resolver(t, r)
+	if a.template != nil || b.template != nil {
+		t.Error("a resolver lays its plans out before one is wanted")
+	}
+	x, y := a.Resolve("t1", 1, snapshots()), b.Resolve("t1", 1, snapshots())
+	if &x.EdgeBufferPolicies[0] != &y.EdgeBufferPolicies[0] || &x.EdgeBufferPolicies[0] != &shared.Edges[0] {
+		t.Error("the edges are copied for each session")
+	}
+	if plain := resolver(t, request()).Resolve("t1", 1, snapshots()); plain.PlanHash != x.PlanHash {
+		t.Error("the voice graph's settings, given, make another plan than the same settings, not given")
 	}
 }
 

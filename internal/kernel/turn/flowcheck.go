@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package turn
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/parley-voice/parley/api/controlplane"
+)
+
+// The most that a setting may be. More is a slip of units, and would not fit where the
+// kernel and the shell count it.
+const (
+	MaxMS     = 24 * 60 * 60 * 1000 // a day
+	MaxItems  = 1 << 20
+	MaxBytes  = 1 << 30
+	MaxTasks  = 1 << 20 // outstanding tasks of a node
+	MaxEdges  = 64
+	MaxStride = 1 << 20 // the N of a sampling edge
+)
+
+// PolicyError names a value of the settings that the kernel cannot run with.
+type PolicyError struct {
+	Field string // its path in the plan
+	Value string
+	Want  string
+}
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("turn: %s is %q: give %s", e.Field, e.Value, e.Want)
+}
+
+// Validate reports every value that the kernel cannot run with, each a PolicyError. It
+// asks what the plan's schema asks, and that numbers are small enough to be counted.
+func (s *FlowSettings) Validate() error {
+	c := flowCheck{}
+	c.within("edge_buffer_policies", int64(len(s.Edges)), 1, MaxEdges)
+	for i := range s.Edges {
+		c.edge("edge_buffer_policies."+s.Edges[i].Key, &s.Edges[i].Value)
+	}
+	c.flow(&s.Flow)
+	for _, f := range s.Budgets.Fields() {
+		c.field("budgets."+f.Path, f.Value, 1, MaxMS)
+	}
+	if n := len(s.Budgets.Fields()); n != 4 { // a budget of 0 is no field
+		c.fault("budgets", fmt.Sprintf("%d of 4", n), "every budget, at least 1 ms each")
+	}
+	for _, n := range s.Nodes {
+		c.within("node_execution_policies."+n.Key+".concurrency_limit", n.Value.ConcurrencyLimit, 0, MaxTasks)
+	}
+	all := controlplane.AdaptiveActions()
+	rank := -1
+	for _, a := range s.Actions {
+		at := slices.Index(all, a)
+		if at <= rank {
+			c.fault("allowed_adaptive_actions", string(a), "retry, provider_switch, degrade and fallback in this order, each at most once")
+			break
+		}
+		rank = at
+	}
+	return errors.Join(c.faults...)
+}
+
+type flowCheck struct{ faults []error }
+
+func (c *flowCheck) fault(field, value, want string) {
+	c.faults = append(c.faults, &PolicyError{Field: field, Value: value, Want: want})
+}
+
+func (c *flowCheck) within(field string, v, low, high int64) {
+	if v < low || v > high {
+		c.fault(field, strconv.FormatInt(v, 10), fmt.Sprintf("a whole number from %d to %d", low, high))
+	}
+}
+
+func (c *flowCheck) field(field, value string, low, high int64) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		c.fault(field, value, "a whole number")
+		return
+	}
+	c.within(field, n, low, high)
+}
+
+// known checks a member of a closed set.
+func known[T ~string](c *flowCheck, field string, v T, set ...T) {
+	if slices.Contains(set, v) {
+		return
+	}
+	names := make([]string, len(set))
+	for i, s := range set {
+		names[i] = string(s)
+	}
+	c.fault(field, string(v), strings.Join(names, " or "))
+}
+
+func (c *flowCheck) edge(at string, p *controlplane.EdgeBufferPolicy) {
+	known(c, at+".strategy", p.Strategy, controlplane.StrategyBlock, controlplane.StrategyDrop,
+		controlplane.StrategyMerge, controlplane.StrategySample, controlplane.StrategyLatestOnly)
+	switch {
+	case p.DropVictim == "":
+	case p.Strategy != controlplane.StrategyDrop:
+		c.fault(at+".drop_victim", string(p.DropVictim), "none: only the strategy drop has a victim")
+	default:
+		known(c, at+".drop_victim", p.DropVictim, controlplane.VictimNewest, controlplane.VictimOldest)
+	}
+	c.within(at+".max_queue_items", p.MaxQueueItems, 1, MaxItems)
+	c.within(at+".max_queue_ms", p.MaxQueueMS, 1, MaxMS)
+	c.within(at+".max_queue_bytes", p.MaxQueueBytes, 1, MaxBytes)
+	c.within(at+".max_latency_contribution_ms", p.MaxLatencyContributionMS, 1, MaxMS)
+	least := int64(0)
+	if p.Strategy == controlplane.StrategyBlock || p.LaneHandling.DataLane == controlplane.TreatBlock {
+		least = 1 // flow section 1: what blocks says for how long
+	}
+	c.within(at+".max_block_time_ms", p.MaxBlockTimeMS, least, MaxMS)
+	if p.SampleEvery != 0 {
+		c.within(at+".sample_every", p.SampleEvery, 2, MaxStride)
+	}
+	if p.Watermarks.QueueItems == nil && p.Watermarks.QueueMS == nil {
+		c.fault(at+".watermarks", "", "queue_items, queue_ms or both")
+	}
+	c.watermark(at+".watermarks.queue_items", p.Watermarks.QueueItems, MaxItems)
+	c.watermark(at+".watermarks.queue_ms", p.Watermarks.QueueMS, MaxMS)
+	c.lanes(at, p)
+	known(c, at+".defaulting_source", p.DefaultingSource, controlplane.DefaultedExplicit, controlplane.DefaultedFromProfile)
+	if p.SyncDropPolicy != nil {
+		c.sync(at+".sync_drop_policy", p.SyncDropPolicy)
+	}
+}
+
+// watermark checks low < high: without it pressure never ends (flow section 1).
+func (c *flowCheck) watermark(at string, m *controlplane.Watermark, most int64) {
+	if m == nil {
+		return
+	}
+	c.within(at+".high", m.High, 1, most)
+	if m.Low < 0 || m.Low >= m.High {
+		c.fault(at+".low", strconv.FormatInt(m.Low, 10), fmt.Sprintf("a whole number from 0 to below high, which is %d", m.High))
+	}
+}
+
+func (c *flowCheck) lanes(at string, p *controlplane.EdgeBufferPolicy) {
+	l := &p.LaneHandling
+	if *l == (controlplane.LaneHandling{}) {
+		c.fault(at+".lane_handling", "", "the treatment of at least one lane")
+	}
+	known(c, at+".lane_handling.DataLane", l.DataLane, "", controlplane.TreatBlock, controlplane.TreatDrop,
+		controlplane.TreatMerge, controlplane.TreatSample, controlplane.TreatLatestOnly)
+	known(c, at+".lane_handling.ControlLane", l.ControlLane, "", controlplane.TreatPriority)
+	known(c, at+".lane_handling.TelemetryLane", l.TelemetryLane, "", controlplane.TreatDrop,
+		controlplane.TreatSample, controlplane.TreatBestEffortDrop)
+	if l.DataLane == "" && l.TelemetryLane != "" {
+		known(c, at+".strategy", p.Strategy, controlplane.StrategyDrop, controlplane.StrategySample)
+	}
+}
+
+func (c *flowCheck) sync(at string, s *controlplane.SyncDropPolicy) {
+	known(c, at+".policy", s.Policy, controlplane.SyncAtomicDrop, controlplane.SyncDropWithDiscontinuity, controlplane.SyncNone)
+	known(c, at+".scope", s.Scope, controlplane.SyncEdgeLocal, controlplane.SyncPlanWide)
+	groups := []controlplane.SyncGroupBy{controlplane.GroupBySyncID, controlplane.GroupByEventID, controlplane.GroupByCustom}
+	if s.Policy == controlplane.SyncNone {
+		groups = append(groups, "")
+	}
+	known(c, at+".group_by", s.GroupBy, groups...)
+	if s.Policy == controlplane.SyncDropWithDiscontinuity && s.SyncDomain == "" {
+		c.fault(at+".sync_domain", "", "the streams that the discontinuity concerns")
+	}
+}
+
+func (c *flowCheck) flow(f *controlplane.FlowControl) {
+	for _, l := range [...]struct {
+		lane string
+		mode controlplane.FlowMode
+		mark controlplane.Watermark
+		shed controlplane.SheddingStrategy
+		set  []controlplane.SheddingStrategy
+	}{
+		{"DataLane", f.ModeByLane.DataLane, f.Watermarks.DataLane, f.SheddingStrategyByLane.DataLane, []controlplane.SheddingStrategy{
+			controlplane.ShedDrop, controlplane.ShedMerge, controlplane.ShedLatestOnly, controlplane.ShedDegrade, controlplane.ShedFallback,
+		}},
+		{"ControlLane", f.ModeByLane.ControlLane, f.Watermarks.ControlLane, f.SheddingStrategyByLane.ControlLane, []controlplane.SheddingStrategy{
+			controlplane.ShedNone,
+		}},
+		{"TelemetryLane", f.ModeByLane.TelemetryLane, f.Watermarks.TelemetryLane, f.SheddingStrategyByLane.TelemetryLane, []controlplane.SheddingStrategy{
+			controlplane.ShedDrop, controlplane.ShedSample,
+		}},
+	} {
+		known(c, "flow_control.mode_by_lane."+l.lane, l.mode, controlplane.FlowSignal, controlplane.FlowCredit, controlplane.FlowHybrid)
+		c.watermark("flow_control.watermarks."+l.lane, &l.mark, MaxItems)
+		known(c, "flow_control.shedding_strategy_by_lane."+l.lane, l.shed, l.set...)
+	}
+}
