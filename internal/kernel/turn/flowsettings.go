@@ -28,6 +28,8 @@ const (
 	simpleNodeBudgetMS = 800
 	simplePathBudgetMS = 1500
 	simpleEdgeBudgetMS = 100
+	// ProfileHardCapMS is turn_hard_cap_ms: a turn that is still talking ends here.
+	ProfileHardCapMS = 60_000
 )
 
 // ProfileBudgets are the budgets of simple/v1.
