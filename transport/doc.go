@@ -15,7 +15,8 @@
 //
 //  1. Token and epoch are checked before anything of a session reaches Ingress.
 //  2. Audio crosses the boundary as signed 16 bit, mono, 16000 Hz, in frames of 20 ms.
-//     Resampling and decoding are the adapter's.
+//     Resampling and decoding are the adapter's, and so is jitter (package jitter); what
+//     does not come is reported as a Gap.
 //  3. WriteFrame comes paced, from one goroutine, at the rate of speech. It returns at
 //     once: an adapter that has to wait drops and counts. It does not keep the slice.
 //  4. The runtime has compared the frame's generation with the fence as the last thing

@@ -95,6 +95,32 @@ type SignalSink interface {
 	WriteSignal(e *eventabi.Envelope)
 }
 
+// Text is a piece of what is said, for a client that shows it.
+type Text struct {
+	From  TextFrom
+	Of    string // the utterance or the turn that it belongs to
+	Text  string
+	Final bool // no later piece replaces it
+}
+
+// TextFrom is who says it.
+type TextFrom string
+
+// The two who speak.
+const (
+	TextCaller TextFrom = "caller" // as it is understood; an interim one replaces the one before
+	TextAgent  TextFrom = "agent"  // as it begins to be heard, piece by piece
+)
+
+// TextSink is implemented by links whose client reads along.
+type TextSink interface {
+	// TextWindow is how many pieces the link holds before it says through Ingress.TextTaken
+	// that it can take more; 0 = it takes any number at once.
+	TextWindow() int
+	// WriteText takes a piece. It does not wait.
+	WriteText(t Text)
+}
+
 // Router is implemented by links that can be moved to another endpoint. Only a newer
 // view is applied, after the old epoch was fenced.
 type Router interface {
@@ -126,6 +152,9 @@ type Ingress interface {
 	// Audio takes caller audio that has just been heard. sequence is the transport's own
 	// number of the frame, negative when it has none. The slice is not kept.
 	Audio(sequence int64, pcm []int16)
+	// Gap says that caller audio did not come, in its place among the calls of Audio. What
+	// the adapter did not conceal becomes silence, so that positions stay true.
+	Gap(g Gap)
 	// Text takes an utterance that was typed.
 	Text(text string, key eventabi.IdempotencyKey)
 	// EndOfUtterance is the client's word that the user has finished.
@@ -137,9 +166,31 @@ type Ingress interface {
 	Stop(r Request)
 	// Link reports a change of the link.
 	Link(state LinkState)
+	// TextTaken says that a TextSink can take n further pieces.
+	TextTaken(n int)
 	// Hangup asks to end the session.
 	Hangup(reason string)
 }
+
+// Gap is caller audio that did not come. A stretch may be reported in pieces, as it goes
+// on.
+type Gap struct {
+	Sequence int64 // the transport's own number of the first frame, negative when unknown
+	Missing  int64 // samples that did not come
+	// Concealed is how much of them, from the start, the adapter filled with a guess and
+	// has handed to Audio just before.
+	Concealed int64
+	Reason    GapReason
+}
+
+// GapReason says why audio is missing.
+type GapReason string
+
+// The reasons of a gap.
+const (
+	GapLost     GapReason = "lost"     // it did not come in time
+	GapOverflow GapReason = "overflow" // it came, and the jitter buffer had no room
+)
 
 // Request is a client's cancel or stop.
 type Request struct {

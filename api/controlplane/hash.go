@@ -49,6 +49,9 @@ type resumable interface {
 // are shared by all plans and must not be written to any more.
 func NewPlanTemplate(base ResolvedTurnPlan) *PlanTemplate { return &PlanTemplate{base: base} }
 
+// Base gives what all plans have in common. It is shared and must not change.
+func (t *PlanTemplate) Base() *ResolvedTurnPlan { return &t.base }
+
 // Seal gives the plan of a turn with its hash and its id; after that it must not change.
 func (t *PlanTemplate) Seal(turn eventabi.TurnID, epoch eventabi.Epoch, seed int64, snapshots SnapshotProvenance) ResolvedTurnPlan {
 	if t.digest == nil {

@@ -69,6 +69,7 @@ func faults() []fault {
 		{"ring/adapter sees the inside", "rings", "provider/deep/doc.go", imports("deep", "internal/runtime/host"), "provider/deep must not import internal/runtime/host"},
 		{"ring/adapter sees an adapter", "rings", "provider/deep/doc.go", imports("deep", "provider/acme"), "provider/deep must not import provider/acme"},
 		{"ring/kernel siblings", "rings", "internal/kernel/turn/x.go", header + "package turn\n\nimport _ \"example.org/voice/internal/kernel/flow\"\n", "internal/kernel/turn must not import internal/kernel/flow"},
+		{"ring/kernel gate sees the arbiter", "rings", "internal/kernel/gate/doc.go", imports("gate", "internal/kernel/turn"), "internal/kernel/gate must not import internal/kernel/turn"},
 		{"ring/kernel sees the shell", "rings", "internal/kernel/flow/x.go", header + "package flow\n\nimport _ \"example.org/voice/internal/runtime/host\"\n", "internal/kernel/flow must not import internal/runtime/host"},
 		{"ring/shell sees an adapter", "rings", "internal/runtime/host/x.go", header + "package host\n\nimport _ \"example.org/voice/provider/acme\"\n", "internal/runtime/host must not import provider/acme"},
 		{"ring/recording needs the shell", "rings", "internal/observability/replay/doc.go", imports("replay", "internal/runtime/host"), "must not import internal/runtime/host"},

@@ -19,9 +19,10 @@ type ring struct {
 // folder is a decision and not an accident.
 func rings() []ring {
 	const (
-		adapter = "an adapter could live in somebody else's repository: it sees its contract and the envelope, never the inside"
-		kernel  = "the kernel replays because it sees nothing but the vocabulary and itself"
-		leaf    = "it is a tool that several rings use, so it may lean on none of them"
+		adapter  = "an adapter could live in somebody else's repository: it sees its contract and the envelope, never the inside"
+		kernel   = "the kernel replays because it sees nothing but the vocabulary and itself"
+		siblings = "turn, flow, graph and gate change for different reasons; only session knows them all"
+		leaf     = "it is a tool that several rings use, so it may lean on none of them"
 	)
 	return []ring{
 		{".", []string{"api", "node$", "provider$", "transport$", "internal"}, "the facade wires the inside; which adapters there are is the user's list, or cmd's"},
@@ -31,11 +32,12 @@ func rings() []ring {
 		{"node", []string{"api/eventabi"}, "the node contract speaks in envelopes and nothing else of ours"},
 		{"node/", []string{"node$", "api/eventabi"}, adapter},
 		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
-		{"transport/", []string{"transport$", "api/eventabi"}, adapter},
+		{"transport/", []string{"transport$", "transport/jitter$", "api/eventabi"}, adapter + "; the jitter buffer is part of what it sees"},
 		{"internal/kernel/timebase", []string{"api"}, kernel},
-		{"internal/kernel/turn", []string{"api", "internal/kernel/timebase"}, "turn, flow and graph change for different reasons; only session knows all three"},
-		{"internal/kernel/flow", []string{"api", "internal/kernel/timebase"}, "turn, flow and graph change for different reasons; only session knows all three"},
-		{"internal/kernel/graph", []string{"api", "internal/kernel/timebase"}, "turn, flow and graph change for different reasons; only session knows all three"},
+		{"internal/kernel/turn", []string{"api", "internal/kernel/timebase"}, siblings},
+		{"internal/kernel/flow", []string{"api", "internal/kernel/timebase"}, siblings},
+		{"internal/kernel/graph", []string{"api", "internal/kernel/timebase"}, siblings},
+		{"internal/kernel/gate", []string{"api", "internal/kernel/timebase"}, siblings},
 		{"internal/kernel/session", []string{"api", "internal/kernel"}, kernel},
 		{"internal/runtime", []string{"api", "internal/kernel", "internal/runtime", "node$", "provider$", "transport$"}, "the shell performs what the kernel decided, through contracts; recorders and adapters are handed to it"},
 		{"internal/observability", []string{"api", "internal/kernel", "internal/observability"}, "a recording is read by the kernel alone: what replays must not need the shell that recorded it"},

@@ -4,6 +4,7 @@ package demo
 
 import (
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -138,11 +139,13 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.data.Session.Violations = append(c.data.Session.Violations, n.Detail)
 	case *session.NodeFailed:
 		c.note(at, "node "+string(r.Node)+" failed: "+r.Reason+" "+n.Detail)
+	case *session.Nondeterministic:
+		c.note(at, r.Key+" was rebased by "+strconv.FormatInt(r.SkewUS/1000, 10)+" ms")
 	case *session.AppendTerminal, *session.Appended, *session.AudioIn, *session.Bootstrap, *session.Cancel, *session.CancelAck,
 		*session.CancelCall, *session.CloseRequest, *session.Decide, *session.Delivery, *session.Detach, *session.Discard,
 		*session.EndOfAudio, *session.EvidenceLost, *session.Finalize, *session.Hook, *session.LeaseChange, *session.Link,
 		*session.Open, *session.Play, *session.Refused, *session.SessionChange, *session.Snapshots, *session.Stop,
-		*session.Superseded, *session.TextIn, *session.Wake:
+		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap:
 		// not shown; the recording has them
 	}
 	c.floor(at)

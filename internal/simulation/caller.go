@@ -130,12 +130,6 @@ func (w *world) idle(e *event) {
 	w.after(e.at, 4000, evIdle, 0, 0)
 }
 
-// position is the caller's sample clock.
-func (w *world) position(at timebase.Instant) timebase.Samples {
-	n := int64(at) / 62500
-	return timebase.Samples(n + n*w.habits.ppm/1_000_000)
-}
-
 // speak begins an utterance.
 func (w *world) speak(at timebase.Instant, kind act) {
 	if w.speech.under {
@@ -229,19 +223,6 @@ func (w *world) endpoint(e *event) {
 	end.Epoch, end.Key = w.stamp(), w.key()
 	w.add(end)
 	w.remember(e.at, keyed{ending: *end})
-}
-
-// hear sends the caller's audio up to an instant.
-func (w *world) hear(at timebase.Instant) {
-	if w.linkDown || w.fault(TransportLoss, 6) {
-		return
-	}
-	f := w.pool.frames.get()
-	w.frames++
-	f.Transport, f.Epoch = w.frames, w.stamp()
-	f.Sample = w.position(at)
-	f.Samples = timebase.FrameSamples
-	w.add(f)
 }
 
 // type_ sends an utterance as text.

@@ -14,8 +14,9 @@
 //     machine's speed and the clock decide nothing.
 //  2. Every seed is run twice, the whole world anew; the digests of all decisions must be
 //     equal. The watch stands by at the first run: an equal second one tells it nothing.
-//  3. The watch knows inputs, effects and what reached the sink, never the kernel's own
-//     state. It restates the specification instead of repeating the implementation.
+//  3. The watch knows inputs, effects, what reached the sink, and what the kernel says of
+//     its deadline and of the clocks; never the kernel's own state. It restates the
+//     specification instead of repeating the implementation.
 //  4. A bound in time is checked from both sides: the step at or after it must have kept
 //     it, and before it the kernel's deadline must not lie behind it.
 //  5. Every checker counts how often it was asked, and has a mutation that trips it.

@@ -28,9 +28,13 @@ const (
 	TransportJitter                  // what was sent apart arrives together
 	TransportHalfOpen                // nothing comes from the client, and nobody says so
 	TransportReconnect               // the link is lost, gone, resumed
+	TransportGap                     // caller audio is missing, concealed or not
+	TransportBurst                   // caller audio is held up and then comes at once
 	TimeWallStep                     // the instant given to a step goes back
 	TimeLateTimer                    // a wake comes late
 	TimeDrift                        // the caller's sample clock is off by 500 ppm
+	TimeWander                       // its rate changes, within 500 ppm either way
+	TimeClockStep                    // the wall clock that is read is set
 	WorkerPause                      // nothing runs for a while, then everything at once
 	WorkerCrash                      // the shell reports a fault of its own
 	WorkerTwoOwners                  // another owner's epochs show up
@@ -53,7 +57,8 @@ func faultNames() [faultCount]string {
 		"provider_timeout", "provider_slow_start", "provider_stall", "provider_truncation", "provider_duplicate",
 		"provider_late", "provider_overload", "provider_server_error", "provider_malformed", "provider_wrong_order",
 		"transport_loss", "transport_reorder", "transport_duplicate", "transport_jitter", "transport_half_open",
-		"transport_reconnect", "time_wall_step", "time_late_timer", "time_drift",
+		"transport_reconnect", "transport_gap", "transport_burst",
+		"time_wall_step", "time_late_timer", "time_drift", "time_wander", "time_clock_step",
 		"worker_pause", "worker_crash", "worker_two_owners", "worker_lost_renewal", "worker_rotation",
 		"store_rollback", "store_stale", "node_hang", "node_panic", "node_garbage",
 		"disk_full", "disk_slow", "load_flood", "load_admission_race",

@@ -13,7 +13,6 @@ import (
 type habits struct {
 	settings  session.Settings
 	window    timebase.Span // inputs this close together share a pass
-	ppm       int64         // drift of the caller's sample clock
 	typing    int64         // of 100 acts, how many are typed
 	nervous   int64         // of 100 turns, how many are interrupted
 	protect   int64         // of 100 replies, how many have a protected part
@@ -72,7 +71,7 @@ func (w *world) drawHabits() {
 		w.covered[TransportJitter]++
 	}
 	if w.faults.Has(TimeDrift) {
-		h.ppm = 500 - 1000*r.Below(2)
+		w.device.ppm = 500 - 1000*r.Below(2)
 		w.covered[TimeDrift]++
 	}
 	h.settings.StreamingSTT = r.Chance(4, 5)
@@ -138,7 +137,7 @@ func (w *world) open() {
 	w.passAt, w.solo = 0, false
 	boot := &session.Bootstrap{
 		Session: "sim", Tenant: "tenant", Pipeline: "pipeline-1", Profile: "simple/v1", Graph: "voice/1",
-		Epoch: w.epoch, WallMS: 1_790_000_000_000, STT: "ear", LLM: "mind", TTS: "mouth",
+		Epoch: w.epoch, WallMS: baseMS, STT: "ear", LLM: "mind", TTS: "mouth",
 		Settings: w.habits.settings,
 	}
 	if w.random.Chance(1, 64) {
@@ -161,6 +160,7 @@ func (w *world) open() {
 	for _, f := range [...]Fault{
 		WorkerPause, WorkerCrash, WorkerTwoOwners, WorkerLostRenewal, WorkerRotation, StoreRollback, StoreStale,
 		NodeHang, NodePanic, NodeGarbage, DiskFull, LoadFlood, LoadAdmissionRace, TransportHalfOpen, TransportReconnect,
+		TimeWander, TimeClockStep,
 	} {
 		if w.faults.Has(f) {
 			w.after(0, w.troubleIn(f), evTrouble, 0, int64(f))

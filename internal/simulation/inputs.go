@@ -25,7 +25,9 @@ func (p *pool[T]) get() *T {
 // inputs holds the inputs of one pass.
 type inputs struct {
 	wake       session.Wake
+	reading    session.ClockReading
 	frames     pool[session.AudioIn]
+	gaps       pool[session.AudioGap]
 	voiceOns   pool[session.VoiceOn]
 	voiceOffs  pool[session.VoiceOff]
 	endings    pool[session.EndOfUtterance]
@@ -51,5 +53,5 @@ func (p *inputs) reset() {
 	p.typed.used, p.heard.used, p.alive.used, p.segments.used = 0, 0, 0, 0
 	p.speeches.used, p.ends.used, p.deliveries.used, p.cancels.used = 0, 0, 0, 0
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
-	p.leases.used, p.snapshots.used, p.failures.used = 0, 0, 0
+	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used = 0, 0, 0, 0
 }

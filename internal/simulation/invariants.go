@@ -60,6 +60,13 @@ const (
 	DuplicateNoEffect // a message delivered again changes nothing
 	StaleNoEffect     // a message of another epoch changes nothing
 
+	// Time.
+
+	WallProjected   // the wall time of every signal is projected from the anchor
+	RebaseEvidenced // a skew beyond the bound is rebased with evidence, one beyond ten times refused, and no other is either
+	MediaMapped     // where audio comes in time, the projected media clock is within 10 ms of the caller's
+	GapMarked       // audio that is missing and was not concealed is marked, once a stretch
+
 	// Calls.
 
 	CallsEndOnce      // every provider call ends exactly once, and nothing happens to it afterwards
@@ -107,6 +114,7 @@ func invariantNames() [invariantCount]string {
 		"generations_rise", "proposals_are_not_states",
 		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
 		"stale_no_effect",
+		"wall_projected", "rebase_evidenced", "media_mapped", "gap_marked",
 		"calls_end_once", "attempts_rise", "calls_time_out", "cancelled_given_up", "calls_bounded", "finalized_once",
 		"utterances_bounded",
 		"items_keep_place", "one_item_per_words", "words_kept", "interrupted_before", "heard_within_played",

@@ -279,7 +279,7 @@ func turnMutations() map[Invariant]func(*world) {
 			if !w.watch.talk.noiseOnly(&w.watch) || w.watch.sequence == 0 {
 				return
 			}
-			v := eventabi.Envelope{EventID: "e", EventScope: eventabi.ScopeTurn, AuthorityEpoch: &w.epoch, RuntimeTimestampMS: w.watch.stampMS}
+			v := eventabi.Envelope{EventID: "e", EventScope: eventabi.ScopeTurn, AuthorityEpoch: &w.epoch, RuntimeTimestampMS: w.watch.stampMS, WallClockTimestampMS: w.watch.wall()}
 			e := forged(&v, eventabi.SignalBargeIn)
 			turnScope(&e.Envelope, w.shown, eventabi.EmitterCancellation, "")
 			w.fx.List = append(w.fx.List, e)
@@ -405,6 +405,10 @@ func sessionMutations() map[Invariant]func(*world) {
 		}),
 		TimeNeverReturns:     on(func(_ *world, e *session.Emit) { e.Envelope.RuntimeTimestampMS++ }),
 		EpochOnEverything:    on(func(_ *world, e *session.Emit) { e.Envelope.AuthorityEpoch = nil }),
+		WallProjected:        on(func(_ *world, e *session.Emit) { e.Envelope.WallClockTimestampMS++ }),
+		RebaseEvidenced:      drop(func(_ *world, e session.Effect) bool { _, ok := e.(*session.Nondeterministic); return ok }),
+		MediaMapped:          func(w *world) { w.watch.mapped.Media += maxMappingMS*16 + 16 },
+		GapMarked:            drop(func(_ *world, e session.Effect) bool { return isSignal(e, eventabi.SignalDiscontinuity) }),
 		DeclaredSessionEdges: on(func(_ *world, e *session.SessionChange) { e.From = controlplane.SessionEnded }),
 		EndsOnce:             twice(func(e *session.Ended) session.Effect { return e }),
 		DrainBounded: func(w *world) {

@@ -32,7 +32,7 @@ const (
 	evLink                       // the link changes; arg is the state
 	evIdle                       // the caller looks whether anything goes on
 	evDuplicate                  // a message is delivered again, in a pass of its own
-	evFrame                      // a caller frame, in a pass of its own
+	evFrame                      // a caller frame that was held up, in a pass of its own; arg is its position
 )
 
 // alone says that the event's inputs make up a pass of their own.

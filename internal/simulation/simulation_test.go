@@ -162,7 +162,7 @@ func TestParseFaults(t *testing.T) {
 	for list, want := range map[string]FaultSet{
 		"all": AllFaults, "none": 0, "": 0,
 		"disk_full, node_hang": FaultSet(0).With(DiskFull).With(NodeHang),
-		"time":                 FaultSet(0).With(TimeWallStep).With(TimeLateTimer).With(TimeDrift),
+		"time":                 FaultSet(0).With(TimeWallStep).With(TimeLateTimer).With(TimeDrift).With(TimeWander).With(TimeClockStep),
 	} {
 		got, err := ParseFaults(list)
 		if err != nil || got != want {

@@ -44,7 +44,7 @@ func (w *world) perform(e session.Effect) {
 	case *session.Ended:
 		w.phase = over
 	case *session.Decide, *session.TurnChange, *session.Refused, *session.Superseded, *session.Discard,
-		*session.Hook, *session.Detach, *session.Converse, *session.Evidence:
+		*session.Hook, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic:
 	}
 }
 
@@ -220,6 +220,10 @@ func (w *world) commotion(f Fault) {
 	case f == StoreStale:
 		s := w.snapshots()
 		s.AgeMS = 61000
+	case f == TimeWander:
+		w.wander()
+	case f == TimeClockStep:
+		w.wallOff += timebase.MS(w.random.Between(20, 900) * (1 - 2*w.random.Below(2)))
 	case f == NodeHang:
 		w.nodeFailed("hook_timeout")
 	case f == NodePanic:
@@ -283,7 +287,9 @@ func (w *world) nodeFailed(reason string) {
 func (w *world) garbage() {
 	w.owners++
 	words := w.text(w.owners, 3, session.TextWords, false)
-	switch w.random.Below(6) {
+	switch w.random.Below(7) {
+	case 6:
+		w.add(&session.AudioGap{Sample: w.position(w.now), Samples: timebase.Samples(w.random.Between(-1, 0))})
 	case 0:
 		w.add(&session.Segment{Invocation: "nobody", Text: words})
 	case 1:

@@ -24,6 +24,7 @@ type watch struct {
 	step     int64
 	now      timebase.Instant
 	deadline timebase.Instant // what the kernel reported after this step
+	mapped   timebase.Anchor  // what it says that the clocks show then
 	state    controlplane.SessionState
 	ended    bool
 	ending   bool // the session ended in this step
@@ -59,6 +60,7 @@ type watch struct {
 
 	pass passWatch
 	talk talkWatch
+	time timeWatch
 }
 
 // broken is a violation as the watch saw it.
@@ -216,6 +218,8 @@ func (k *watch) effect(e session.Effect) {
 		k.end()
 	case *session.Refused:
 		k.refused(e)
+	case *session.Nondeterministic:
+		k.nondeterministic(e)
 	case *session.Fence, *session.Superseded:
 	}
 }
@@ -258,6 +262,7 @@ func (k *watch) settled(w *world) {
 	}
 	k.bounds(w)
 	k.words(w)
+	k.clocks(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false
 	}

@@ -29,6 +29,7 @@ func (k *watch) before(w *world) {
 	k.texts = w.texts
 	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
 	k.faulted, k.ending = false, false
+	k.beforeTime()
 	k.talk.closed, k.talk.turnedAway, k.talk.opens, k.talk.pending = false, false, 0, k.talk.pending[:0]
 	if w.solo && len(w.in) == 1 { // nothing else comes that could have an effect
 		k.alone(w.in[0])
@@ -51,6 +52,9 @@ func (k *watch) alone(in session.Input) {
 // badge gives what a client's message is checked by.
 func badge(in session.Input) (epoch eventabi.Epoch, key eventabi.IdempotencyKey, ok bool) {
 	if in, is := in.(*session.AudioIn); is {
+		return in.Epoch, "", true
+	}
+	if in, is := in.(*session.AudioGap); is {
 		return in.Epoch, "", true
 	}
 	if in, is := in.(*session.EndOfUtterance); is {
@@ -142,8 +146,10 @@ func (k *watch) control(in session.Input) {
 		k.faulted = true
 	case *session.CancelAck:
 		k.ackInput(in)
+	case *session.ClockReading:
+		k.read(in)
 	case *session.CloseRequest, *session.Wake, *session.Delivery:
-	case *session.AudioIn, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
+	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
 	}
 }
@@ -167,10 +173,16 @@ func (k *watch) data(in session.Input) {
 		k.pass.speeches = append(k.pass.speeches, chunk{handle: in.Handle, left: in.Samples})
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
-	case *session.AudioIn, *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
+	case *session.AudioIn:
+		if k.running() && k.current(in.Epoch) {
+			k.heardNow()
+		}
+	case *session.AudioGap:
+		k.gap(in)
+	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
-		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault:
+		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault, *session.ClockReading:
 	}
 }
 
@@ -206,6 +218,7 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 		k.rules.dedupe = 8192
 	}
 	k.epoch = in.Epoch
+	k.beginTime(in)
 }
 
 func (k *watch) snapshot(in *session.Snapshots) {

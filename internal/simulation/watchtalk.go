@@ -165,6 +165,10 @@ func (k *watch) transcript(in *session.Transcript) {
 // refused forgets proposals that failed without a signal of their own.
 func (k *watch) refused(e *session.Refused) {
 	k.talk.turnedAway = k.talk.turnedAway || e.What == "turn_open_proposed"
+	if e.Code == "timebase_out_of_bounds" && e.What == "clock_reading" {
+		k.ok(RebaseEvidenced, k.time.refuse, "a reading within the bounds was refused")
+		k.time.refuse = false
+	}
 }
 
 // words ties turns to words, and checks that the record has what the callers of closed turns said.

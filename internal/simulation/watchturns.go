@@ -77,6 +77,8 @@ func (k *watch) emit(v *eventabi.Envelope) {
 		k.playback(v)
 	case s == eventabi.SignalEndOfUtterance:
 		k.talk.over = k.now
+	case s == eventabi.SignalDiscontinuity:
+		k.discontinuity(v)
 	case s == eventabi.SignalBargeIn:
 		k.bargeIn(v.TurnID)
 	case s == eventabi.SignalCancel:
@@ -97,6 +99,7 @@ func (k *watch) envelope(v *eventabi.Envelope) {
 	k.events = number
 	k.ok(TimeNeverReturns, v.RuntimeTimestampMS >= k.stampMS && v.RuntimeTimestampMS <= k.now.MS(), "runtime_timestamp_ms")
 	k.stampMS = v.RuntimeTimestampMS
+	k.stamped(v)
 	if k.ok(EpochOnEverything, v.AuthorityEpoch != nil, "no authority_epoch") {
 		e := *v.AuthorityEpoch
 		k.ok(EpochOnEverything, e >= k.pass.epoch && e <= k.epoch, "authority_epoch is not one in force during the step")

@@ -52,6 +52,10 @@ type world struct {
 	keys       int64
 	lastKeyed  keyed
 	frames     int64
+	device     soundDevice
+	wallOff    timebase.Span     // how far the wall clock was set
+	readNext   timebase.Instant  // when it is read again
+	heldUp     timebase.Instant  // caller audio comes no earlier
 	live       eventabi.TurnID   // the turn that was opened last and not closed
 	owed       []eventabi.TurnID // turns whose evidence was asked for
 	denied     int               // proposals refused in a row
@@ -103,6 +107,7 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.calm, w.phase, w.turns, w.want = false, talking, 0, want
 	w.epoch, w.versions, w.linkDown, w.linkSaid = 1, 1, false, session.LinkResumed
 	w.speech, w.planned, w.calls = speech{}, 0, w.calls[:0]
+	w.device, w.wallOff, w.readNext, w.heldUp = soundDevice{}, 0, 0, 0
 	w.texts, w.owners, w.lastHandle, w.keys = append(w.texts[:0], text{}), 0, 0, 0
 	w.lastKeyed, w.frames, w.live, w.shown, w.owed, w.denied = keyed{}, 0, "", "", w.owed[:0], 0
 	w.drawFaults(allowed)
@@ -208,6 +213,7 @@ func (w *world) pass() {
 	if len(w.front) == 0 && len(w.body) == 0 {
 		return
 	}
+	w.readClock()
 	w.in = append(append(w.in[:0], w.front...), w.body...)
 	w.step()
 }
@@ -228,6 +234,7 @@ func (w *world) step() {
 	}
 	w.kernel.Step(w.passAt, w.in, &w.fx)
 	w.watch.deadline = w.kernel.Deadline()
+	w.watch.mapped, _ = w.kernel.Projection(w.watch.now)
 	if w.tamper != nil {
 		w.tamper(w)
 	}
@@ -334,7 +341,7 @@ func (w *world) handle(e *event) {
 	case evDuplicate:
 		w.again()
 	case evFrame:
-		w.hear(e.at)
+		w.frame(timebase.Samples(e.arg))
 	}
 }
 

@@ -19,7 +19,7 @@ const Kind transport.Kind = "loopback"
 // DefaultKeep is how much of the conversation is kept, 19 MB for each side.
 const DefaultKeep = 10 * time.Minute
 
-// maxSignals bounds the signals that are kept; the oldest go first.
+// maxSignals bounds the signals and the texts that are kept; the oldest go first.
 const maxSignals = 4096
 
 // Clip is a recording at a place of the caller's timeline: mono, 16 bit, 16000 Hz.
@@ -37,6 +37,9 @@ type Config struct {
 	Manual bool
 	// Keep bounds what is kept of both sides; 0 = DefaultKeep.
 	Keep time.Duration
+	// Impairment puts a bad network and a jitter buffer between the caller and the session;
+	// nil = every frame comes when it is complete.
+	Impairment *Impairment
 }
 
 // Validate reports all faults at once.
@@ -53,6 +56,9 @@ func (c Config) Validate() error {
 	if c.Length < 0 || c.Keep < 0 {
 		faults = append(faults, fmt.Errorf("loopback: length: %v, keep: %v: use 0 or a positive time", c.Length, c.Keep))
 	}
+	if c.Impairment != nil {
+		faults = append(faults, c.Impairment.Validate())
+	}
 	return errors.Join(faults...)
 }
 
@@ -62,6 +68,8 @@ type Line struct {
 	in     transport.Ingress
 	stop   context.CancelFunc
 	pacer  sync.WaitGroup
+	net    *network      // of an impaired line, else nil
+	rest   time.Duration // of Advance that came to no whole frame
 
 	mu      sync.Mutex
 	opened  bool
@@ -73,13 +81,16 @@ type Line struct {
 	caller  []int16
 	agent   []int16
 	signals []eventabi.Envelope
+	texts   []transport.Text
 	lost    int64
+	did     Impaired
 }
 
 var (
 	_ transport.Adapter    = (*Line)(nil)
 	_ transport.Link       = (*Line)(nil)
 	_ transport.SignalSink = (*Line)(nil)
+	_ transport.TextSink   = (*Line)(nil)
 )
 
 // ErrOpened says that the line has served its session.
@@ -93,7 +104,14 @@ func New(c Config) (*Line, error) {
 	if c.Keep == 0 {
 		c.Keep = DefaultKeep
 	}
-	return &Line{config: c, clips: append([]Clip(nil), c.Clips...)}, nil
+	l := &Line{config: c, clips: append([]Clip(nil), c.Clips...)}
+	if c.Impairment != nil {
+		var err error
+		if l.net, err = newNetwork(*c.Impairment); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
 }
 
 // Kind names the transport.
@@ -128,22 +146,29 @@ func (l *Line) pace(ctx context.Context, began time.Time) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
-	for due := began.Add(transport.FrameDuration); ; due = due.Add(transport.FrameDuration) {
+	step := transport.FrameDuration
+	if l.net != nil {
+		step = tick
+	}
+	for due := began.Add(step); ; due = due.Add(step) {
 		timer.Reset(time.Until(due))
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		}
-		if !l.Step() {
+		if !l.Advance(step) {
 			return
 		}
 	}
 }
 
-// Step delivers the caller's next frame; one goroutine calls it. It says false when the
-// caller has hung up or the line is closed.
+// Step delivers the caller's next frame, or what an impaired network has of it by then;
+// one goroutine calls it. It says false when the caller has hung up or the line is closed.
 func (l *Line) Step() bool {
+	if l.net != nil {
+		return l.Advance(transport.FrameDuration)
+	}
 	l.mu.Lock()
 	if l.closed || !l.opened {
 		l.mu.Unlock()
@@ -151,7 +176,7 @@ func (l *Line) Step() bool {
 	}
 	n := l.next
 	l.next++
-	over := l.config.Length > 0 && time.Duration(n)*transport.FrameDuration >= l.config.Length
+	over := l.ends(n)
 	l.fill(n)
 	if !over {
 		l.caller = l.keep(l.caller, n*transport.FrameSamples, l.frame[:])
@@ -163,6 +188,11 @@ func (l *Line) Step() bool {
 	}
 	l.in.Audio(n, l.frame[:]) // the frame is Step's alone, and steps do not overlap
 	return true
+}
+
+// ends says that the caller hangs up instead of making a frame.
+func (l *Line) ends(n int64) bool {
+	return l.config.Length > 0 && time.Duration(n)*transport.FrameDuration >= l.config.Length
 }
 
 // fill mixes what is placed at frame n. Clips that are over are forgotten.
@@ -234,6 +264,26 @@ func (l *Line) WriteSignal(e *eventabi.Envelope) {
 		l.signals = append(l.signals[:0], l.signals[1:]...)
 	}
 	l.signals = append(l.signals, *e)
+}
+
+// TextWindow says that the line takes any number of texts.
+func (l *Line) TextWindow() int { return 0 }
+
+// WriteText keeps a text.
+func (l *Line) WriteText(t transport.Text) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.texts) >= maxSignals {
+		l.texts = append(l.texts[:0], l.texts[1:]...)
+	}
+	l.texts = append(l.texts, t)
+}
+
+// Texts gives the latest texts, oldest first.
+func (l *Line) Texts() []transport.Text {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]transport.Text(nil), l.texts...)
 }
 
 // Fence has nothing to drop: nothing is held behind WriteFrame.

@@ -17,6 +17,7 @@ import (
 type ear struct {
 	pcm  []int16
 	seq  []int64
+	gaps []transport.Gap
 	at   []time.Duration
 	link transport.LinkState
 	now  func() time.Duration
@@ -29,11 +30,14 @@ func (e *ear) Audio(sequence int64, pcm []int16) {
 		e.at = append(e.at, e.now())
 	}
 }
+func (e *ear) Gap(g transport.Gap)                    { e.gaps = append(e.gaps, g) }
 func (e *ear) Text(string, eventabi.IdempotencyKey)   {}
 func (e *ear) EndOfUtterance(eventabi.IdempotencyKey) {}
 func (e *ear) Cancel(transport.Request)               {}
 func (e *ear) Stop(transport.Request)                 {}
 func (e *ear) Link(s transport.LinkState)             { e.link = s }
+func (*ear) TextTaken(int) {}
+
 func (e *ear) Hangup(string)                          {}
 
 func ones(n int, v int16) []int16 {

@@ -13,14 +13,6 @@ const (
 	laneCount
 )
 
-// The bounds of simple/v1 (turn-plan section 6), in items, rounded up to powers of two
-// as the rings need them.
-const (
-	ControlItems   = 256
-	DataItems      = 64
-	TelemetryItems = 512
-)
-
 // Lanes is a bounded queue with three lanes and strict priority. One owner uses it;
 // the zero value must be made with NewLanes.
 type Lanes[T any] struct {

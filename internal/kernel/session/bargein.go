@@ -88,7 +88,7 @@ func (m *Machine) goOn(u *utterance) {
 		m.proposeEarly(u)
 	case u.final && u.text.Class == TextNone && !u.failed: // nothing was said
 	default:
-		m.propose(u, m.authority.epoch)
+		m.propose(u, m.authority.Epoch)
 	}
 }
 

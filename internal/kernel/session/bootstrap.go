@@ -18,16 +18,20 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.session = in.Session
 	m.identity.tenant = in.Tenant
 	m.identity.pipeline = in.Pipeline
-	m.identity.anchor = timebase.Anchor{At: m.now, WallMS: in.WallMS}
-	m.authority.epoch = in.Epoch
-	if why := in.unusable(); why != "" {
+	m.clock.Calibrate(timebase.Anchor{At: m.now, WallMS: in.WallMS})
+	m.authority.Epoch = in.Epoch
+	why := in.unusable()
+	if why == "" {
+		why = m.unusableEdge()
+	}
+	if why != "" {
 		m.end("bootstrap_refused:" + why)
 		return
 	}
 	m.settings = in.Settings.withDefaults()
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
-	m.plans.open(in, &m.settings)
+	m.plans.open(in, &m.settings, &m.edges)
 	m.link.state = controlplane.ConnectionConnected
 	m.change(controlplane.SessionActive, "bootstrap")
 	m.emit(eventabi.SignalConnected, eventabi.EmitterConnection, "", "")
@@ -117,8 +121,10 @@ func (m *Machine) conclude() {
 		m.barge = bargeIn{} // nothing is left that it could cut
 	}
 	m.settleHold()
+	m.settleClocks()
 	m.sweep()
 	m.forgetOutputs()
+	m.dispatch()
 	if m.state != controlplane.SessionDraining {
 		return
 	}
@@ -152,6 +158,7 @@ func (m *Machine) end(reason string) {
 	for i := range m.utterances { // the words heard so far stand
 		m.recordUser(&m.utterances[i])
 	}
+	m.emptyEdges()
 	m.utterances = m.utterances[:0]
 	m.outputs = m.outputs[:0]
 	m.proposals, m.queue = m.proposals[:0], m.queue[:0]

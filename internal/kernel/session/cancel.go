@@ -330,6 +330,7 @@ func (m *Machine) withoutRest(reason controlplane.CancelReason, abort controlpla
 		return
 	}
 	m.turn.output.reply.Truncate()
+	m.giveUpRest(m.turn.output.generation)
 	m.cancelTurnCalls(m.turn.id, string(reason))
 	m.finished()
 }

@@ -211,6 +211,57 @@ func boolean(c *coder, field string, v *bool) {
 	}
 }
 
+// nums walks a list of integers: a length and the integers, or in text the integers with
+// commas between them.
+func nums(c *coder, field string, v *[]int64) {
+	switch c.mode {
+	case modeEncode, modePrint:
+		if c.mode == modePrint {
+			if len(*v) > 0 {
+				c.pair(field, joinNums(*v))
+			}
+			return
+		}
+		c.buf = binary.AppendUvarint(c.buf, uint64(len(*v)))
+		for _, n := range *v {
+			c.buf = binary.AppendVarint(c.buf, n)
+		}
+	case modeDecode:
+		n, size := binary.Uvarint(c.buf)
+		if size <= 0 || n > uint64(len(c.buf)-size) { // an integer takes a byte at least
+			c.fail(field, "list cut short")
+			c.buf = nil
+			return
+		}
+		c.buf = c.buf[size:]
+		*v = nil
+		for range n {
+			*v = append(*v, c.raw(field, 0))
+		}
+	case modeParse:
+		s, ok := c.take(field)
+		if !ok {
+			return
+		}
+		*v = nil
+		for _, part := range strings.Split(s, ",") {
+			n, err := strconv.ParseInt(part, 10, 64)
+			if err != nil {
+				c.fail(field, fmt.Sprintf("%q is not a whole number", part))
+			}
+			*v = append(*v, n)
+		}
+	}
+}
+
+func joinNums(list []int64) string {
+	parts := make([]string, len(list))
+	for i, n := range list {
+		parts[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(parts, ",")
+}
+
 // quoteWord quotes a value that would not survive being split at blanks, or being read.
 func quoteWord(s string) string {
 	plain := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {

@@ -147,6 +147,8 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalConnected, eventabi.SignalReconnecting, eventabi.SignalDisconnected, eventabi.SignalEnded,
 		eventabi.SignalEndOfUtterance, eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted,
 		eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled,
+		eventabi.SignalWatermark, eventabi.SignalFlowXOff, eventabi.SignalFlowXOn, eventabi.SignalCreditGrant,
+		eventabi.SignalDropNotice, eventabi.SignalDiscontinuity, eventabi.SignalDegrade,
 	}
 }
 

@@ -108,6 +108,7 @@ func (m *Machine) fenceOutput(out *output) {
 	out.cancelled, out.completed, out.flushing = true, false, audible
 	m.fences.Add(eventabi.CancelTurn, string(out.turn), m.now)
 	m.fence(&Fence{Turn: out.turn, Generation: out.generation})
+	m.fenceEdges(out.generation)
 	if out.turn == m.turn.id {
 		m.turn.fenced = m.now
 	}
@@ -182,6 +183,7 @@ func (m *Machine) delivery(in *Delivery) {
 		return
 	}
 	out.played = in.Played
+	m.playedOn(out)
 	switch in.Event {
 	case DeliveryProgress, DeliveryHeld, DeliveryFlushed:
 		if out.whole() { // there is nothing left that could be interrupted

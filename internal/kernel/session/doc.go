@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session is the kernel of one conversation: the machine in which turn, flow,
-// graph and timebase meet. It is pure. One call, Machine.Step, takes what happened and
-// appends what is to be done; it reads no clock, starts nothing and touches no sample.
+// Package session is the kernel of one conversation: the machine in which gate, turn,
+// flow, graph and timebase meet. It is pure. One call, Machine.Step, takes what
+// happened and appends what is to be done; it reads no clock, starts nothing and
+// touches no sample.
 //
 //	CONNECTING --bootstrap--> ACTIVE --close, drain, authority loss, disconnect--> DRAINING --> ENDED
 //	     |                                                                                        ^

@@ -34,6 +34,8 @@ func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }
 type Emit struct {
 	Envelope eventabi.Envelope
 	epoch    eventabi.Epoch // what the envelope's AuthorityEpoch points to
+	amount   int64          // and its Amount
+	span     eventabi.SeqRange
 }
 
 // Decide records a decision outcome (event-abi section 7).
@@ -194,29 +196,89 @@ type Evidence struct {
 	Rejected      int64 // outputs refused after the fence, so far
 }
 
+// Deliver hands an item to the consumer of its edge.
+type Deliver struct {
+	Edge   eventabi.EdgeID
+	To     string
+	Seq    eventabi.Sequence
+	Handle int64
+	Kind   ItemKind
+	Group  int64
+	From   string // the stream or the node that it comes from
+	Of     string // the utterance or the turn that it belongs to
+}
+
+// Release says that the content of an item is not needed any more: the item was dropped
+// or merged away.
+type Release struct {
+	Edge   eventabi.EdgeID
+	Handle int64
+}
+
+// Combine puts the content of an item behind that of another, which stands for both.
+type Combine struct {
+	Edge   eventabi.EdgeID
+	Handle int64
+	With   int64 // released by it
+}
+
+// Skip has the consumer of audio that lies in the shell's ring go on at a position: what
+// lies before it was dropped.
+type Skip struct {
+	Edge    eventabi.EdgeID
+	Through timebase.Samples
+}
+
+// Merged is the lineage of an item that was merged before it was delivered (event-abi
+// section 8).
+type Merged struct {
+	Edge    eventabi.EdgeID
+	Lane    eventabi.Lane
+	Group   string
+	Count   int64   // of the items that it stands for
+	Sources []int64 // their sequences; of more than 64 the first 63 and the last
+}
+
 // Ended says that the session is over: its resources can be released.
 type Ended struct{ Reason string }
 
-func (*Emit) effect()           {}
-func (*Decide) effect()         {}
-func (*SessionChange) effect()  {}
-func (*TurnChange) effect()     {}
-func (*Refused) effect()        {}
-func (*Superseded) effect()     {}
-func (*Fence) effect()          {}
-func (*Hold) effect()           {}
-func (*Resume) effect()         {}
-func (*Play) effect()           {}
-func (*EndOfAudio) effect()     {}
-func (*Discard) effect()        {}
-func (*Open) effect()           {}
-func (*Finalize) effect()       {}
-func (*Generate) effect()       {}
-func (*Say) effect()            {}
-func (*CancelCall) effect()     {}
-func (*Hook) effect()           {}
-func (*Detach) effect()         {}
-func (*Converse) effect()       {}
-func (*AppendTerminal) effect() {}
-func (*Evidence) effect()       {}
-func (*Ended) effect()          {}
+// Nondeterministic records a value that a turn's plan could not derive (turn-plan
+// section 2). It is appended to the DeterminismContext of the live turn; the frozen plan
+// stays as it is.
+type Nondeterministic struct {
+	Turn   eventabi.TurnID // the live turn, empty = none
+	Key    string          // what was decided from the value, e.g. "timebase.wall"
+	Source controlplane.NondeterministicSource
+	Ref    string // the recorded input, by the runtime sequence under which it was accepted
+	SkewUS int64  // measured minus projected
+}
+
+func (*Emit) effect()             {}
+func (*Decide) effect()           {}
+func (*SessionChange) effect()    {}
+func (*TurnChange) effect()       {}
+func (*Refused) effect()          {}
+func (*Superseded) effect()       {}
+func (*Fence) effect()            {}
+func (*Hold) effect()             {}
+func (*Resume) effect()           {}
+func (*Play) effect()             {}
+func (*EndOfAudio) effect()       {}
+func (*Discard) effect()          {}
+func (*Open) effect()             {}
+func (*Finalize) effect()         {}
+func (*Generate) effect()         {}
+func (*Say) effect()              {}
+func (*CancelCall) effect()       {}
+func (*Hook) effect()             {}
+func (*Detach) effect()           {}
+func (*Converse) effect()         {}
+func (*AppendTerminal) effect()   {}
+func (*Evidence) effect()         {}
+func (*Deliver) effect()          {}
+func (*Release) effect()          {}
+func (*Combine) effect()          {}
+func (*Skip) effect()             {}
+func (*Merged) effect()           {}
+func (*Ended) effect()            {}
+func (*Nondeterministic) effect() {}

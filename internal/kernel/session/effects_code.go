@@ -2,6 +2,8 @@
 
 package session
 
+import "github.com/parley-voice/parley/api/eventabi"
+
 // newEffect gives an empty effect of a kind, nil when the kind is unknown.
 func newEffect(kind string) Effect {
 	switch kind {
@@ -49,35 +51,53 @@ func newEffect(kind string) Effect {
 		return &AppendTerminal{}
 	case "evidence":
 		return &Evidence{}
+	case "deliver":
+		return &Deliver{}
+	case "release":
+		return &Release{}
+	case "combine":
+		return &Combine{}
+	case "skip":
+		return &Skip{}
+	case "merged":
+		return &Merged{}
 	case "ended":
 		return &Ended{}
+	case "nondeterministic":
+		return &Nondeterministic{}
 	}
 	return nil
 }
 
-func (*Emit) kind() string           { return "emit" }
-func (*Decide) kind() string         { return "decide" }
-func (*SessionChange) kind() string  { return "session_change" }
-func (*TurnChange) kind() string     { return "turn_change" }
-func (*Refused) kind() string        { return "refused" }
-func (*Superseded) kind() string     { return "superseded" }
-func (*Fence) kind() string          { return "fence" }
-func (*Hold) kind() string           { return "hold" }
-func (*Resume) kind() string         { return "resume" }
-func (*Play) kind() string           { return "play" }
-func (*EndOfAudio) kind() string     { return "end_of_audio" }
-func (*Discard) kind() string        { return "discard" }
-func (*Open) kind() string           { return "open" }
-func (*Finalize) kind() string       { return "finalize" }
-func (*Generate) kind() string       { return "generate" }
-func (*Say) kind() string            { return "say" }
-func (*CancelCall) kind() string     { return "cancel_call" }
-func (*Hook) kind() string           { return "hook" }
-func (*Detach) kind() string         { return "detach" }
-func (*Converse) kind() string       { return "converse" }
-func (*AppendTerminal) kind() string { return "append_terminal" }
-func (*Evidence) kind() string       { return "evidence" }
-func (*Ended) kind() string          { return "ended" }
+func (*Emit) kind() string             { return "emit" }
+func (*Decide) kind() string           { return "decide" }
+func (*SessionChange) kind() string    { return "session_change" }
+func (*TurnChange) kind() string       { return "turn_change" }
+func (*Refused) kind() string          { return "refused" }
+func (*Superseded) kind() string       { return "superseded" }
+func (*Fence) kind() string            { return "fence" }
+func (*Hold) kind() string             { return "hold" }
+func (*Resume) kind() string           { return "resume" }
+func (*Play) kind() string             { return "play" }
+func (*EndOfAudio) kind() string       { return "end_of_audio" }
+func (*Discard) kind() string          { return "discard" }
+func (*Open) kind() string             { return "open" }
+func (*Finalize) kind() string         { return "finalize" }
+func (*Generate) kind() string         { return "generate" }
+func (*Say) kind() string              { return "say" }
+func (*CancelCall) kind() string       { return "cancel_call" }
+func (*Hook) kind() string             { return "hook" }
+func (*Detach) kind() string           { return "detach" }
+func (*Converse) kind() string         { return "converse" }
+func (*AppendTerminal) kind() string   { return "append_terminal" }
+func (*Evidence) kind() string         { return "evidence" }
+func (*Deliver) kind() string          { return "deliver" }
+func (*Release) kind() string          { return "release" }
+func (*Combine) kind() string          { return "combine" }
+func (*Skip) kind() string             { return "skip" }
+func (*Merged) kind() string           { return "merged" }
+func (*Ended) kind() string            { return "ended" }
+func (*Nondeterministic) kind() string { return "nondeterministic" }
 
 // code walks the envelope's fields that the kernel fills. Session, pipeline and schema
 // version do not change within a session and stand in its bootstrap.
@@ -99,10 +119,36 @@ func (e *Emit) code(c *coder) {
 	str(c, "node", &v.NodeID)
 	str(c, "invocation", &v.ProviderInvocationID)
 	str(c, "cause", &v.CausalParentID)
+	str(c, "edge", &v.EdgeID)
+	str(c, "lane", &v.TargetLane)
+	e.codeOptional(c)
+	str(c, "sync_domain", &v.SyncDomain)
+	str(c, "discontinuity", &v.DiscontinuityID)
 	blob(c, "payload", &v.Payload)
 	if c.mode == modeDecode || c.mode == modeParse {
 		e.epoch = c.epoch
 		v.AuthorityEpoch = &e.epoch
+	}
+}
+
+// codeOptional walks what few signals have: credits, and a range of dropped sequences.
+// Neither is ever zero where it is there.
+func (e *Emit) codeOptional(c *coder) {
+	v := &e.Envelope
+	if v.Amount != nil {
+		e.amount = *v.Amount
+	}
+	if v.SeqRange != nil {
+		e.span = *v.SeqRange
+	}
+	num(c, "amount", &e.amount)
+	num(c, "first", &e.span.Start)
+	num(c, "last", &e.span.End)
+	if e.amount != 0 {
+		v.Amount = &e.amount
+	}
+	if e.span != (eventabi.SeqRange{}) {
+		v.SeqRange = &e.span
 	}
 }
 
@@ -239,4 +285,47 @@ func (e *Evidence) code(c *coder) {
 	num(c, "rejected", &e.Rejected)
 }
 
+func (e *Deliver) code(c *coder) {
+	str(c, "edge", &e.Edge)
+	str(c, "to", &e.To)
+	num(c, "seq", &e.Seq)
+	num(c, "handle", &e.Handle)
+	str(c, "kind", &e.Kind)
+	num(c, "group", &e.Group)
+	str(c, "from", &e.From)
+	str(c, "of", &e.Of)
+}
+
+func (e *Release) code(c *coder) {
+	str(c, "edge", &e.Edge)
+	num(c, "handle", &e.Handle)
+}
+
+func (e *Combine) code(c *coder) {
+	str(c, "edge", &e.Edge)
+	num(c, "handle", &e.Handle)
+	num(c, "with", &e.With)
+}
+
+func (e *Skip) code(c *coder) {
+	str(c, "edge", &e.Edge)
+	num(c, "through", &e.Through)
+}
+
+func (e *Merged) code(c *coder) {
+	str(c, "edge", &e.Edge)
+	str(c, "lane", &e.Lane)
+	str(c, "group", &e.Group)
+	num(c, "count", &e.Count)
+	nums(c, "sources", &e.Sources)
+}
+
 func (e *Ended) code(c *coder) { str(c, "reason", &e.Reason) }
+
+func (e *Nondeterministic) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "key", &e.Key)
+	str(c, "source", &e.Source)
+	str(c, "ref", &e.Ref)
+	num(c, "skew_us", &e.SkewUS)
+}

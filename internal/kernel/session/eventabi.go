@@ -12,12 +12,17 @@ import (
 // emit stamps a control signal and appends it. The caller may fill optional fields of
 // the envelope that comes back. turn is empty for session scope.
 func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventabi.TurnID, reason string) *eventabi.Envelope {
+	return &m.signal(signal, by, turn, reason).Envelope
+}
+
+// signal is emit for those who fill what an envelope holds by pointer.
+func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn eventabi.TurnID, reason string) *Emit {
 	m.identity.stamp()
 	scope := eventabi.ScopeSession
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	e := &Emit{epoch: m.authority.epoch, Envelope: eventabi.Envelope{
+	e := &Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
 		SchemaVersion:        eventabi.SchemaVersion,
 		EventScope:           scope,
 		SessionID:            m.identity.session,
@@ -28,7 +33,7 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 		Lane:                 eventabi.ControlLane,
 		RuntimeSequence:      m.identity.sequence,
 		RuntimeTimestampMS:   m.now.MS(),
-		WallClockTimestampMS: m.identity.anchor.Wall(m.now),
+		WallClockTimestampMS: m.clock.Wall(m.now),
 		PayloadClass:         eventabi.ClassMetadata,
 		Signal:               signal,
 		EmittedBy:            by,
@@ -39,7 +44,7 @@ func (m *Machine) emit(signal eventabi.Signal, by eventabi.Emitter, turn eventab
 	if stops(signal) {
 		m.cause = e.Envelope.EventID
 	}
-	return &e.Envelope
+	return e
 }
 
 // stops says that a signal can be the cause for which calls are cancelled.

@@ -14,7 +14,6 @@ type identity struct {
 	session  eventabi.SessionID
 	pipeline eventabi.PipelineVersion
 	tenant   string
-	anchor   timebase.Anchor
 	sequence eventabi.Sequence
 	turns    int64 // candidate turns so far
 	opened   int64 // accepted turns so far

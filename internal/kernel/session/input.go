@@ -3,7 +3,9 @@
 package session
 
 import (
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -96,8 +98,8 @@ type LeaseChange struct {
 
 // Snapshots reports the control-plane decision sets that are held locally.
 type Snapshots struct {
-	Versions [SnapshotKinds]int64 // 0 = missing
-	AgeMS    int64                // of the oldest, at this instant
+	Versions gate.Versions // 0 = missing
+	AgeMS    int64         // of the oldest, at this instant
 	// Admission is the admission decision of the current policy for a next turn: empty
 	// or "admit", "reject", "defer"; Reason names the limit.
 	Admission string
@@ -105,17 +107,20 @@ type Snapshots struct {
 }
 
 // SnapshotKinds is the number of snapshot references in a plan's provenance.
-const SnapshotKinds = 6
+const SnapshotKinds = gate.SnapshotKinds
 
 // Wake says that the deadline the kernel reported has come.
 type Wake struct{}
 
-// AudioIn describes one frame of caller audio; the samples stay outside.
+// AudioIn describes one frame of caller audio; the samples stay outside. It also says
+// how far those who listen have come: what lies between is what waits on their edges.
 type AudioIn struct {
 	Epoch     eventabi.Epoch
 	Transport int64            // the transport's own sequence
 	Sample    timebase.Samples // position of the first sample
 	Samples   timebase.Samples // length
+	Heard     timebase.Samples // position up to which the endpointer has taken audio
+	Listened  timebase.Samples // position up to which the newest recogniser has
 }
 
 // VoiceOn says that the detector hears speech that began at Onset; it had heard the
@@ -239,6 +244,66 @@ type Stop struct {
 	Key    eventabi.IdempotencyKey
 }
 
+// EdgePolicy sets one edge's effective policy, or declares a further edge; it comes
+// before the bootstrap. An edge of the voice graph has its ends already.
+type EdgePolicy struct {
+	Edge eventabi.EdgeID
+	From string // of a further edge: caller_text, agent_text, or the node that offers to it
+	To   string // of a further edge: its consumer
+	// Policy is complete: what was authored, over what the profile says.
+	Policy controlplane.EdgeBufferPolicy
+	// Layers says which layer each value came from, as name=layer with blanks between;
+	// what is not named came from the session's own settings.
+	Layers string
+}
+
+// FlowPolicy sets the flow control of all edges, lane by lane; it comes before the
+// bootstrap and is complete.
+type FlowPolicy struct {
+	Flow   controlplane.FlowControl
+	Layers string // as of EdgePolicy
+}
+
+// Offer is an item that a node gives to an edge. Content stays outside, by handle.
+type Offer struct {
+	Edge   eventabi.EdgeID
+	Handle int64
+	Kind   ItemKind
+	Stream int64 // items of one stream can stand for each other
+	Group  int64 // sync group, 0 = none
+	Bytes  int64
+	Media  timebase.Samples // length of sound
+	Turn   eventabi.TurnID  // that it belongs to, empty = the session
+	Of     string           // who it comes from, for its consumer
+}
+
+// ItemKind says what an item is: it decides what may be merged or shed.
+type ItemKind string
+
+// The kinds of items. Final, semantic and marker are protected; metric travels on the
+// telemetry lane, everything else on the data lane.
+const (
+	ItemAudio    ItemKind = "audio"
+	ItemInterim  ItemKind = "interim"
+	ItemFinal    ItemKind = "final"
+	ItemSemantic ItemKind = "semantic"
+	ItemMarker   ItemKind = "marker"
+	ItemMetric   ItemKind = "metric"
+)
+
+// Ready says that a consumer can take further items, from whichever of its edges.
+type Ready struct {
+	To    string
+	Count int64
+}
+
+// Overflow says that a lane of the shell's inbox was full. For control that breaks an
+// invariant: the session ends.
+type Overflow struct {
+	Lane  eventabi.Lane
+	Count int64 // what did not fit
+}
+
 // Appended answers an AppendTerminal effect: the turn's terminal evidence is in the
 // local timeline, or cannot be kept.
 type Appended struct {
@@ -262,3 +327,16 @@ type CancelAck struct{ Invocation eventabi.InvocationID }
 // RuntimeFault ends the session: the shell caught a panic in its step or its nodes'
 // host, or lost a resource that the session cannot go on without.
 type RuntimeFault struct{ Reason string }
+
+// ClockReading is the wall clock as the shell read it at this instant.
+type ClockReading struct{ WallMS int64 } // Unix milliseconds
+
+// AudioGap describes caller audio that did not come. Its place on the media clock is
+// kept: a part was filled with a guess (and came as frames), the rest is silence.
+type AudioGap struct {
+	Epoch     eventabi.Epoch
+	Sample    timebase.Samples // position of the first that is missing
+	Samples   timebase.Samples // how much is missing
+	Concealed timebase.Samples // how much of that, from its start, the adapter concealed
+	Reason    string
+}

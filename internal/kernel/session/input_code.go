@@ -45,6 +45,16 @@ func newInput(kind string) Input {
 		return &Cancel{}
 	case "stop":
 		return &Stop{}
+	case "edge_policy":
+		return &EdgePolicy{}
+	case "flow_policy":
+		return &FlowPolicy{}
+	case "offer":
+		return &Offer{}
+	case "ready":
+		return &Ready{}
+	case "overflow":
+		return &Overflow{}
 	case "appended":
 		return &Appended{}
 	case "evidence_lost":
@@ -55,6 +65,10 @@ func newInput(kind string) Input {
 		return &CancelAck{}
 	case "runtime_fault":
 		return &RuntimeFault{}
+	case "clock_reading":
+		return &ClockReading{}
+	case "audio_gap":
+		return &AudioGap{}
 	}
 	return nil
 }
@@ -78,11 +92,18 @@ func (*InvocationEnd) kind() string  { return "invocation_end" }
 func (*Delivery) kind() string       { return "delivery" }
 func (*Cancel) kind() string         { return "cancel" }
 func (*Stop) kind() string           { return "stop" }
+func (*EdgePolicy) kind() string     { return "edge_policy" }
+func (*FlowPolicy) kind() string     { return "flow_policy" }
+func (*Offer) kind() string          { return "offer" }
+func (*Ready) kind() string          { return "ready" }
+func (*Overflow) kind() string       { return "overflow" }
 func (*Appended) kind() string       { return "appended" }
 func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
 func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
+func (*ClockReading) kind() string   { return "clock_reading" }
+func (*AudioGap) kind() string       { return "audio_gap" }
 
 func (*Bootstrap) lane() eventabi.Lane      { return eventabi.ControlLane }
 func (*CloseRequest) lane() eventabi.Lane   { return eventabi.ControlLane }
@@ -103,11 +124,23 @@ func (*InvocationEnd) lane() eventabi.Lane  { return eventabi.DataLane }
 func (*Delivery) lane() eventabi.Lane       { return eventabi.ControlLane }
 func (*Cancel) lane() eventabi.Lane         { return eventabi.ControlLane }
 func (*Stop) lane() eventabi.Lane           { return eventabi.ControlLane }
-func (*Appended) lane() eventabi.Lane       { return eventabi.ControlLane }
-func (*EvidenceLost) lane() eventabi.Lane   { return eventabi.ControlLane }
-func (*NodeFailed) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*CancelAck) lane() eventabi.Lane      { return eventabi.ControlLane }
-func (*RuntimeFault) lane() eventabi.Lane   { return eventabi.ControlLane }
+func (*EdgePolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*FlowPolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (in *Offer) lane() eventabi.Lane {
+	if in.Kind == ItemMetric {
+		return eventabi.TelemetryLane
+	}
+	return eventabi.DataLane
+}
+func (*Ready) lane() eventabi.Lane        { return eventabi.ControlLane }
+func (*Overflow) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*Appended) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*EvidenceLost) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*NodeFailed) lane() eventabi.Lane   { return eventabi.ControlLane }
+func (*CancelAck) lane() eventabi.Lane    { return eventabi.ControlLane }
+func (*RuntimeFault) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*ClockReading) lane() eventabi.Lane { return eventabi.ControlLane }
+func (*AudioGap) lane() eventabi.Lane     { return eventabi.DataLane }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -149,6 +182,8 @@ func (in *AudioIn) code(c *coder) {
 	num(c, "transport", &in.Transport)
 	num(c, "sample", &in.Sample)
 	num(c, "samples", &in.Samples)
+	num(c, "heard", &in.Heard)
+	num(c, "listened", &in.Listened)
 }
 
 func (in *VoiceOn) code(c *coder) {
@@ -237,6 +272,41 @@ func (in *Stop) code(c *coder) {
 	str(c, "key", &in.Key)
 }
 
+func (in *EdgePolicy) code(c *coder) {
+	str(c, "edge", &in.Edge)
+	str(c, "from", &in.From)
+	str(c, "to", &in.To)
+	codePolicy(c, &in.Policy)
+	str(c, "layers", &in.Layers)
+}
+
+func (in *FlowPolicy) code(c *coder) {
+	codeFlow(c, &in.Flow)
+	str(c, "layers", &in.Layers)
+}
+
+func (in *Offer) code(c *coder) {
+	str(c, "edge", &in.Edge)
+	num(c, "handle", &in.Handle)
+	str(c, "kind", &in.Kind)
+	num(c, "stream", &in.Stream)
+	num(c, "group", &in.Group)
+	num(c, "bytes", &in.Bytes)
+	num(c, "media", &in.Media)
+	str(c, "turn", &in.Turn)
+	str(c, "of", &in.Of)
+}
+
+func (in *Ready) code(c *coder) {
+	str(c, "to", &in.To)
+	num(c, "count", &in.Count)
+}
+
+func (in *Overflow) code(c *coder) {
+	str(c, "lane", &in.Lane)
+	num(c, "count", &in.Count)
+}
+
 func (in *Appended) code(c *coder) {
 	str(c, "turn", &in.Turn)
 	boolean(c, "ok", &in.OK)
@@ -253,3 +323,13 @@ func (in *NodeFailed) code(c *coder) {
 func (in *CancelAck) code(c *coder) { str(c, "invocation", &in.Invocation) }
 
 func (in *RuntimeFault) code(c *coder) { str(c, "reason", &in.Reason) }
+
+func (in *ClockReading) code(c *coder) { num(c, "wall_ms", &in.WallMS) }
+
+func (in *AudioGap) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	num(c, "sample", &in.Sample)
+	num(c, "samples", &in.Samples)
+	num(c, "concealed", &in.Concealed)
+	str(c, "reason", &in.Reason)
+}

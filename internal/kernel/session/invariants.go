@@ -56,7 +56,7 @@ func (m *Machine) verifyLiveTurn() {
 	ensure(t.id != "" && m.outputOf(t.id) == t.output, "active_turn_has_output")
 	ensure(m.deadline != timebase.Never, "active_turn_has_deadline")
 	ensure(t.plan.TurnID == t.id && len(t.plan.PlanHash) == 64, "active_turn_has_sealed_plan")
-	ensure(!m.authority.revoked && t.plan.AuthorityEpoch == m.authority.epoch, "active_turn_has_authority")
+	ensure(!m.authority.Revoked && t.plan.AuthorityEpoch == m.authority.Epoch, "active_turn_has_authority")
 }
 
 // verifyWaiting speaks of what waits: proposals, interruptions, calls.
@@ -90,10 +90,11 @@ func (m *Machine) verifySession() {
 		live = 1
 	}
 	ensure(m.counters.Commits+m.counters.Aborts+live == m.counters.Turns, "turns_add_up")
-	ensure(!m.authority.revoked || m.state != controlplane.SessionActive, "revoked_session_is_not_active")
+	ensure(!m.authority.Revoked || m.state != controlplane.SessionActive, "revoked_session_is_not_active")
 	ensure(m.state != controlplane.SessionDraining || m.deadline != timebase.Never, "draining_has_deadline")
 	ensure(m.state != controlplane.SessionEnded || m.holdsNothing(), "ended_holds_nothing")
 	ensure(m.withinBounds(), "bounds_hold")
+	ensure(m.clock.Covers(m.now), "present_is_projected")
 }
 
 func (m *Machine) holdsNothing() bool {

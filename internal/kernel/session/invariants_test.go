@@ -73,10 +73,14 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 		"active_turn_has_output":       func(m *Machine) []Effect { m.turn.output = &output{}; return nil },
 		"active_turn_has_deadline":     func(m *Machine) []Effect { m.deadline = timebase.Never; return nil },
 		"active_turn_has_sealed_plan":  func(m *Machine) []Effect { m.turn.plan.PlanHash = ""; return nil },
-		"active_turn_has_authority":    func(m *Machine) []Effect { m.authority.epoch++; return nil },
+		"active_turn_has_authority":    func(m *Machine) []Effect { m.authority.Epoch++; return nil },
 		"played_within_accepted":       func(m *Machine) []Effect { m.turn.output.played = high; return nil },
 		"output_held_only_by_a_reason": func(m *Machine) []Effect { m.turn.output.held = true; return nil },
 		"hold_has_a_reason":            func(m *Machine) []Effect { m.holds = holdInterruption; return nil },
+		"present_is_projected": func(m *Machine) []Effect {
+			m.clock.Calibrate(timebase.Anchor{At: m.now + 1})
+			return nil
+		},
 		"generations_rise": func(m *Machine) []Effect {
 			m.outputs = append(m.outputs, &output{turn: "t0", generation: m.generation})
 			return nil
@@ -117,7 +121,7 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			m.arbiter = turn.Arbiter{}
 			m.counters.Commits++
 			m.calls = nil
-			m.authority.revoked = true
+			m.authority.Revoked = true
 			return nil
 		},
 		"draining_has_deadline": func(m *Machine) []Effect {

@@ -32,9 +32,6 @@ const (
 	backoffMS             = 50
 	backoffCapMS          = 200
 	preRoll               = 300 * timebase.Millisecond
-	// aheadLimit is how much unplayed audio the synthesiser may run ahead of the
-	// listener; it bounds what egress has to hold.
-	aheadLimit = 30 * timebase.Second
 	// protectedPoll is the least time between two looks at protected output: a frame.
 	protectedPoll = timebase.FrameMS * timebase.Millisecond
 )

@@ -30,6 +30,7 @@ func (m *Machine) linkChanged(in *Link) {
 	case controlplane.ConnectionConnected:
 		m.link.deadline = 0
 		m.holds &^= holdLink
+		m.clock.Lose() // what was said meanwhile did not come
 	case controlplane.ConnectionReconnecting, controlplane.ConnectionDisconnected:
 		if m.link.deadline == 0 {
 			m.link.deadline = m.now.Add(timebase.MS(m.settings.DisconnectMS))

@@ -4,11 +4,10 @@ package session
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
-	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
@@ -16,134 +15,88 @@ import (
 type plans struct {
 	resolver     *turn.Resolver
 	err          error // why no plan can be built
-	have         bool
-	snapshots    Snapshots
-	at           timebase.Instant     // when they were received
-	highest      [SnapshotKinds]int64 // versions seen so far
-	backwards    bool                 // a version is behind the highest: incompatible
-	stale        string               // outcome of an invalid snapshot: defer or reject
-	available    bool                 // availability mode
+	snapshots    gate.Snapshots
+	decision     gate.Verdict             // of the current policy, for a next turn
+	invalid      controlplane.OutcomeKind // outcome of an invalid snapshot: defer or reject
+	available    bool                     // availability mode
 	evidenceLost bool
 }
 
-func (p *plans) open(in *Bootstrap, s *Settings) {
-	p.stale = s.StaleOutcome
+func (p *plans) open(in *Bootstrap, s *Settings, edges *edges) {
+	p.invalid = controlplane.OutcomeKind(s.StaleOutcome)
 	p.available = s.AvailabilityMode
 	r, err := turn.NewResolver(turn.PlanRequest{
 		Session: in.Session, Pipeline: in.Pipeline, Graph: in.Graph, Profile: in.Profile,
-		STT: in.STT, LLM: in.LLM, TTS: in.TTS,
+		STT: in.STT, LLM: in.LLM, TTS: in.TTS, Flow: edges.settings(),
 		Overrides: turn.PlanOverrides{TurnBudgetMS: s.TurnBudgetMS, InvocationMS: s.InvocationMS, Attempts: s.Attempts},
 	})
 	p.resolver, p.err = &r, err
 }
 
-// update takes fresh snapshots. Versions rise monotonically; a step back counts as
-// incompatible (turn-plan section 4).
-func (p *plans) update(in *Snapshots, at timebase.Instant) {
-	p.backwards = false
-	for i, v := range in.Versions {
-		if v != 0 && v < p.highest[i] {
-			p.backwards = true
-		}
-		p.highest[i] = max(p.highest[i], v)
-	}
-	p.snapshots, p.at, p.have = *in, at, true
+// snapshotsCame takes fresh snapshots, with the decision that the admission policy has
+// ready.
+func (m *Machine) snapshotsCame(in *Snapshots) {
+	m.plans.snapshots.Update(in.Versions, in.AgeMS, m.now)
+	m.plans.decision = gate.Admission(in.Admission, in.Reason)
 }
 
-// verdict is the answer of one gate: an outcome with its reason, or nothing.
-type verdict struct {
-	signal eventabi.Signal
-	reason string
+// verdict asks the gates in the order of lifecycle section 3: snapshots, admission,
+// epoch, revocation, plan. The first failure decides, and later gates do not run.
+func (m *Machine) verdict(p proposal) gate.Verdict {
+	if v := m.plans.snapshots.Verdict(m.now, m.plans.invalid, m.plans.available); !v.Passes() {
+		return v
+	}
+	if v := m.plans.decision; !v.Passes() {
+		return v
+	}
+	if v := m.authority.Verdict(p.epoch); !v.Passes() {
+		return v
+	}
+	return m.plans.verdict()
 }
 
-// snapshotGate checks that every required snapshot is there, fresh and compatible.
-func (p *plans) snapshotGate(now timebase.Instant) (verdict, bool) {
-	invalid := func(reason string) (verdict, bool) {
-		return verdict{signal: eventabi.Signal(p.stale), reason: reason}, false
-	}
-	if !p.have && !p.available {
-		return invalid("snapshot_missing")
-	}
-	if p.backwards {
-		return invalid("snapshot_invalid")
-	}
-	age := p.snapshots.AgeMS + now.Sub(p.at).MS()
-	for i, kind := range controlplane.SnapshotKinds() {
-		if p.snapshots.Versions[i] == 0 {
-			if !p.available {
-				return invalid("snapshot_missing:" + string(kind))
-			}
-			continue // its documented default is used, and marked in the provenance
-		}
-		if age > kind.MaxAgeMS() {
-			return invalid("snapshot_stale:" + string(kind))
-		}
-	}
-	return verdict{}, true
-}
-
-// admissionGate follows the decision of the current policy. What it does not know it
-// defers.
-func (p *plans) admissionGate() (verdict, bool) {
-	v := verdict{signal: eventabi.SignalDefer, reason: p.snapshots.Reason}
-	switch p.snapshots.Admission {
-	case "", string(eventabi.SignalAdmit):
-		return verdict{}, true
-	case string(eventabi.SignalReject):
-		v.signal = eventabi.SignalReject
-	}
-	if v.reason == "" {
-		v.reason = "admission_policy"
-	}
-	return v, false
-}
-
-// planGate answers for a plan that cannot be built. An unsupported profile is always a
-// reject (lifecycle section 3).
-func (p *plans) planGate() (verdict, bool) {
+// verdict answers for a plan that cannot be built, or could not be evidenced. An
+// unsupported profile is always a reject (lifecycle section 3).
+func (p *plans) verdict() gate.Verdict {
 	switch {
-	case p.err == nil:
-		return verdict{}, true
 	case errors.Is(p.err, turn.ErrProfile):
-		return verdict{signal: eventabi.SignalReject, reason: turn.ErrProfile.Error()}, false
+		return gate.Verdict{Outcome: controlplane.OutcomeReject, Reason: turn.ErrProfile.Error()}
+	case p.err != nil:
+		return gate.Verdict{Outcome: p.invalid, Reason: turn.ErrPlan.Error()}
+	case p.evidenceLost:
+		return gate.Verdict{Outcome: controlplane.OutcomeReject, Reason: string(controlplane.AbortEvidenceUnavailable)}
 	}
-	return verdict{signal: eventabi.Signal(p.stale), reason: turn.ErrPlan.Error()}, false
+	return gate.Verdict{}
 }
 
-// provenance names the snapshots of a plan. In availability mode a missing one is
-// marked fallback/<service>.
-func (p *plans) provenance() controlplane.SnapshotProvenance {
-	var refs [SnapshotKinds]string
-	for i, kind := range controlplane.SnapshotKinds() {
-		if v := p.snapshots.Versions[i]; v != 0 {
-			refs[i] = string(kind) + "/" + strconv.FormatInt(v, 10)
-		} else {
-			refs[i] = controlplane.ProvenanceFallbackPrefix + service(kind)
+// admitted takes a proposal through the gates and emits the outcome of the first that
+// refuses it.
+func (m *Machine) admitted(p proposal, id eventabi.TurnID) bool {
+	v := m.verdict(p)
+	if v.Passes() {
+		return true
+	}
+	signal := m.emit(v.Signal(), v.Emitter(), "", v.Reason)
+	m.decide(signal, v.Outcome, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
+	m.move(id, controlplane.Trigger(v.Outcome))
+	return false
+}
+
+// turnAway refuses a proposal that never reached the gates.
+func (m *Machine) turnAway(p proposal, reason string) {
+	signal := m.emit(eventabi.SignalReject, eventabi.EmitterAdmission, "", reason)
+	m.decide(signal, controlplane.OutcomeReject, controlplane.PhasePreTurn, controlplane.OutcomeSession, "")
+	m.abandon(p)
+}
+
+// turnAllAway refuses what waits: DRAINING has no new turns.
+func (m *Machine) turnAllAway() {
+	for _, list := range [...][]proposal{m.proposals, m.queue} {
+		for _, p := range list {
+			m.turnAway(p, "session_draining")
 		}
 	}
-	return controlplane.SnapshotProvenance{
-		RoutingView: refs[0], AdmissionPolicy: refs[1], ABICompatibility: refs[2],
-		VersionResolution: refs[3], PolicyResolution: refs[4], ProviderHealth: refs[5],
-	}
-}
-
-// service names the turn-start service that a snapshot comes from (turn-plan section 8).
-func service(k controlplane.SnapshotKind) string {
-	switch k {
-	case controlplane.SnapshotRoutingView:
-		return "routingview"
-	case controlplane.SnapshotAdmissionPolicy:
-		return "admission"
-	case controlplane.SnapshotABICompatibility:
-		return "registry"
-	case controlplane.SnapshotVersionResolution:
-		return "rollout"
-	case controlplane.SnapshotPolicyResolution:
-		return "policy"
-	case controlplane.SnapshotProviderHealth:
-		return "providerhealth"
-	}
-	return string(k)
+	m.proposals, m.queue = m.proposals[:0], m.queue[:0]
 }
 
 // snapshotField names a snapshot's version in records.

@@ -18,7 +18,8 @@ func inputKinds() []string {
 	return []string{
 		"bootstrap", "close_request", "link", "lease", "snapshots", "wake", "audio_in", "voice_on", "voice_off",
 		"end_of_utterance", "text_in", "transcript", "progress", "segment", "speech", "invocation_end", "delivery",
-		"cancel", "stop", "appended", "evidence_lost", "node_failed", "cancel_ack", "runtime_fault",
+		"cancel", "stop", "edge_policy", "flow_policy", "offer", "ready", "overflow", "appended", "evidence_lost", "node_failed",
+		"cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
 	}
 }
 
@@ -26,7 +27,7 @@ func effectKinds() []string {
 	return []string{
 		"emit", "decide", "session_change", "turn_change", "refused", "superseded", "fence", "hold", "resume", "play",
 		"end_of_audio", "discard", "open", "finalize", "generate", "say", "cancel_call", "hook", "detach", "converse",
-		"append_terminal", "evidence", "ended",
+		"append_terminal", "evidence", "deliver", "release", "combine", "skip", "merged", "ended", "nondeterministic",
 	}
 }
 
@@ -74,6 +75,14 @@ func fill(v reflect.Value, n *int64) {
 		v.SetInt(-*n)
 	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(*n))
+	case reflect.Slice:
+		if v.Type().Elem().Kind() != reflect.Int64 {
+			return // a payload, which only an envelope has
+		}
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
 	default:
 	}
 }
@@ -224,6 +233,7 @@ func TestFrameDoesNotAllocate(t *testing.T) {
 	in := []Input{frame}
 	if n := testing.AllocsPerRun(1000, func() {
 		at = at.Add(20 * timebase.Millisecond)
+		frame.Heard = frame.Sample + 100 // a detector is a part of a window behind
 		frame.Sample += 320
 		fx.Reset()
 		m.Step(at, in, &fx)

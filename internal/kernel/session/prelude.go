@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -44,11 +45,16 @@ type proposal struct {
 }
 
 func (m *Machine) audioIn(in *AudioIn) {
-	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) {
-		return
+	if !m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) {
+		m.hearFrame(in)
 	}
+}
+
+// hearFrame takes a frame whose epoch is the lease's.
+func (m *Machine) hearFrame(in *AudioIn) {
 	m.authority.staleRun = false
-	m.heard = max(m.heard, in.Sample+in.Samples)
+	m.hear(in.Sample+in.Samples, in)
+	m.frameEdges(in)
 }
 
 // open gives the utterance that is being spoken, nil when there is none.
@@ -84,6 +90,9 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 		voicedFrom: onset,
 	}
 	m.utterances = append(m.utterances, u)
+	if e := m.edge(edgeSTT); e != nil { // the recogniser before this one reads what is its own
+		e.Consume(m.now, 0, m.heard, &m.edges.log)
+	}
 	m.calls = append(m.calls, call{id: u.stt, kind: callSTT, utterance: n, attempt: 1, deadline: timebase.Never})
 	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll))})
 	return &m.utterances[len(m.utterances)-1]
@@ -122,7 +131,7 @@ func (m *Machine) speechBegan(u *utterance, onset, lead timebase.Samples) {
 // the interruption policy has yet to judge waits for its verdict.
 func (m *Machine) proposeEarly(u *utterance) {
 	if m.policy.Trigger == turn.TriggerSpeechStart && !u.ended && !u.judging && !u.waiting && u.turn == "" {
-		m.propose(u, m.authority.epoch)
+		m.propose(u, m.authority.Epoch)
 	}
 }
 
@@ -164,7 +173,7 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 	m.endUtterance(u, in.Sample)
 	epoch := in.Epoch
 	if epoch == 0 {
-		epoch = m.authority.epoch
+		epoch = m.authority.Epoch
 	}
 	if u.judging && in.Reason == endByClient && !m.closing() { // push to talk: no doubt left
 		m.settleStart(true)
@@ -208,7 +217,7 @@ func (m *Machine) cutUtterance(u *utterance) {
 	voiced := u.voiced
 	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", endByVAD)
 	m.endUtterance(u, m.heard)
-	m.utteranceOver(u, m.authority.epoch)
+	m.utteranceOver(u, m.authority.Epoch)
 	if !voiced || m.closing() {
 		return
 	}
@@ -230,7 +239,7 @@ func (m *Machine) finishListening() {
 	}
 	if u := m.open(); u != nil {
 		m.endUtterance(u, m.heard)
-		m.utteranceOver(u, m.authority.epoch)
+		m.utteranceOver(u, m.authority.Epoch)
 	}
 }
 
@@ -286,11 +295,14 @@ func (m *Machine) textIn(in *TextIn) {
 	}
 	epoch := in.Epoch
 	if epoch == 0 {
-		epoch = m.authority.epoch
+		epoch = m.authority.Epoch
 	}
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn()
 	}
+	m.tell(FromCallerText, flow.Item{
+		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: in.Text.Runes, Of: typedOf,
+	})
 	m.addProposal(proposal{text: in.Text, order: m.identity.nextOrder(), epoch: epoch, at: m.now})
 }
 
@@ -307,12 +319,19 @@ func (m *Machine) transcript(in *Transcript) {
 		m.refuse("revision_out_of_order", in.kind(), "")
 		return
 	}
-	u.text, u.revision = in.Text, in.Revision
-	if u.judging {
-		m.interruption.judge.Text(textKind(in.Text.Class), in.Text.Words)
-	}
+	u.revision = in.Revision
+	kind := flow.Interim
 	if in.Final {
-		m.finalText(u)
+		kind = flow.Final
+	}
+	m.edges.words = append(m.edges.words, words{seq: int64(m.identity.sequence), utterance: u.number, text: in.Text, final: in.Final})
+	if e := m.edge(edgeWords); e != nil {
+		m.give(m.edges.number[edgeWords]-1, flow.Item{
+			Handle: in.Text.Handle, Kind: kind, Lane: flow.Data, Stream: u.number, Bytes: in.Text.Runes, Of: string(in.Invocation),
+		})
+	}
+	if in.Final || m.edges.number[edgeWords] == 0 {
+		m.hearWords()
 	}
 }
 
@@ -355,7 +374,7 @@ func (m *Machine) lateSpeech(u *utterance) {
 		m.refuse(m.lateCode(), "transcript", u.turn)
 		return
 	}
-	m.addProposal(proposal{text: u.text, epoch: m.authority.epoch, at: m.now, recorded: true})
+	m.addProposal(proposal{text: u.text, epoch: m.authority.Epoch, at: m.now, recorded: true})
 }
 
 // sweep forgets utterances that have found their place.

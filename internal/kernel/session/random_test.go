@@ -132,7 +132,7 @@ func (d *drunk) call(kind callKind) eventabi.InvocationID {
 }
 
 func (d *drunk) epoch() eventabi.Epoch {
-	return pick(d, 0, 0, 0, d.machine.authority.epoch, d.machine.authority.epoch, d.machine.authority.epoch-1, d.machine.authority.epoch+1)
+	return pick(d, 0, 0, 0, d.machine.authority.Epoch, d.machine.authority.Epoch, d.machine.authority.Epoch-1, d.machine.authority.Epoch+1)
 }
 
 func (d *drunk) key() eventabi.IdempotencyKey {
@@ -159,9 +159,21 @@ func (d *drunk) input() Input {
 	case 13:
 		return &Wake{}
 	case 14:
-		return &AudioIn{Epoch: d.epoch(), Sample: d.heard(), Samples: 320}
+		return d.sound()
 	}
 	return d.trouble()
+}
+
+// sound is caller audio that comes, or does not.
+func (d *drunk) sound() Input {
+	if d.random.Chance(2, 3) {
+		return &AudioIn{Epoch: d.epoch(), Sample: d.heard(), Samples: 320}
+	}
+	missing := pick[timebase.Samples](d, 320, 640, 1600, 80000, -1)
+	return &AudioGap{
+		Epoch: d.epoch(), Sample: pick(d, d.heard(), d.machine.heard, d.machine.gap.end, -1, 1<<62), Samples: missing,
+		Concealed: pick(d, 0, missing, 320), Reason: pick(d, "", "lost", "overflow"),
+	}
 }
 
 func (d *drunk) caller() Input {
@@ -231,7 +243,10 @@ func (d *drunk) trouble() Input {
 	if n := len(m.outputs); n > 0 && d.random.Chance(1, 3) {
 		fenced = m.outputs[d.random.Below(int64(n))].generation
 	}
-	switch d.random.Below(40) {
+	switch d.random.Below(42) {
+	case 40, 41:
+		wall := m.clock.Wall(max(m.now, d.at))
+		return &ClockReading{WallMS: wall + pick[int64](d, 0, 49, -49, 51, -300, 501, -3_600_000, 1<<62, -1<<62)}
 	case 0, 1, 2, 3, 4, 5, 6, 7, 8, 9:
 		return &Stop{Epoch: d.epoch(), Force: d.random.Chance(1, 2), Fenced: fenced, Key: d.key()}
 	case 10, 11, 12, 13, 14, 15, 16, 17, 18, 19:
@@ -247,7 +262,7 @@ func (d *drunk) trouble() Input {
 	case 20, 21, 22, 23, 24, 25, 26, 27:
 		return &Link{State: pick(d, LinkLost, LinkGone, LinkResumed, LinkResumed, LinkResumed, "odd")}
 	case 28, 29, 30, 31:
-		return &LeaseChange{Epoch: m.authority.epoch + eventabi.Epoch(d.random.Between(-1, 1))}
+		return &LeaseChange{Epoch: m.authority.Epoch + eventabi.Epoch(d.random.Between(-1, 1))}
 	case 32, 33, 34:
 		return &NodeFailed{Node: "tts", Turn: d.turn(), Reason: "panic"}
 	case 35:

@@ -28,8 +28,9 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel says into the s
 //
 // The number is the instant in milliseconds. A block that ends with ~~~~ instead of
 // ---- only sets the scene: its answers stand in another script. `fresh` stands for a snapshots input in
-// which everything is there and new, `boot` for a bootstrap with usual values; fields
-// given after them win. Run with -rewrite to write down what the kernel says, and
+// which everything is there and new, `boot` for a bootstrap with usual values, `edge` for
+// the policy of an edge with the profile's bounds, `flow` for the profile's flow
+// control; fields given after them win. Run with -rewrite to write down what the kernel says, and
 // review the difference as prose.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -157,10 +158,23 @@ func expand(line string) string {
 	case "fresh":
 		kind = "snapshots"
 		usual = "routing_view_snapshot=1 admission_policy_snapshot=1 abi_compatibility_snapshot=1 version_resolution_snapshot=1 policy_resolution_snapshot=1 provider_health_snapshot=1"
+	case "edge":
+		kind = "edge_policy"
+		usual = "strategy=drop max_queue_items=64 max_queue_ms=200 max_queue_bytes=262144 max_latency_contribution_ms=200 queue_items_high=48 queue_items_low=16 telemetry_lane=sample control_lane=non_blocking_priority defaulting_source=explicit_edge_config"
+	case "flow":
+		kind = "flow_policy"
+		usual = "control_mode=signal control_high=192 control_low=64 control_shed=none data_mode=signal data_high=48 data_low=16 data_shed=merge telemetry_mode=signal telemetry_high=384 telemetry_low=128 telemetry_shed=sample"
 	default:
 		return line
 	}
 	given, _ := splitPairs(rest)
+	if kind == "edge_policy" { // the data lane is treated as the edge is
+		strategy := given["strategy"]
+		if strategy == "" {
+			strategy = "drop"
+		}
+		usual += " data_lane=" + strategy
+	}
 	var fields []string
 	for _, f := range strings.Fields(usual) {
 		key, _, _ := strings.Cut(f, "=")

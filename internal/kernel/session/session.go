@@ -41,8 +41,11 @@ type Machine struct {
 
 	utterances []utterance
 	heard      timebase.Samples // end of the caller audio so far
+	clock      timebase.Clock
+	gap        gap
 	calls      []call
 	outputs    []*output
+	edges      edges
 	talk       conversation
 
 	counters Counters
@@ -59,6 +62,9 @@ type Counters struct {
 	StaleEpoch             int64
 	LateAfterCancel        int64 // outputs that came after their fence and were dropped
 	TransitionsInvalid     int64
+	Gaps                   int64            // stretches of caller audio that did not come and were not concealed
+	Missing, Concealed     timebase.Samples // caller audio that did not come, and what of it was concealed
+	Clock                  timebase.ClockCounters
 }
 
 // New gives a session in CONNECTING at instant 0. It waits for a Bootstrap.
@@ -76,7 +82,15 @@ func (m *Machine) State() controlplane.SessionState { return m.state }
 func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() }
 
 // Counters gives the session's counters.
-func (m *Machine) Counters() Counters { return m.counters }
+func (m *Machine) Counters() Counters {
+	c := m.counters
+	c.Clock = m.clock.Counters()
+	return c
+}
+
+// Projection gives what the wall clock and the caller's sound clock show at an instant,
+// false for one that lies before an anchor.
+func (m *Machine) Projection(at timebase.Instant) (timebase.Anchor, bool) { return m.clock.Project(at) }
 
 // Degraded says that the session lost a capability or had to give a node up.
 func (m *Machine) Degraded() bool { return m.drain.degraded }
@@ -95,7 +109,10 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 	m.now = max(m.now, at)
 	if len(in) == 1 && m.now < m.deadline {
 		if frame, ok := in[0].(*AudioIn); ok && m.frame(frame) {
-			return
+			if len(m.edges.log.List) == 0 {
+				return
+			}
+			in = in[1:] // it was taken; what it made happen at its edges is decided below
 		}
 	}
 	m.fx, m.fenced, m.cause = fx, false, ""
@@ -106,6 +123,7 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 				m.take(i)
 			}
 		}
+		m.hearWords()
 	}
 	m.expire()
 	m.settle()
@@ -120,12 +138,18 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 
 // frame is the path of a caller frame when nothing is due: no decision, no allocation.
 func (m *Machine) frame(in *AudioIn) bool {
-	if m.state != controlplane.SessionActive || !m.authority.current(in.Epoch) {
+	if m.state != controlplane.SessionActive || !m.authority.Current(in.Epoch) {
 		return false
+	}
+	if end := in.Sample + in.Samples; end > m.heard {
+		if !m.clock.Follow(m.now, end) {
+			return false
+		}
+		m.heard = end
 	}
 	m.authority.staleRun = false
 	m.identity.stamp()
-	m.heard = max(m.heard, in.Sample+in.Samples)
+	m.frameEdges(in)
 	return true
 }
 
@@ -135,7 +159,7 @@ func (m *Machine) take(in Input) {
 	switch m.state {
 	case controlplane.SessionConnecting:
 		switch in.kind() {
-		case "bootstrap", "close_request", "wake", "runtime_fault", "snapshots", "link":
+		case "bootstrap", "edge_policy", "flow_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow":
 		default:
 			m.turnBack("session_not_active", in)
 			return
@@ -151,14 +175,20 @@ func (m *Machine) take(in Input) {
 		return
 	case controlplane.SessionActive, controlplane.SessionDraining:
 	}
+	if _, words := in.(*Transcript); !words {
+		m.hearWords() // what came before it
+	}
 	m.apply(in)
 }
 
 // turnBack refuses an input that the session's state does not admit.
 func (m *Machine) turnBack(code string, in Input) {
 	m.refuse(code, in.kind(), "")
-	if chunk, ok := in.(*Speech); ok {
-		m.fx.add(&Discard{Handle: chunk.Handle})
+	switch in := in.(type) {
+	case *Speech:
+		m.fx.add(&Discard{Handle: in.Handle})
+	case *Offer:
+		m.fx.add(&Release{Edge: in.Edge, Handle: in.Handle})
 	}
 }
 
@@ -173,7 +203,7 @@ func (m *Machine) apply(in Input) {
 	case *LeaseChange:
 		m.leaseChanged(in)
 	case *Snapshots:
-		m.plans.update(in, m.now)
+		m.snapshotsCame(in)
 	case *Wake:
 	case *AudioIn:
 		m.audioIn(in)
@@ -201,6 +231,16 @@ func (m *Machine) apply(in Input) {
 		m.cancel(in)
 	case *Stop:
 		m.stop(in)
+	case *EdgePolicy:
+		m.edgePolicy(in)
+	case *FlowPolicy:
+		m.flowPolicy(in)
+	case *Offer:
+		m.offer(in)
+	case *Ready:
+		m.ready(in)
+	case *Overflow:
+		m.overflow(in)
 	case *Appended:
 		m.appended(in)
 	case *EvidenceLost:
@@ -212,6 +252,10 @@ func (m *Machine) apply(in Input) {
 		m.cancelAck(in)
 	case *RuntimeFault:
 		m.runtimeFault(in)
+	case *ClockReading:
+		m.clockReading(in)
+	case *AudioGap:
+		m.audioGap(in)
 	}
 }
 
@@ -219,6 +263,7 @@ func (m *Machine) apply(in Input) {
 func (m *Machine) settle() {
 	for {
 		m.judge()
+		m.report()
 		moved := m.cutIn()
 		moved = m.arbitrate() || moved
 		moved = m.openNext() || moved

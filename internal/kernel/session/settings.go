@@ -98,7 +98,10 @@ func (in *Bootstrap) Validate() error {
 	return errors.Join(c.faults...)
 }
 
-type settingsCheck struct{ faults []error }
+type settingsCheck struct {
+	prefix string // of the fields
+	faults []error
+}
 
 func (c *settingsCheck) policy(p *turn.Policy) {
 	c.oneOf("proposal_trigger", string(p.Trigger), "", string(turn.TriggerEndOfUtterance), string(turn.TriggerSpeechStart))
@@ -117,7 +120,7 @@ func (c *settingsCheck) policy(p *turn.Policy) {
 }
 
 func (c *settingsCheck) fault(field, value, want string) {
-	c.faults = append(c.faults, &SettingError{Field: field, Value: value, Want: want})
+	c.faults = append(c.faults, &SettingError{Field: c.prefix + field, Value: value, Want: want})
 }
 
 func (c *settingsCheck) ms(field string, v int64) { c.within(field, v, maxSettingMS) }

@@ -93,9 +93,12 @@ func (m *Machine) terminate(cause turn.Cause, reason controlplane.AbortReason) {
 	m.emit(eventabi.SignalClose, eventabi.EmitterArbiter, t.id, "")
 	m.move(t.id, controlplane.TriggerClose)
 	t.budget.Stop()
+	m.giveUpRest(t.output.generation)
+	m.edges.board.Announce(&m.edges.log)
+	m.report()
 	m.fx.add(&Evidence{
 		Turn: t.id, Index: t.index, PlanID: t.plan.ResolvedTurnPlanID, PlanHash: t.plan.PlanHash,
-		EpochOpen: t.plan.AuthorityEpoch, EpochTerminal: m.authority.epoch,
+		EpochOpen: t.plan.AuthorityEpoch, EpochTerminal: m.authority.Epoch,
 		Outcome: outcome, Reason: why,
 		Proposed: t.proposed, Opened: t.opened, EndOfSpeech: t.endOfSpeech, FirstOutput: t.firstOutput,
 		Cancelled: t.cancelled, Fenced: t.fenced, Closed: m.now, Rejected: t.rejected,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -89,6 +90,12 @@ func (m *Machine) segment(in *Segment) {
 	}
 	c.chunks++
 	c.deadline = m.now.Add(m.invocationTimeout())
+	if m.edge(edgeReply) != nil {
+		m.give(m.edges.number[edgeReply]-1, flow.Item{
+			Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: 1,
+			Scope: m.turn.output.generation, Bytes: in.Text.Runes, Of: string(c.turn),
+		})
+	}
 	if !reply.Add(graph.Spoken{Text: in.Text.Handle, Runes: in.Text.Runes, Protected: in.Protected}) {
 		m.refuse("segment_limit", in.kind(), c.turn)
 		m.arbiter.Raise(turn.CauseFailure, controlplane.AbortEdgeOverflow)
@@ -105,8 +112,11 @@ func (m *Machine) sayNext() {
 		return
 	}
 	i, ok := t.output.reply.Next()
-	if !ok || t.output.ahead() > aheadLimit {
+	if !ok || m.egressFull() {
 		return
+	}
+	if _, ok = m.edge(edgeReply).Take(m.now, &m.edges.log); !ok {
+		return // it waits with the segmenter
 	}
 	c, ok := m.newCall(callTTS, i, 1)
 	if !ok {
@@ -116,43 +126,18 @@ func (m *Machine) sayNext() {
 	m.startCall(c)
 }
 
-// speech takes a chunk of audio: the fence and the epoch are checked here and again at
-// the last write.
-func (m *Machine) speech(in *Speech) {
-	c := m.result(in.Invocation, in.Attempt, callTTS, in)
-	if c == nil {
-		m.fx.add(&Discard{Handle: in.Handle})
-		return
-	}
-	out := m.turn.output
-	cur := out.reply.Current()
-	if in.Chunk != c.chunks || in.Samples <= 0 || cur == nil {
-		m.refuse("chunk_out_of_order", in.kind(), c.turn)
-		m.fx.add(&Discard{Handle: in.Handle})
-		return
-	}
-	c.chunks++
-	c.deadline = m.now.Add(m.invocationTimeout())
-	cur.Samples += in.Samples
-	out.accepted += in.Samples
-	out.chunks++
-	out.last = in.Handle
-	if out.order == 0 {
-		out.order = m.identity.nextOrder()
-	}
-	if m.turn.firstOutput == 0 {
-		m.turn.firstOutput = m.now
-		m.turn.budget.Output()
-	}
-	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, c.turn, "")
-	signal.ProviderInvocationID = c.id
-	m.fx.add(&Play{Turn: c.turn, Generation: out.generation, Handle: in.Handle, Samples: in.Samples, Protected: cur.Protected})
+// egressFull says that enough sound lies ahead of the listener: the synthesiser was told
+// to stop, and is asked for nothing more until the edge has room (flow section 3).
+func (m *Machine) egressFull() bool {
+	n := m.edges.number[edgeVoice]
+	return n > 0 && m.edges.board.Edge(n-1).Off(flow.Data)
 }
 
 // finished asks for the terminal evidence once nothing more will be spoken.
 func (m *Machine) finished() {
 	t := &m.turn
-	if m.arbiter.State() != controlplane.TurnActive || t.appending || !t.asked || !t.output.reply.Complete() {
+	if m.arbiter.State() != controlplane.TurnActive || t.appending || !t.asked || !t.output.reply.Complete() ||
+		len(m.edges.parked) > 0 {
 		return
 	}
 	t.appending = true
@@ -242,6 +227,7 @@ func (m *Machine) expire() {
 	if m.link.deadline != 0 && m.now >= m.link.deadline {
 		m.disconnect("disconnect_timeout")
 	}
+	m.edges.board.Expire(m.now, &m.edges.log)
 	m.expireCalls()
 	m.expireBudget()
 	if u := m.open(); u != nil && m.now >= m.utteranceDeadline(u) {
@@ -279,15 +265,17 @@ func (m *Machine) nextDeadline() timebase.Instant {
 	if u := m.open(); u != nil {
 		d = timebase.Earliest(d, m.utteranceDeadline(u))
 	}
+	d = timebase.Earliest(d, m.edgesDue())
 	d = timebase.Earliest(d, m.interruption.judge.Deadline(&m.policy, m.settings.StreamingSTT, m.now))
 	return timebase.Earliest(d, m.protectedDeadline())
 }
 
-// sayDeadline is when the listener will have caught up enough for the next segment.
+// sayDeadline is when to look whether the listener has caught up enough for the next
+// segment: nobody says so in between.
 func (m *Machine) sayDeadline() timebase.Instant {
 	out := m.turn.output
-	if _, waiting := out.reply.Next(); !waiting || out.ahead() <= aheadLimit {
+	if _, waiting := out.reply.Next(); !waiting || !m.egressFull() {
 		return timebase.Never
 	}
-	return m.now.Add(max(out.ahead()-aheadLimit, 20*timebase.Millisecond))
+	return m.now.Add(max(out.ahead()/2, protectedPoll))
 }

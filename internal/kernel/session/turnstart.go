@@ -41,7 +41,7 @@ func (m *Machine) openNext() bool {
 	}
 	p := m.proposals[0]
 	switch {
-	case m.closing() && !(m.authority.revoked && m.state == controlplane.SessionActive): // revoked: T4
+	case m.closing() && !(m.authority.Revoked && m.state == controlplane.SessionActive): // revoked: T4
 		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
 		m.turnAway(p, "session_draining")
 	case m.barge.wanted: // a protected output is still to be heard out
@@ -78,33 +78,15 @@ func (m *Machine) postpone(p proposal) {
 	m.queue = append(m.queue, p)
 }
 
-// turnAway refuses a proposal that never reached the gates.
-func (m *Machine) turnAway(p proposal, reason string) {
-	signal := m.emit(eventabi.SignalReject, eventabi.EmitterAdmission, "", reason)
-	m.decide(signal, controlplane.OutcomeReject, controlplane.PhasePreTurn, controlplane.OutcomeSession, "")
-	m.abandon(p)
-}
-
-// turnAllAway refuses what waits: DRAINING has no new turns.
-func (m *Machine) turnAllAway() {
-	for _, list := range [...][]proposal{m.proposals, m.queue} {
-		for _, p := range list {
-			m.turnAway(p, "session_draining")
-		}
-	}
-	m.proposals, m.queue = m.proposals[:0], m.queue[:0]
-}
-
-// openTurn takes a proposal through the gates, in the order of lifecycle section 3:
-// snapshots, admission, epoch, revocation, plan. The first failure decides.
+// openTurn takes a proposal through the gates and opens its turn.
 func (m *Machine) openTurn(p proposal) {
 	id := m.identity.nextTurn()
 	m.move(id, controlplane.TriggerTurnOpenProposed)
-	if !m.gates(p, id) {
+	if !m.admitted(p, id) {
 		m.abandon(p)
 		return
 	}
-	plan := m.plans.resolver.Resolve(id, m.authority.epoch, m.plans.provenance())
+	plan := m.plans.resolver.Resolve(id, m.authority.Epoch, m.plans.snapshots.Provenance())
 	admit := m.emit(eventabi.SignalAdmit, eventabi.EmitterAdmission, "", "authorized")
 	m.decide(admit, controlplane.OutcomeAdmit, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
 	m.identity.opened++
@@ -119,39 +101,6 @@ func (m *Machine) openTurn(p proposal) {
 	m.counters.Turns++
 	m.adopt(p)
 	m.ask()
-}
-
-// gates runs the pre-turn gates and emits the outcome of the first that fails.
-func (m *Machine) gates(p proposal, id eventabi.TurnID) bool {
-	v, ok := m.plans.snapshotGate(m.now)
-	if ok {
-		v, ok = m.plans.admissionGate()
-	}
-	if ok && p.epoch != m.authority.epoch {
-		reason := string(m.authority.reason(p.epoch))
-		signal := m.emit(eventabi.SignalStaleEpochReject, eventabi.EmitterAuthority, "", reason)
-		m.decide(signal, controlplane.OutcomeStaleEpochReject, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
-		m.move(id, controlplane.TriggerStaleEpochReject)
-		return false
-	}
-	if ok && m.authority.revoked {
-		m.emitDeauthorized(id, controlplane.PhasePreTurn, controlplane.OutcomeTurn)
-		m.move(id, controlplane.TriggerDeauthorizedDrain)
-		return false
-	}
-	if ok {
-		v, ok = m.plans.planGate()
-	}
-	if ok && m.plans.evidenceLost {
-		v, ok = verdict{signal: eventabi.SignalReject, reason: string(controlplane.AbortEvidenceUnavailable)}, false
-	}
-	if ok {
-		return true
-	}
-	signal := m.emit(v.signal, eventabi.EmitterAdmission, "", v.reason)
-	m.decide(signal, controlplane.OutcomeKind(v.signal), controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
-	m.move(id, controlplane.Trigger(v.signal))
-	return false
 }
 
 // openSignal emits turn_open. Plan hash, seed and ordering markers travel in its

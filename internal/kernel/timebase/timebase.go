@@ -70,12 +70,3 @@ func (n Samples) MS() int64 { return int64(n) * 1000 / SampleRate }
 
 // SamplesIn gives the whole samples that fit in s.
 func SamplesIn(s Span) Samples { return Samples(s / sampleSpan) }
-
-// Anchor ties the monotonic axis to the wall clock: wall time WallMS held at instant At.
-type Anchor struct {
-	At     Instant
-	WallMS int64
-}
-
-// Wall projects an instant onto the wall clock, in Unix milliseconds.
-func (a Anchor) Wall(i Instant) int64 { return a.WallMS + i.Sub(a.At).MS() }

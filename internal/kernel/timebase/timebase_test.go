@@ -49,13 +49,3 @@ func TestInstants(t *testing.T) {
 		t.Error("Earliest is not the earlier one")
 	}
 }
-
-// Flow section 6, Project: deterministic, from an anchor that holds both axes.
-func TestAnchor(t *testing.T) {
-	a := Anchor{At: Instant(MS(250)), WallMS: 1_790_000_000_000}
-	for ms, want := range map[int64]int64{250: 1_790_000_000_000, 1250: 1_790_000_001_000, 0: 1_789_999_999_750} {
-		if got := a.Wall(Instant(MS(ms))); got != want {
-			t.Errorf("wall time at %d ms is %d, want %d", ms, got, want)
-		}
-	}
-}

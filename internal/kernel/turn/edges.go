@@ -142,6 +142,10 @@ func VoiceGraph() []VoiceEdge {
 	speech.Policy.LaneHandling.DataLane = controlplane.TreatBlock
 	speech.Policy.MaxBlockTimeMS = ProfileBlockMS
 	speech.Policy.Watermarks.QueueMS = &controlplane.Watermark{High: 30_000, Low: 20_000}
+	// The detector catches up on a second of audio in the time of a frame, and what it missed
+	// it cannot catch up on: it is given time before anything is dropped.
+	detector := Tuning("").Bounds()
+	detector.MS, detector.LatencyMS = 1000, 1000
 	// A caption may lag behind the sound by two seconds and still be read.
 	captions := Tuning("").Bounds()
 	captions.MS, captions.LatencyMS = 2000, 2000
@@ -152,7 +156,7 @@ func VoiceGraph() []VoiceEdge {
 		plain(EdgeTelemetry, "nodes", "observers", ProfileTelemetryEdge()),
 		bounded(EdgeTextClient, "session", "client", interim, captions),
 		bounded(EdgeTransportSTT, "transport", "stt", audio, AccuracyFirst.Bounds()),
-		plain(EdgeTransportVAD, "transport", "endpointer", audio),
+		bounded(EdgeTransportVAD, "transport", "endpointer", audio, detector),
 		speech,
 	}
 }

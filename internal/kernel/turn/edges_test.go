@@ -24,7 +24,7 @@ func outline(p *controlplane.EdgeBufferPolicy) string {
 func TestVoiceGraph(t *testing.T) {
 	const lanes = " ControlLane=non_blocking_priority TelemetryLane=sample"
 	want := map[string]string{
-		"transport-vad": "strategy=merge queue_items=64 queue_ms=200 queue_bytes=262144 latency_contribution_ms=100 high=48 low=16 high=150 low=50 DataLane=merge" + lanes,
+		"transport-vad": "strategy=merge queue_items=64 queue_ms=1000 queue_bytes=262144 latency_contribution_ms=1000 high=48 low=16 high=750 low=250 DataLane=merge" + lanes,
 		"transport-stt": "strategy=merge queue_items=256 queue_ms=4000 queue_bytes=131072 latency_contribution_ms=4000 high=192 low=64 high=3000 low=1000 DataLane=merge" + lanes,
 		"stt-llm":       "strategy=latest_only queue_items=64 queue_ms=200 queue_bytes=262144 latency_contribution_ms=100 high=48 low=16 high=150 low=50 DataLane=latest_only" + lanes,
 		"llm-tts":       "strategy=block queue_items=512 queue_ms=60000 queue_bytes=262144 latency_contribution_ms=60000 block_time_ms=20 high=384 low=128 high=45000 low=15000 DataLane=block" + lanes,
@@ -32,7 +32,7 @@ func TestVoiceGraph(t *testing.T) {
 		"text-client":   "strategy=latest_only queue_items=64 queue_ms=2000 queue_bytes=262144 latency_contribution_ms=2000 high=48 low=16 high=1500 low=500 DataLane=latest_only" + lanes,
 		"telemetry":     "strategy=sample sample_every=2 queue_items=512 queue_ms=200 queue_bytes=262144 latency_contribution_ms=100 high=384 low=128 high=150 low=50 TelemetryLane=sample",
 	}
-	explicit := []string{"llm-tts", "text-client", "transport-stt", "tts-transport"}
+	explicit := []string{"llm-tts", "text-client", "transport-stt", "transport-vad", "tts-transport"}
 	last := ""
 	for _, e := range VoiceGraph() {
 		id := string(e.ID)

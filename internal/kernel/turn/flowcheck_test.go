@@ -44,7 +44,7 @@ func TestFlowSettingsRefuse(t *testing.T) {
 		at + "sample_every":                edgeOf(func(e *edge) { e.SampleEvery = 1 }),
 		at + "watermarks":                  edgeOf(func(e *edge) { e.Watermarks = controlplane.EdgeWatermarks{} }),
 		at + "watermarks.queue_items.high": edgeOf(func(e *edge) { e.Watermarks.QueueItems = &controlplane.Watermark{High: 0, Low: -1} }),
-		at + "watermarks.queue_ms.low":     edgeOf(func(e *edge) { e.Watermarks.QueueMS.Low = 150 }),
+		at + "watermarks.queue_ms.low":     edgeOf(func(e *edge) { e.Watermarks.QueueMS.Low = 750 }),
 		at + "lane_handling":               edgeOf(func(e *edge) { e.LaneHandling = controlplane.LaneHandling{} }),
 		at + "lane_handling.DataLane":      edgeOf(func(e *edge) { e.LaneHandling.DataLane = "best_effort_drop" }),
 		at + "lane_handling.ControlLane":   edgeOf(func(e *edge) { e.LaneHandling.ControlLane = "drop" }),

@@ -87,6 +87,21 @@ func (r *Resolver) Resolve(turn eventabi.TurnID, epoch eventabi.Epoch, snapshots
 	return r.template.Seal(turn, epoch, seed, snapshots)
 }
 
+// Edge gives the policy of an edge and the plan's flow control, both frozen, and whether
+// the plan knows the edge.
+func (r *Resolver) Edge(id eventabi.EdgeID) (controlplane.EdgeBufferPolicy, controlplane.FlowControl, bool) {
+	if f := r.request.Flow; f != nil {
+		p, ok := f.Edges.Get(string(id))
+		return p, f.Flow, ok
+	}
+	for _, e := range VoiceGraph() {
+		if e.ID == id {
+			return e.Policy, ProfileFlow(), true
+		}
+	}
+	return controlplane.EdgeBufferPolicy{}, controlplane.FlowControl{}, false
+}
+
 // plan lays out what all plans of the session have in common.
 func (r *PlanRequest) plan() controlplane.ResolvedTurnPlan {
 	var flow FlowSettings

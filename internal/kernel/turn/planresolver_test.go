@@ -158,7 +158,7 @@ func TestPlanProvenance(t *testing.T) {
 		"edge_buffer_policies.tts-transport.watermarks.queue_ms.high":    controlplane.ProvenancePipelineSpec,
 		"edge_buffer_policies.tts-transport.lane_handling.DataLane":      controlplane.ProvenancePipelineSpec,
 		"edge_buffer_policies.tts-transport.lane_handling.TelemetryLane": controlplane.ProvenanceProfile,
-		"edge_buffer_policies.transport-vad.max_latency_contribution_ms": controlplane.ProvenanceProfile,
+		"edge_buffer_policies.stt-llm.max_latency_contribution_ms":       controlplane.ProvenanceProfile,
 		"edge_buffer_policies.transport-stt.max_latency_contribution_ms": controlplane.ProvenancePipelineSpec,
 		"provider_plans.allowed_adaptive_actions":                        controlplane.ProvenanceProfile,
 	} {

@@ -14,7 +14,7 @@ import (
 
 // Codec names the encoding of inputs and decisions. It changes when a recording of
 // before cannot be replayed by the kernel of after.
-const Codec = "parley-kernel/1"
+const Codec = "parley-kernel/2"
 
 // CheckpointEvery is the number of decisions between two checkpoints.
 const CheckpointEvery = 256

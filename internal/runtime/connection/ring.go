@@ -4,6 +4,7 @@ package connection
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -11,7 +12,8 @@ import (
 // Ring keeps the latest caller audio: as pre-roll for a recogniser that opens after
 // speech has begun, and as the queue between the transport and those who listen. Each
 // listener reads at its own position; one that falls behind further than the ring holds
-// loses the oldest audio and is told how much.
+// loses the oldest audio, which is counted. The
+// kernel keeps the books of both by the positions and drops before that happens.
 //
 // The ring takes its memory with the first audio and doubles it, up to ringMax, while a
 // listener is slow or comes late for the audio that it wants. It may be used from any
@@ -36,6 +38,7 @@ const (
 type Reader struct {
 	ring *Ring
 	at   timebase.Samples
+	seen atomic.Int64 // at, for those who only look
 }
 
 // Write appends audio and returns the position of its first sample.
@@ -51,6 +54,29 @@ func (r *Ring) Write(pcm []int16) timebase.Samples {
 		n := copy(r.buf[int(r.head)&(len(r.buf)-1):], pcm[i:])
 		i += n
 		r.head += timebase.Samples(n)
+	}
+	return at
+}
+
+// Skip appends silence: n samples that did not come. It returns the position of the first.
+// More silence than the ring holds moves on at once; a reader that is behind loses it.
+func (r *Ring) Skip(n timebase.Samples) timebase.Samples {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.head
+	if n <= 0 {
+		return at
+	}
+	if r.buf == nil {
+		r.buf = make([]int16, ringMin)
+	}
+	r.grow(int(min(n, ringMax)))
+	r.head += n
+	for from := max(at, r.head-timebase.Samples(len(r.buf))); from < r.head; {
+		start := int(from) & (len(r.buf) - 1)
+		end := min(len(r.buf), start+int(r.head-from))
+		clear(r.buf[start:end])
+		from += timebase.Samples(end - start)
 	}
 	return at
 }
@@ -98,6 +124,7 @@ func (r *Ring) Listen(from timebase.Samples) *Reader {
 		}
 	}
 	reader := &Reader{ring: r, at: max(from, oldest)}
+	reader.seen.Store(int64(reader.at))
 	r.readers = append(r.readers, reader)
 	return reader
 }
@@ -124,8 +151,21 @@ func (l *Reader) Read(dst []int16, through timebase.Samples) (n int, at timebase
 		n += want
 		l.at += timebase.Samples(want)
 	}
+	l.seen.Store(int64(l.at))
 	return n, at
 }
+
+// Skip goes on at a position, if it lies ahead: what lies before it was dropped.
+func (l *Reader) Skip(to timebase.Samples) {
+	l.ring.mu.Lock()
+	defer l.ring.mu.Unlock()
+	l.at = max(l.at, min(to, l.ring.head))
+	l.seen.Store(int64(l.at))
+}
+
+// Seen is the position of the next sample, without the ring's lock: it may be a moment
+// old.
+func (l *Reader) Seen() timebase.Samples { return timebase.Samples(l.seen.Load()) }
 
 // Available is how much Read would give now.
 func (l *Reader) Available() timebase.Samples {

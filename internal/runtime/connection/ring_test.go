@@ -94,6 +94,59 @@ func TestLateListenerMakesTheRingRemember(t *testing.T) {
 	}
 }
 
+// What did not come is silence in its place: the positions behind it stay true.
+func TestSkipIsSilenceInItsPlace(t *testing.T) {
+	var r Ring
+	live := r.Listen(0)
+	feed(&r, 1000)
+	if at := r.Skip(777); at != 1000 || r.Head() != 1777 {
+		t.Errorf("skipped from %d, head %d", at, r.Head())
+	}
+	feed(&r, 500)
+	buf := make([]int16, 4000)
+	n, at := live.Read(buf, -1)
+	if n != 2277 || at != 0 {
+		t.Fatalf("read %d from %d", n, at)
+	}
+	for i, v := range buf[:n] {
+		want := int16(i)
+		if i >= 1000 && i < 1777 {
+			want = 0
+		}
+		if v != want {
+			t.Fatalf("sample %d is %d, want %d", i, v, want)
+		}
+	}
+	if r.Skip(0) != 2277 || r.Skip(-5) != 2277 || r.Head() != 2277 {
+		t.Error("nothing moved the ring")
+	}
+}
+
+// A silence longer than the ring costs no more than the ring, and is lost to a reader.
+func TestSkipPastTheRing(t *testing.T) {
+	var r Ring
+	live := r.Listen(0)
+	feed(&r, 3)
+	r.Skip(1 << 40)
+	buf := make([]int16, 16)
+	n, at := live.Read(buf, -1)
+	if at != 1<<40+3-ringMax || n != 16 || buf[0] != 0 || r.Lost() != at {
+		t.Errorf("read %d from %d, lost %d", n, at, r.Lost())
+	}
+	if len(r.buf) != ringMax {
+		t.Errorf("the ring has %d samples", len(r.buf))
+	}
+}
+
+// An idle ring that only hears of gaps keeps time.
+func TestSkipBeforeAnyAudio(t *testing.T) {
+	var r Ring
+	r.Skip(100)
+	if n, at := r.Listen(0).Read(make([]int16, 200), -1); n != 100 || at != 0 {
+		t.Errorf("read %d from %d", n, at)
+	}
+}
+
 func TestRingIsFreeUntilAudioComes(t *testing.T) {
 	var r Ring
 	l := r.Listen(0)

@@ -65,6 +65,28 @@ func (c *content) text(handle int64) string {
 	return c.texts[handle]
 }
 
+// number gives a handle to something that is kept elsewhere.
+func (c *content) number() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	return c.last
+}
+
+// forgetAny drops what a handle stands for, a text or samples.
+func (c *content) forgetAny(handle int64) {
+	c.dropText(handle)
+	c.dropAudio(handle)
+}
+
+// join puts one piece of sound behind another.
+func (c *content) join(handle, with int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.audio[handle] = append(c.audio[handle], c.audio[with]...)
+	delete(c.audio, with)
+}
+
 func (c *content) dropText(handle int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -69,9 +69,18 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 			s.graph.endTurn(e.Turn)
 			s.egress.Forget(e.Turn)
 		}
+	case *session.Deliver:
+		s.deliver(e)
+	case *session.Release:
+		s.letGo(e)
+	case *session.Combine:
+		s.content.join(e.Handle, e.With)
+	case *session.Skip:
+		s.graph.skip(e)
 	case *session.Ended:
 		s.teardown(e.Reason)
-	case *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence:
+	case *session.Merged, *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence,
+		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
 }
@@ -86,6 +95,7 @@ func (s *Session) emit(e *eventabi.Envelope) {
 			s.graph.seed = body.Seed
 		}
 	}
+	s.flowSignal(e)
 	if sink, ok := s.link.(transport.SignalSink); ok {
 		sink.WriteSignal(e)
 	}
@@ -132,9 +142,13 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.callOver(in.Invocation)
 	case *session.NodeFailed:
 		s.notice.Detail = s.graph.takeDetail(in.Node)
-	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
+	case *session.Offer, *session.Ready:
+		// what goes on at edges is told by what it leads to
+	case *session.EdgePolicy, *session.FlowPolicy, *session.Overflow,
+		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
-		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault:
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault,
+		*session.ClockReading, *session.AudioGap:
 	}
 	s.tell(at, in)
 }
@@ -171,6 +185,7 @@ func (s *Session) teardown(reason string) {
 	s.open.Store(false)
 	s.fences.CloseSession()
 	s.graph.close()
+	s.taps.close()
 	s.stop()
 	s.driver.forget(s)
 	s.discardPending()

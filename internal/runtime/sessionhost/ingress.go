@@ -48,9 +48,31 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 		s.waiting.Add(-1)
 		s.counts.dropped.Add(1)
 	} else {
+		heard, listened := s.graph.positions()
 		s.driver.post(item{session: s, frame: session.AudioIn{
-			Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)),
+			Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)), Heard: heard, Listened: listened,
 		}})
+	}
+	s.graph.audioCame()
+}
+
+// Gap keeps the place of caller audio that did not come: what was not concealed is
+// silence in the ring, and whoever listens hears that time has passed.
+func (i *ingress) Gap(g transport.Gap) {
+	s := (*Session)(i)
+	if !s.taken() || g.Missing <= 0 {
+		return
+	}
+	concealed := min(max(g.Concealed, 0), g.Missing)
+	at := s.ring.Skip(timebase.Samples(g.Missing - concealed))
+	if s.waiting.Add(1) > maxFramesWaiting {
+		s.waiting.Add(-1)
+		s.counts.dropped.Add(1)
+	} else {
+		s.post(&session.AudioGap{
+			Sample: max(0, at-timebase.Samples(concealed)), Samples: timebase.Samples(g.Missing),
+			Concealed: timebase.Samples(concealed), Reason: string(g.Reason),
+		})
 	}
 	s.graph.audioCame()
 }

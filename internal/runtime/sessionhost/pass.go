@@ -16,6 +16,9 @@ func (s *Session) collect(it *item) {
 	case it.ask != nil:
 		it.ask()
 	case it.input != nil:
+		if _, gap := it.input.(*session.AudioGap); gap {
+			s.waiting.Add(-1)
+		}
 		s.pending = append(s.pending, it.input)
 	default:
 		s.waiting.Add(-1)
@@ -41,6 +44,7 @@ func (s *Session) attend(at timebase.Instant) {
 		s.egress.Tick(at)
 		s.deliveries()
 	}
+	s.meter.turn(at)
 	for n := 0; ; n++ {
 		if at >= s.machine.Deadline() {
 			s.pending = append(s.pending, &session.Wake{})
@@ -80,6 +84,7 @@ func (s *Session) pass(at timebase.Instant) {
 // carry is older than the present one.
 func (s *Session) prepare(at timebase.Instant) []session.Input {
 	in := s.again[:0]
+	s.readClock(at)
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
@@ -117,9 +122,10 @@ func (k *looked) look(list []session.Input) {
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
+			*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
-			*session.CancelAck, *session.RuntimeFault:
+			*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
 		}
 		k.other = true
 	}

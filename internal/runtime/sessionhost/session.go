@@ -55,6 +55,9 @@ type Session struct {
 	fences   connection.Fences
 	ring     connection.Ring
 	content  *content
+	taps     taps
+	meter    meter
+	wall     int64 // the wall clock at instant 0, Unix milliseconds
 	talk     *Conversation
 	graph    *graph
 	done     chan struct{}
@@ -81,6 +84,8 @@ type Session struct {
 	snapshots session.Snapshots
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
+	reading   session.ClockReading
+	readNext  timebase.Instant // when the wall clock is read again
 	touched   bool
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
@@ -149,6 +154,7 @@ func newSession(s Settings, d driver) *Session {
 	x.epoch.Store(int64(s.Bootstrap.Epoch))
 	x.exec = d.executor(x)
 	x.timer.session = x
+	x.taps.s, x.meter.s = x, x
 	x.graph = newGraph(x)
 	return x
 }
@@ -165,7 +171,7 @@ func (s *Session) connect(ctx context.Context) error {
 	s.witness = connection.NewWitness(link)
 	s.egress = connection.NewEgress(connection.Settings{
 		Fences:    &s.fences,
-		Sink:      &tap{session: s},
+		Sink:      &lastHop{session: s},
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
@@ -173,7 +179,10 @@ func (s *Session) connect(ctx context.Context) error {
 	if b.WallMS == 0 {
 		b.WallMS = s.driver.wallMS()
 	}
+	s.wall = b.WallMS - s.Now().MS()
+	s.postEdges()
 	s.post(&b)
+	s.postReady()
 	s.open.Store(true)
 	return nil
 }
@@ -249,11 +258,11 @@ func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witnes
 // post queues an input.
 func (s *Session) post(in session.Input) { s.driver.post(item{session: s, input: in}) }
 
-// tap is the sink of the egress: the witness and the link behind it first, then whoever
+// lastHop is the sink of the egress: the witness and the link behind it first, then whoever
 // looks on.
-type tap struct{ session *Session }
+type lastHop struct{ session *Session }
 
-func (t *tap) WriteFrame(f *transport.Frame) error {
+func (t *lastHop) WriteFrame(f *transport.Frame) error {
 	s := t.session
 	err := s.witness.WriteFrame(f)
 	at := timebase.Instant(f.At)
@@ -267,4 +276,4 @@ func (t *tap) WriteFrame(f *transport.Frame) error {
 	return err
 }
 
-func (t *tap) Fence(f transport.Fence) { t.session.witness.Fence(f) }
+func (t *lastHop) Fence(f transport.Fence) { t.session.witness.Fence(f) }

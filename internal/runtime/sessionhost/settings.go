@@ -45,9 +45,17 @@ type Settings struct {
 	// must give equal recordings.
 	TextKey uint64
 
-	Recorder  Recorder      // nil = nothing is kept
-	Observer  Observer      // nil = nobody looks
-	Frames    FrameObserver // nil = nobody looks
+	// Edges set the policies of edges, or declare further ones; Flow sets the flow control of
+	// all. nil leaves the profile's and the voice graph's.
+	Edges []session.EdgePolicy
+	Flow  *session.FlowPolicy
+	// Taps are nodes beside the voice graph.
+	Taps []Tap
+
+	Recorder  Recorder       // nil = nothing is kept
+	Observer  Observer       // nil = nobody looks
+	Frames    FrameObserver  // nil = nobody looks
+	Metrics   MetricObserver // nil = nobody looks
 	Snapshots SnapshotSource
 }
 
@@ -64,6 +72,12 @@ func (s *Settings) Validate() error {
 	want(s.Connect != nil, "connect", "give a transport")
 	want(s.Endpointer != nil, "endpointer", "give a node factory")
 	want(s.Segmenter != nil, "segmenter", "give a node factory")
+	faults = append(faults, validateTaps(s.Taps)...)
+	for i := range s.Edges {
+		if err := s.Edges[i].Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("sessionhost: edges[%d]: %w", i, err))
+		}
+	}
 	if err := s.Providers.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/transport"
 )
@@ -30,7 +31,7 @@ type still struct {
 func newStill() *still {
 	s := &still{}
 	s.shard = newShard(func() timebase.Instant { return timebase.Instant(s.instant.Load()) },
-		func() int64 { return 1_790_000_000_000 }, &s.pool)
+		func() int64 { return 1_790_000_000_000 + timebase.Instant(s.instant.Load()).MS() }, &s.pool)
 	return s
 }
 
@@ -103,6 +104,9 @@ func TestFrameCostsNoAllocation(t *testing.T) {
 	r.settings.Observer = nil
 	r.settings.Connect = (&deaf{}).connect
 	r.llm.Replies = []string{strings.Repeat("This goes on and on without coming to an end. ", 10)}
+	whole := turn.ProfileFlow() // the synthesiser is not stopped: all of the reply lies ahead
+	whole.Watermarks.DataLane = controlplane.Watermark{High: 1000, Low: 500}
+	r.settings.Flow = &session.FlowPolicy{Flow: whole}
 	x := s.open(t, r)
 	x.Ingress().Text("go on", "")
 	s.until(t, "a turn that is generated and plays", func() bool {

@@ -82,6 +82,10 @@ func (v *Virtual) Every(period timebase.Span, f func() bool) {
 	v.schedule(due, eventabi.DataLane, step)
 }
 
+// StepWall sets the world's wall clock forward or back, as a time server or an operator
+// does. The monotonic clock goes on.
+func (v *Virtual) StepWall(by timebase.Span) { v.base += by.MS() }
+
 // Run lets time pass until every session has ended, nothing is due any more, or the
 // instant until is reached. It returns ctx's error when ctx ends first.
 func (v *Virtual) Run(ctx context.Context, until timebase.Instant) error {

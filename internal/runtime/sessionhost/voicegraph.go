@@ -10,6 +10,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -92,6 +93,7 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, turn *turnNodes, out func(
 		Parent:       s.ctx,
 		Out:          out,
 		Failed:       failed,
+		Count:        func(name string, n int64) { s.meter.count(id, name, n) },
 		Conversation: conversation,
 		Store:        &g.store,
 		Seed:         seed,
@@ -133,6 +135,30 @@ func audioEvent(ev *node.Event, at timebase.Samples, pcm []int16) bool {
 		Kind: eventabi.KindAudio, Type: node.TypeAudioChunk, Class: eventabi.ClassAudioRaw, Sample: int64(at), PCM: pcm,
 	}
 	return true
+}
+
+// positions are how far the endpointer and the newest recogniser have read.
+func (g *graph) positions() (heard, listened timebase.Samples) {
+	if g.ear.Load() != nil {
+		heard = g.reader.Seen()
+	}
+	if list := *g.listening.Load(); len(list) > 0 {
+		listened = list[len(list)-1].reader.Seen()
+	}
+	return heard, listened
+}
+
+// skip has a listener of caller audio go on behind what its edge has dropped.
+func (g *graph) skip(e *session.Skip) {
+	if e.Edge == turn.EdgeTransportVAD {
+		if g.ear.Load() != nil {
+			g.reader.Skip(e.Through)
+		}
+		return
+	}
+	if list := *g.listening.Load(); len(list) > 0 {
+		list[len(list)-1].reader.Skip(e.Through)
+	}
 }
 
 // audioCame wakes everybody who listens.

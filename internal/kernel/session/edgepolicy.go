@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// codePolicy walks an edge's policy, field by field under the names of the plan.
+func codePolicy(c *coder, p *controlplane.EdgeBufferPolicy) {
+	str(c, "strategy", &p.Strategy)
+	str(c, "drop_victim", &p.DropVictim)
+	num(c, "max_queue_items", &p.MaxQueueItems)
+	num(c, "max_queue_ms", &p.MaxQueueMS)
+	num(c, "max_queue_bytes", &p.MaxQueueBytes)
+	num(c, "max_latency_contribution_ms", &p.MaxLatencyContributionMS)
+	num(c, "max_block_time_ms", &p.MaxBlockTimeMS)
+	num(c, "sample_every", &p.SampleEvery)
+	codeWatermark(c, "queue_items", &p.Watermarks.QueueItems)
+	codeWatermark(c, "queue_ms", &p.Watermarks.QueueMS)
+	str(c, "control_lane", &p.LaneHandling.ControlLane)
+	str(c, "data_lane", &p.LaneHandling.DataLane)
+	str(c, "telemetry_lane", &p.LaneHandling.TelemetryLane)
+	str(c, "fairness_key", &p.FairnessKey)
+	str(c, "defaulting_source", &p.DefaultingSource)
+	var s controlplane.SyncDropPolicy
+	if p.SyncDropPolicy != nil {
+		s = *p.SyncDropPolicy
+	}
+	str(c, "sync_policy", &s.Policy)
+	str(c, "sync_scope", &s.Scope)
+	str(c, "sync_group_by", &s.GroupBy)
+	str(c, "sync_domain", &s.SyncDomain)
+	if s != (controlplane.SyncDropPolicy{}) {
+		p.SyncDropPolicy = &s
+	}
+}
+
+// codeWatermark walks a pair of thresholds, absent where both are zero.
+func codeWatermark(c *coder, name string, w **controlplane.Watermark) {
+	var v controlplane.Watermark
+	if *w != nil {
+		v = **w
+	}
+	num(c, name+"_high", &v.High)
+	num(c, name+"_low", &v.Low)
+	if v != (controlplane.Watermark{}) {
+		*w = &v
+	}
+}
+
+// The streams of the session that further edges can be fed from.
+const (
+	FromCallerText = "caller_text" // transcripts and typed words
+	FromAgentText  = "agent_text"  // what the agent says, segment by segment
+)
+
+// maxEdges bounds the edges that a session may set or declare.
+const maxEdges = 16
+
+// Validate reports what is wrong with where the edge lies, each a SettingError; the policy
+// itself is the plan's to judge. Sound that was given to egress is the listener's: what
+// comes can be refused, what is there cannot be taken back by number.
+func (in *EdgePolicy) Validate() error {
+	c := settingsCheck{prefix: "edge_buffer_policies." + string(in.Edge) + "."}
+	c.id("edge", string(in.Edge), true)
+	if v, ours := voiceEdgeOf(in.Edge); ours {
+		if in.From != "" || in.To != "" {
+			c.fault("from", in.From, "no ends: the edge is one of the voice graph and has them")
+		}
+		newest := in.Policy.Strategy == controlplane.StrategyDrop && in.Policy.DropVictim == controlplane.VictimNewest
+		if v == edgeVoice && in.Policy.Strategy != controlplane.StrategyBlock && !newest {
+			c.fault("strategy", string(in.Policy.Strategy), "block, or drop with drop_victim newest: what egress was given may be playing")
+		}
+		return errors.Join(c.faults...)
+	}
+	c.id("from", in.From, true)
+	c.id("to", in.To, true)
+	if in.To == consumerClient || in.To == consumerObserver {
+		c.fault("to", in.To, "a node of your own: the name is the voice graph's")
+	}
+	return errors.Join(c.faults...)
+}
+
+// edgePolicy takes an edge's policy while the session is being set up.
+func (m *Machine) edgePolicy(in *EdgePolicy) {
+	if m.state != controlplane.SessionConnecting || len(m.edges.set) >= maxEdges {
+		m.refuse("edge_policy_late", in.kind(), "")
+		return
+	}
+	for i := range m.edges.set {
+		if m.edges.set[i].Edge == in.Edge { // the later one stands
+			m.edges.set[i] = *in
+			return
+		}
+	}
+	m.edges.set = append(m.edges.set, *in)
+}
+
+// flowPolicy takes the flow control of all edges while the session is being set up.
+func (m *Machine) flowPolicy(in *FlowPolicy) {
+	if m.state != controlplane.SessionConnecting {
+		m.refuse("flow_policy_late", in.kind(), "")
+		return
+	}
+	f := *in
+	m.edges.flow = &f
+}
+
+// codeFlow walks flow control, lane by lane.
+func codeFlow(c *coder, f *controlplane.FlowControl) {
+	for _, lane := range [...]struct {
+		name string
+		mode *controlplane.FlowMode
+		mark *controlplane.Watermark
+		shed *controlplane.SheddingStrategy
+	}{
+		{"control", &f.ModeByLane.ControlLane, &f.Watermarks.ControlLane, &f.SheddingStrategyByLane.ControlLane},
+		{"data", &f.ModeByLane.DataLane, &f.Watermarks.DataLane, &f.SheddingStrategyByLane.DataLane},
+		{"telemetry", &f.ModeByLane.TelemetryLane, &f.Watermarks.TelemetryLane, &f.SheddingStrategyByLane.TelemetryLane},
+	} {
+		str(c, lane.name+"_mode", lane.mode)
+		num(c, lane.name+"_high", &lane.mark.High)
+		num(c, lane.name+"_low", &lane.mark.Low)
+		str(c, lane.name+"_shed", lane.shed)
+	}
+}
+
+// unusableEdge names the first fault of what was set, empty when there is none.
+func (m *Machine) unusableEdge() string {
+	for i := range m.edges.set {
+		var fault *SettingError
+		if errors.As(m.edges.set[i].Validate(), &fault) {
+			return "invalid_setting:" + fault.Field
+		}
+	}
+	if s := m.edges.settings(); s != nil {
+		var fault *turn.PolicyError
+		if errors.As(s.Validate(), &fault) {
+			return "invalid_setting:" + fault.Field
+		}
+	}
+	return ""
+}
+
+// settings gives what was set, over the profile and the voice graph; nil when nothing was,
+// so that sessions without settings hold none.
+func (e *edges) settings() *turn.FlowSettings {
+	if len(e.set) == 0 && e.flow == nil {
+		return nil
+	}
+	f := turn.VoiceSettings()
+	for i := range e.set {
+		id := string(e.set[i].Edge)
+		f.Edges = controlplane.NewTable(append(f.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: e.set[i].Policy})...)
+		f.Provenance = layers(f.Provenance, "edge_buffer_policies."+id, e.set[i].Layers)
+	}
+	if e.flow != nil {
+		f.Flow = e.flow.Flow
+		f.Provenance = layers(f.Provenance, "flow_control", e.flow.Layers)
+	}
+	return &f
+}
+
+// layers says where the values at a path came from: by default from the session, else as
+// the list of name=layer says.
+func layers(t controlplane.Table[string], path, list string) controlplane.Table[string] {
+	kept := slices.DeleteFunc(slices.Clone(t), func(e controlplane.Entry[string]) bool {
+		return e.Key == path || strings.HasPrefix(e.Key, path+".")
+	})
+	kept = append(kept, controlplane.Entry[string]{Key: path, Value: controlplane.ProvenanceSession})
+	for pair := range strings.FieldsSeq(list) {
+		if name, layer, ok := strings.Cut(pair, "="); ok {
+			kept = append(kept, controlplane.Entry[string]{Key: path + "." + name, Value: layer})
+		}
+	}
+	return controlplane.NewTable(kept...)
+}
+
+// setting gives what was set for an edge, nil when nothing was.
+func (e *edges) setting(id eventabi.EdgeID) *EdgePolicy {
+	for i := range e.set {
+		if e.set[i].Edge == id {
+			return &e.set[i]
+		}
+	}
+	return nil
+}

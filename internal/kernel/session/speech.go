@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// chunk is a piece of synthesised sound on its way to egress.
+type chunk struct {
+	handle  int64
+	samples timebase.Samples
+	segment int
+	call    eventabi.InvocationID
+}
+
+// speech takes a chunk of audio: the fence and the epoch are checked here and again at
+// the last write. It goes out by way of its edge.
+func (m *Machine) speech(in *Speech) {
+	c := m.result(in.Invocation, in.Attempt, callTTS, in)
+	if c == nil {
+		m.fx.add(&Discard{Handle: in.Handle})
+		return
+	}
+	out := m.turn.output
+	cur := out.reply.Current()
+	if in.Chunk != c.chunks || in.Samples <= 0 || cur == nil {
+		m.refuse("chunk_out_of_order", in.kind(), c.turn)
+		m.fx.add(&Discard{Handle: in.Handle})
+		return
+	}
+	c.chunks++
+	c.deadline = m.now.Add(m.invocationTimeout())
+	piece := chunk{handle: in.Handle, samples: in.Samples, segment: c.segment, call: c.id}
+	m.edge(edgeVoice)
+	switch m.give(m.edges.number[edgeVoice]-1, flow.Item{
+		Handle: in.Handle, Kind: flow.Audio, Lane: flow.Data, Stream: int64(out.generation), Group: int64(c.segment) + 1,
+		Scope: out.generation, Bytes: int64(in.Samples) * bytesPerSample, Media: in.Samples.Span(),
+		End: out.accepted + m.parkedSamples() + in.Samples, Of: string(c.turn),
+	}) {
+	case flow.Taken:
+		m.accept(&piece)
+	case flow.Waits, flow.Overflow:
+		m.edges.parked = append(m.edges.parked, piece)
+	case flow.Refused, flow.Breach:
+		m.fx.add(&Discard{Handle: in.Handle})
+	}
+}
+
+// accept hands a chunk that the edge has let in to egress.
+func (m *Machine) accept(piece *chunk) {
+	out := m.turn.output
+	spoken := out.reply.At(piece.segment)
+	first := spoken.Samples == 0
+	spoken.Samples += piece.samples
+	out.accepted += piece.samples
+	out.chunks++
+	out.last = piece.handle
+	if out.order == 0 {
+		out.order = m.identity.nextOrder()
+	}
+	if m.turn.firstOutput == 0 {
+		m.turn.firstOutput = m.now
+		m.turn.budget.Output()
+	}
+	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, out.turn, "")
+	signal.ProviderInvocationID = piece.call
+	m.fx.add(&Play{Turn: out.turn, Generation: out.generation, Handle: piece.handle, Samples: piece.samples, Protected: spoken.Protected})
+	if first { // the client reads what it begins to hear
+		m.tell(FromAgentText, flow.Item{
+			Handle: spoken.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(piece.segment) + 1,
+			Scope: out.generation, Bytes: spoken.Runes, Of: string(out.turn),
+		})
+	}
+}
+
+// letIn takes a chunk that waited for room at egress.
+func (m *Machine) letIn(ev *flow.Event) {
+	if m.edges.kinds[ev.Edge] != edgeVoice {
+		return
+	}
+	for i := range m.edges.parked {
+		if m.edges.parked[i].handle == ev.Handle {
+			piece := m.edges.parked[i]
+			m.unpark(ev.Handle)
+			m.accept(&piece)
+			m.finished()
+			return
+		}
+	}
+}
+
+// unpark forgets a chunk that waited, and says whether it did.
+func (m *Machine) unpark(handle int64) bool {
+	for i := range m.edges.parked {
+		if m.edges.parked[i].handle == handle {
+			m.edges.parked = append(m.edges.parked[:i], m.edges.parked[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Machine) parkedSamples() (n timebase.Samples) {
+	for i := range m.edges.parked {
+		n += m.edges.parked[i].samples
+	}
+	return n
+}
+
+// playedOn keeps the books of the sound that lies with egress.
+func (m *Machine) playedOn(out *output) {
+	if n := m.edges.number[edgeVoice]; n > 0 {
+		m.edges.board.Edge(n-1).Consume(m.now, out.generation, out.played, &m.edges.log)
+		m.report() // what this lets the synthesiser do comes behind it
+	}
+}
+
+// fenceEdges drops what lies on edges of a turn whose output is fenced.
+func (m *Machine) fenceEdges(generation uint32) {
+	m.edges.board.Purge(m.now, generation, flow.Fenced, &m.edges.log)
+}
+
+// giveUpRest drops what the turn will not say any more: segments that the synthesiser
+// did not get, and sound that waits with it. What egress has is heard out.
+func (m *Machine) giveUpRest(generation uint32) {
+	if n := m.edges.number[edgeReply]; n > 0 {
+		m.edges.board.Edge(n-1).Purge(m.now, generation, flow.Fenced, &m.edges.log)
+	}
+	if n := m.edges.number[edgeVoice]; n > 0 {
+		m.edges.board.Edge(n-1).Withdraw(m.now, generation, flow.Fenced, &m.edges.log)
+	}
+}

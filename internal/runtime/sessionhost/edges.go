@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"math"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/transport"
+)
+
+// The consumers of the voice graph that ask for what they take, as the kernel knows them.
+const (
+	consumerClient   = "client"
+	consumerObserver = "observer"
+)
+
+// anyNumber is what a consumer asks for that takes everything at once.
+const anyNumber = math.MaxInt32
+
+// postEdges hands over what was set for the session's edges, ahead of the bootstrap.
+func (s *Session) postEdges() {
+	for i := range s.settings.Edges {
+		p := s.settings.Edges[i]
+		s.post(&p)
+	}
+	if s.settings.Flow != nil {
+		f := *s.settings.Flow
+		s.post(&f)
+	}
+}
+
+// postReady says who takes from which edges, behind the bootstrap.
+func (s *Session) postReady() {
+	if sink, ok := s.link.(transport.TextSink); ok {
+		n := int64(sink.TextWindow())
+		if n <= 0 {
+			n = anyNumber
+		}
+		s.post(&session.Ready{To: consumerClient, Count: n})
+	}
+	if s.settings.Metrics != nil {
+		s.post(&session.Ready{To: consumerObserver, Count: anyNumber})
+	}
+	s.taps.start()
+}
+
+// TextTaken says that the client can read on.
+func (i *ingress) TextTaken(n int) {
+	s := (*Session)(i)
+	if s.taken() && n > 0 {
+		s.post(&session.Ready{To: consumerClient, Count: int64(n)})
+	}
+}
+
+// deliver hands an item to the consumer of its edge.
+func (s *Session) deliver(e *session.Deliver) {
+	switch e.To {
+	case consumerClient:
+		if sink, ok := s.link.(transport.TextSink); ok {
+			from := transport.TextCaller
+			if e.From == session.FromAgentText {
+				from = transport.TextAgent
+			}
+			sink.WriteText(transport.Text{From: from, Of: e.Of, Text: s.content.text(e.Handle), Final: e.Kind == session.ItemFinal})
+		}
+	case consumerObserver:
+		s.meter.deliver(e)
+	default:
+		s.taps.deliver(e)
+	}
+}
+
+// letGo forgets the content of an item that nobody will take.
+func (s *Session) letGo(e *session.Release) {
+	s.meter.forget(e.Handle)
+	s.content.forgetAny(e.Handle)
+}
+
+// flowSignal tells the node that produces for an edge to stop or to go on.
+func (s *Session) flowSignal(e *eventabi.Envelope) {
+	if e.Signal != eventabi.SignalFlowXOff && e.Signal != eventabi.SignalFlowXOn || e.TargetLane != eventabi.DataLane {
+		return
+	}
+	for i := range s.settings.Edges {
+		if p := &s.settings.Edges[i]; p.Edge == e.EdgeID && p.From != "" {
+			s.taps.flow(p.From, e.Signal == eventabi.SignalFlowXOff)
+			return
+		}
+	}
+}
