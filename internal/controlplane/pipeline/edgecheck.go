@@ -3,9 +3,13 @@
 package pipeline
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
@@ -17,15 +21,95 @@ const (
 
 // check reports what of a completed edge contradicts itself or the norm.
 func (e *edgeWork) check() {
+	e.checkEnds()
 	e.checkLanes()
 	e.checkWaiting()
 	e.checkBounds()
+	e.checkRing()
 	for _, unit := range [...]struct{ mark, bound, unit string }{
 		{"watermarks.queue_items", "max_queue_items", "items"}, {"watermarks.queue_ms", "max_queue_ms", "ms"},
 	} {
 		e.checkMarks(unit.mark, unit.bound, unit.unit)
 	}
 	e.checkSync()
+}
+
+// checkEnds asks the kernel whether it can run an edge that lies where this one does, and
+// looks for further edges that nobody feeds or empties.
+func (e *edgeWork) checkEnds() {
+	in, refused := e.input(), map[string]bool{}
+	for _, fault := range settingFaults(in.Validate()) {
+		field := fault.Field[strings.LastIndexByte(fault.Field, '.')+1:]
+		if v, ok := e.values[field]; ok {
+			refused[field] = true
+			e.fault(v.source, field, CodeCannotRun, quote(fault.Value), "is %s; give %s", fault.Value, fault.Want)
+		}
+	}
+	if !e.declared {
+		return
+	}
+	if from := e.values["from"]; isParty(from.text) {
+		e.warn(from.source, e.path+".from", CodeIdleEnd, quote(from.text),
+			"is %s, which offers nothing to further edges; give %s for what the caller says, %s for what the agent says, or a node of your own",
+			from.text, session.FromCallerText, session.FromAgentText)
+	}
+	if to := e.values["to"]; isParty(to.text) && !refused["to"] {
+		e.warn(to.source, e.path+".to", CodeIdleEnd, quote(to.text), "is %s, which takes nothing from further edges; give a node of your own", to.text)
+	}
+}
+
+// input is the edge as the kernel is told of it, less the layers.
+func (e *edgeWork) input() session.EdgePolicy {
+	in := session.EdgePolicy{Edge: eventabi.EdgeID(e.id)}
+	if e.declared {
+		in.From, in.To = e.values["from"].text, e.values["to"].text
+	}
+	in.Policy.Strategy = controlplane.BufferStrategy(e.values["strategy"].text)
+	in.Policy.DropVictim = controlplane.DropVictim(e.values["drop_victim"].text)
+	return in
+}
+
+// settingFaults takes what the kernel found apart.
+func settingFaults(err error) (list []*session.SettingError) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is asked for is the join itself
+		for _, one := range many.Unwrap() {
+			list = append(list, settingFaults(one)...)
+		}
+		return list
+	}
+	var fault *session.SettingError
+	if errors.As(err, &fault) {
+		list = append(list, fault)
+	}
+	return list
+}
+
+// checkRing looks for bounds that let more caller audio wait than is kept of it: what the
+// ring has overwritten is gone, and no bound has said so.
+func (e *edgeWork) checkRing() {
+	if e.declared || !slices.Contains(turn.TunedEdges(), e.voice.ID) {
+		return
+	}
+	const most = turn.CallerRingBytes / frameBytes * frameMS
+	worst := ""
+	for _, b := range [...]struct {
+		field   string
+		ms, per int64 // what one of the field's units is of time
+	}{
+		{"max_queue_items", frameMS, 1}, {"max_queue_ms", 1, 1},
+		{"max_queue_bytes", frameMS, frameBytes}, {"max_latency_contribution_ms", 1, 1},
+	} {
+		v := e.values[b.field]
+		if v.number()*b.ms/b.per <= most {
+			return
+		}
+		if worst == "" || v.source.Layer.rank() > e.values[worst].source.Layer.rank() {
+			worst = b.field
+		}
+	}
+	v := e.values[worst]
+	e.fault(v.source, worst, CodeBeyondRing, v.text,
+		"is %s: of caller audio %d ms are kept, and no bound of the edge breaks before (max_queue_items, max_queue_ms, max_queue_bytes, max_latency_contribution_ms); lower one of them", v.text, most)
 }
 
 // checkLanes holds lanes to flow section 1: telemetry is dropped or sampled.

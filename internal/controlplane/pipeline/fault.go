@@ -14,6 +14,7 @@ import (
 const (
 	CodeUnknownEdge     = "unknown_edge"
 	CodeEdgeEnds        = "edge_ends"
+	CodeCannotRun       = "cannot_run"
 	CodeTooManyEdges    = "too_many_edges"
 	CodeRequired        = "required"
 	CodeLaneStrategy    = "lane_strategy"
@@ -24,6 +25,7 @@ const (
 	CodeWatermarkBeyond = "watermark_beyond_bound"
 	CodeUnreachable     = "bound_unreachable"
 	CodeBelowFrame      = "bound_below_frame"
+	CodeBeyondRing      = "bound_beyond_ring"
 	CodeBlockBeyond     = "block_beyond_budget"
 	CodeBudgetBeyond    = "budget_beyond_cap"
 	CodeNotAllowed      = "action_not_allowed"
@@ -39,6 +41,7 @@ const (
 	CodeControlMode = "control_mode"
 	CodeUnknownNode = "unknown_node"
 	CodeSyncReach   = "sync_reach"
+	CodeIdleEnd     = "edge_end_idle"
 )
 
 // Fault is one defect of what was set.

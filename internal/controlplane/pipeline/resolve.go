@@ -256,3 +256,10 @@ func voiceEdge(id string) (turn.VoiceEdge, bool) {
 	}
 	return turn.VoiceEdge{}, false
 }
+
+// isParty says whether a name is that of a node or a party of the voice graph.
+func isParty(name string) bool {
+	return slices.ContainsFunc(turn.VoiceGraph(), func(e turn.VoiceEdge) bool {
+		return string(e.From) == name || string(e.To) == name
+	})
+}

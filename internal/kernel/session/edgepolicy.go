@@ -61,9 +61,6 @@ const (
 	FromAgentText  = "agent_text"  // what the agent says, segment by segment
 )
 
-// maxEdges bounds the edges that a session may set or declare.
-const maxEdges = 16
-
 // Validate reports what is wrong with where the edge lies, each a SettingError; the policy
 // itself is the plan's to judge. Sound that was given to egress is the listener's: what
 // comes can be refused, what is there cannot be taken back by number.
@@ -90,7 +87,7 @@ func (in *EdgePolicy) Validate() error {
 
 // edgePolicy takes an edge's policy while the session is being set up.
 func (m *Machine) edgePolicy(in *EdgePolicy) {
-	if m.state != controlplane.SessionConnecting || len(m.edges.set) >= maxEdges {
+	if m.state != controlplane.SessionConnecting || len(m.edges.set) >= controlplane.MaxEdges {
 		m.refuse("edge_policy_late", in.kind(), "")
 		return
 	}
