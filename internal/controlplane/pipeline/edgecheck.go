@@ -91,25 +91,25 @@ func (e *edgeWork) checkRing() {
 		return
 	}
 	const most = turn.CallerRingBytes / frameBytes * frameMS
-	worst := ""
+	var bounds []string
 	for _, b := range [...]struct {
 		field   string
 		ms, per int64 // what one of the field's units is of time
 	}{
-		{"max_queue_items", frameMS, 1}, {"max_queue_ms", 1, 1},
-		{"max_queue_bytes", frameMS, frameBytes}, {"max_latency_contribution_ms", 1, 1},
+		{"max_queue_items", frameMS, 1},
+		{"max_queue_ms", 1, 1},
+		{"max_queue_bytes", frameMS, frameBytes},
+		{"max_latency_contribution_ms", 1, 1},
 	} {
-		v := e.values[b.field]
-		if v.number()*b.ms/b.per <= most {
+		if v := e.values[b.field]; v.number()*b.ms/b.per <= most {
 			return
 		}
-		if worst == "" || v.source.Layer.rank() > e.values[worst].source.Layer.rank() {
-			worst = b.field
-		}
+		bounds = append(bounds, b.field)
 	}
+	worst := blame(e.values, bounds...)
 	v := e.values[worst]
 	e.fault(v.source, worst, CodeBeyondRing, v.text,
-		"is %s: of caller audio %d ms are kept, and no bound of the edge breaks before (max_queue_items, max_queue_ms, max_queue_bytes, max_latency_contribution_ms); lower one of them", v.text, most)
+		"is %s: of caller audio %d ms are kept, and no bound of the edge breaks before (%s); lower one of them", v.text, most, strings.Join(bounds, ", "))
 }
 
 // checkLanes holds lanes to flow section 1: telemetry is dropped or sampled.

@@ -5,6 +5,8 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
@@ -68,8 +70,9 @@ func (e *Effective) Values() []Value {
 // Quotas lists the limits of a tenant: everybody's, and over them its own.
 func (e *Effective) Quotas(tenant string) []Quota {
 	var out []Quota
+	own, everybody := e.values.below(join("quotas", "tenants", tenant)), e.values.below("quotas.defaults")
 	for _, place := range quotaPlaces() {
-		q := e.values.below(join("quotas", "tenants", tenant) + "." + place).over(e.values.below("quotas.defaults." + place))
+		q := own.below(place).over(everybody.below(place))
 		if len(q) == 0 {
 			continue
 		}
@@ -115,9 +118,9 @@ func (w *work) effective() (*Effective, error) {
 		e.Edges = append(e.Edges, edge)
 		e.Flow.Edges = append(e.Flow.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: edge.Policy})
 	}
-	const nodes = "node_execution_policies"
-	for _, id := range w.values.children(nodes) {
-		p := w.values.below(join(nodes, id))
+	nodes := w.values.groups("node_execution_policies")
+	for _, id := range slices.Sorted(maps.Keys(nodes)) {
+		p := nodes[id]
 		e.Flow.Nodes = append(e.Flow.Nodes, controlplane.Entry[controlplane.NodeExecutionPolicy]{Key: id, Value: controlplane.NodeExecutionPolicy{
 			ConcurrencyLimit: p["concurrency_limit"].number(), FairnessKey: p["fairness_key"].text,
 		}})

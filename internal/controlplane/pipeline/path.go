@@ -32,6 +32,17 @@ func join(names ...string) string {
 	return strings.Join(out, ".")
 }
 
+// head takes the first name off a path that this package wrote.
+func head(path string) (name, rest string) {
+	if quoted, err := strconv.QuotedPrefix(path); err == nil && strings.HasPrefix(path, `"`) {
+		if name, err = strconv.Unquote(quoted); err == nil {
+			return name, strings.TrimPrefix(path[len(quoted):], ".")
+		}
+	}
+	name, rest, _ = strings.Cut(path, ".")
+	return name, rest
+}
+
 // splitPath takes a field path apart.
 func splitPath(path string) ([]string, error) {
 	var out []string

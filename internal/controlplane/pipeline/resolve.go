@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -132,9 +133,9 @@ func (w *work) allowed(a controlplane.AdaptiveAction) bool {
 func (w *work) nodes() {
 	known := w.nodesOf()
 	const section = "node_execution_policies"
-	for _, id := range w.given.children(section) {
-		path := join(section, id)
-		mine := w.given.below(path)
+	groups := w.given.groups(section)
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
+		path, mine := join(section, id), groups[id]
 		for p, v := range mine {
 			w.values[path+"."+p] = v
 		}
@@ -197,13 +198,21 @@ func (s settings) sorted() []string {
 	return out
 }
 
-// blame finds the value to complain about: of the given ones the one of the highest
-// layer, the first of several.
+// blame finds the value to complain about: one that somebody gave before one that nobody
+// did, of these the one of the highest layer, the first of several.
 func blame(s settings, paths ...string) string {
-	best, rank := paths[0], -1
+	best, most := paths[0], -1
 	for _, p := range paths {
-		if v, ok := s[p]; ok && v.source.Layer.rank() > rank {
-			best, rank = p, v.source.Layer.rank()
+		v, ok := s[p]
+		if !ok {
+			continue
+		}
+		weight := v.source.Layer.rank()
+		if v.given() {
+			weight += Session.rank() + 1
+		}
+		if weight > most {
+			best, most = p, weight
 		}
 	}
 	return best

@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,13 +119,14 @@ func (w *work) quotas() {
 		}
 	}
 	const defaults = "quotas.defaults"
+	everybody := w.given.below(defaults)
 	for _, place := range quotaPlaces() {
-		w.quota(place, w.given.below(defaults+"."+place), nil, defaults+"."+place)
+		w.quota(place, everybody.below(place), nil, defaults+"."+place)
 	}
-	for _, tenant := range w.given.children("quotas.tenants") {
+	tenants := w.given.groups("quotas.tenants")
+	for _, tenant := range slices.Sorted(maps.Keys(tenants)) {
 		for _, place := range quotaPlaces() {
-			at := join("quotas", "tenants", tenant) + "." + place
-			w.quota(place, w.given.below(at), w.given.below(defaults+"."+place), at)
+			w.quota(place, tenants[tenant].below(place), everybody.below(place), join("quotas", "tenants", tenant)+"."+place)
 		}
 	}
 }

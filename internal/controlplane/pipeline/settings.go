@@ -106,6 +106,27 @@ func (s settings) children(path string) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
+// groups gives what lies below each name directly below a path, by the rest of its path.
+// It looks at each value once, so that a file with many tenants or nodes costs what its
+// length is.
+func (s settings) groups(path string) map[string]settings {
+	out := map[string]settings{}
+	for p, v := range s {
+		rest, ok := strings.CutPrefix(p, path+".")
+		if !ok {
+			continue
+		}
+		name, rest := head(rest)
+		if out[name] == nil {
+			out[name] = settings{}
+		}
+		if rest != "" {
+			out[name][rest] = v
+		}
+	}
+	return out
+}
+
 // flatten takes the fields of a checked document apart.
 func (n *node) flatten(layer Layer) settings {
 	out := settings{}
