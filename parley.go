@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/api/controlplane"
@@ -44,6 +45,19 @@ type Config struct {
 	STT provider.STT
 	LLM provider.LLM
 	TTS provider.TTS
+	// The second candidates, nil = none: each serves when the attempts with the first are
+	// spent, if there is time for it and AdaptiveActions has provider_switch. The next turn
+	// begins with the first again; recognisers take the utterances that follow a failure.
+	SecondSTT provider.STT
+	SecondLLM provider.LLM
+	SecondTTS provider.TTS
+	// FallbackReply is said in place of an answer that does not come: the model has failed,
+	// or its time is over before its first word. Empty = such a turn ends without a word.
+	FallbackReply string
+	// AdaptiveActions is what a turn may do when something fails or takes too long: retry,
+	// provider_switch, degrade, fallback. nil = all of them, as the profile has it; an empty
+	// list = none: then the turn ends.
+	AdaptiveActions []controlplane.AdaptiveAction
 	// Endpointer makes the node that hears speech begin and end, one for each call.
 	Endpointer func() (node.Node, error)
 	// Segmenter makes the node that cuts a reply into speakable pieces, one for each turn.
@@ -51,7 +65,7 @@ type Config struct {
 
 	SystemPrompt string
 	Language     string // BCP 47; empty = the engines' own
-	Voice        string // empty = the synthesiser's own
+	Voice        string // of TTS, empty = its own; SecondTTS speaks in its own
 	Policy       Policy
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
@@ -66,8 +80,14 @@ type Config struct {
 // Validate reports all faults at once.
 func (c *Config) Validate() error {
 	faults := []error{}
-	if err := (invocation.Providers{STT: c.STT, LLM: c.LLM, TTS: c.TTS}).Validate(); err != nil {
+	if err := c.providers().Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("parley: %w", err))
+	}
+	if c.FallbackReply != "" && strings.TrimSpace(c.FallbackReply) == "" {
+		faults = append(faults, fmt.Errorf("parley: fallback_reply: %q: give words to be said, or leave it empty", c.FallbackReply))
+	}
+	if _, err := turn.ParseActions(c.actions()); err != nil {
+		faults = append(faults, fmt.Errorf("parley: adaptive_actions: %w", err))
 	}
 	if c.Endpointer == nil {
 		faults = append(faults, errors.New("parley: endpointer: none is given: give a factory, for example one of package node/vad"))
@@ -84,6 +104,27 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+func (c *Config) providers() invocation.Providers {
+	return invocation.Providers{
+		STT: c.STT, LLM: c.LLM, TTS: c.TTS, SecondSTT: c.SecondSTT, SecondLLM: c.SecondLLM, SecondTTS: c.SecondTTS,
+	}
+}
+
+// actions is AdaptiveActions as a session's settings have it.
+func (c *Config) actions() string {
+	if c.AdaptiveActions == nil {
+		return ""
+	}
+	if len(c.AdaptiveActions) == 0 {
+		return turn.NoActions
+	}
+	names := make([]string, len(c.AdaptiveActions))
+	for i, a := range c.AdaptiveActions {
+		names[i] = string(a)
+	}
+	return strings.Join(names, ",")
 }
 
 // Call is one conversation to be held.
@@ -226,19 +267,21 @@ func settings(c *Config, call Call) sessionhost.Settings {
 				Policy:           c.Policy,
 				TurnBudgetMS:     c.TurnBudget.Milliseconds(),
 				InvocationMS:     c.ProviderTimeout.Milliseconds(),
+				AdaptiveActions:  c.actions(),
 				AvailabilityMode: true,
 			},
 		},
-		Kind:         call.Transport.Kind(),
-		Connect:      call.Transport.Open,
-		Providers:    invocation.Providers{STT: c.STT, LLM: c.LLM, TTS: c.TTS},
-		Endpointer:   c.Endpointer,
-		Segmenter:    c.Segmenter,
-		SystemPrompt: c.SystemPrompt,
-		Language:     c.Language,
-		Voice:        c.Voice,
-		TextKey:      call.TextKey,
-		Observer:     call.Observe,
+		Kind:          call.Transport.Kind(),
+		Connect:       call.Transport.Open,
+		Providers:     c.providers(),
+		Endpointer:    c.Endpointer,
+		Segmenter:     c.Segmenter,
+		SystemPrompt:  c.SystemPrompt,
+		FallbackReply: c.FallbackReply,
+		Language:      c.Language,
+		Voice:         c.Voice,
+		TextKey:       call.TextKey,
+		Observer:      call.Observe,
 	}
 	if call.Frames != nil {
 		s.Frames = func(d Direction, at timebase.Instant, sample int64, pcm []int16) {

@@ -39,7 +39,9 @@ func (c *Context) Emit(ev *Event) {
 
 // Budget tells how much of the budget is left.
 type Budget interface {
-	// RemainingMS is the time left, in milliseconds; negative = no budget applies.
+	// RemainingMS is the time left, in milliseconds, of the turn or, while an event is
+	// handled, of the node's own budget where that is less (flow section 8). 0 = none is
+	// left; negative = no budget applies.
 	RemainingMS() int64
 }
 

@@ -12,10 +12,14 @@ type Limits struct {
 	Cancel time.Duration // OnBargeIn and OnCancel together, from the cancel on
 	Budget time.Duration
 	Stop   time.Duration
-	// Event is the node's budget for one event. It is soft: passing it is counted and
-	// the node goes on, until EventHard says that it hangs.
+	// Event is the node's budget for one event. It is soft: passing it is told to the
+	// kernel, whose plan says what follows, and the node goes on, until EventHard says that
+	// it hangs.
 	Event     time.Duration
 	EventHard time.Duration
+	// Turn, if it is set, makes the budget one for all events of a turn together; Event does
+	// not count then. It applies to turn-scoped nodes.
+	Turn time.Duration
 }
 
 // The default limits.

@@ -135,7 +135,8 @@ func (p *simProgress) clear() {
 
 func printSim(w io.Writer, r *simulation.Report) {
 	fmt.Fprintf(w, "%d seeds (from %d), %d sessions, %d turns, %d steps, each run twice\n", r.Seeds, r.First, r.Sessions, r.Turns, r.Steps)
-	fmt.Fprintf(w, "  turns      %d committed, %s\n", r.Commits, sortedCounts(r.Aborts))
+	fmt.Fprintf(w, "  turns      %d committed, %s\n", r.Commits, aborted(r.Aborts))
+	fmt.Fprintf(w, "  adapted    %s\n", sortedCounts(r.Adapted))
 	fmt.Fprintf(w, "  starts     %d interruptions confirmed, %d false\n", r.Interruptions, r.FalseInterruptions)
 	fmt.Fprintf(w, "  sink       %d writes behind a fence\n", r.FramesAfterFence)
 	fmt.Fprintf(w, "  speed      %d turns per CPU-minute (%.1f s of CPU)\n", r.TurnsPerCPUMinute, r.CPUSeconds)
@@ -178,13 +179,23 @@ func printSim(w io.Writer, r *simulation.Report) {
 	}
 }
 
+// aborted writes how many turns were aborted, by reason.
+func aborted(counts map[string]int64) string {
+	var sum int64
+	for _, n := range counts {
+		sum += n
+	}
+	if sum == 0 {
+		return "none aborted"
+	}
+	return fmt.Sprintf("%d aborted (%s)", sum, sortedCounts(counts))
+}
+
 // sortedCounts writes counts by name, the largest first.
 func sortedCounts(counts map[string]int64) string {
 	names := make([]string, 0, len(counts))
-	var sum int64
-	for name, n := range counts {
+	for name := range counts {
 		names = append(names, name)
-		sum += n
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		if d := counts[b] - counts[a]; d != 0 {
@@ -196,8 +207,5 @@ func sortedCounts(counts map[string]int64) string {
 	for i, name := range names {
 		parts[i] = fmt.Sprintf("%s %d", name, counts[name])
 	}
-	if sum == 0 {
-		return "none aborted"
-	}
-	return fmt.Sprintf("%d aborted (%s)", sum, strings.Join(parts, ", "))
+	return strings.Join(parts, ", ")
 }

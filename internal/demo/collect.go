@@ -52,11 +52,20 @@ func (c *Collector) segment(at time.Duration, r *session.Segment, text string) {
 	if t == nil {
 		return
 	}
-	if t.FirstSegmentMs == nil {
-		t.FirstSegmentMs = report.At(at)
-	}
 	if t.FirstTokenMs == nil {
 		t.FirstTokenMs = report.At(at)
+	}
+	c.piece(at, id, text)
+}
+
+// piece adds to the agent's reply, what the model writes or what stands in for it.
+func (c *Collector) piece(at time.Duration, id eventabi.TurnID, text string) {
+	t := c.turn(id)
+	if t == nil {
+		return
+	}
+	if t.FirstSegmentMs == nil {
+		t.FirstSegmentMs = report.At(at)
 	}
 	t.Segments = append(t.Segments, report.Segment{AtMs: report.Millis(at), Text: text})
 	t.Reply += text

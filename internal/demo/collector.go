@@ -4,6 +4,7 @@ package demo
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -110,6 +111,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 	case *session.Say:
 		c.calls[r.Invocation] = r.Turn
 		c.caption.say(r.Turn, r.Invocation)
+	case *session.Fallback, *session.Degrade, *session.NodeSpent:
+		c.adapts(at, n)
 	case *session.InvocationEnd:
 		c.caption.end(r.Invocation)
 		c.detail = ""
@@ -149,6 +152,20 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		// not shown; the recording has them
 	}
 	c.floor(at)
+}
+
+// adapts notes what a turn does about something that fails or takes too long.
+func (c *Collector) adapts(at time.Duration, n *sessionhost.Notice) {
+	if f, ok := n.Record.(*session.Fallback); ok {
+		c.note(at, "turn "+string(f.Turn)+" falls back: "+f.Reason)
+		c.piece(at, f.Turn, n.Text)
+	}
+	if d, ok := n.Record.(*session.Degrade); ok {
+		c.note(at, "turn "+string(d.Turn)+" degrades: "+string(d.Step)+", "+d.Reason)
+	}
+	if s, ok := n.Record.(*session.NodeSpent); ok {
+		c.note(at, fmt.Sprintf("node %s has used %d of %d ms", s.Node, s.UsedMS, s.LimitMS))
+	}
 }
 
 func (c *Collector) note(at time.Duration, text string) {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/parley-voice/parley/internal/console"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/report"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
@@ -290,5 +292,23 @@ func TestCaptionFollowsTheSound(t *testing.T) {
 	c.tell(3000, signal(eventabi.SignalPlaybackCompleted, "t1", "", ""))
 	if got := said(320); got != "-" {
 		t.Errorf("after the end: %q", got)
+	}
+}
+
+// The fallback line is the agent's reply like any other, and what a turn does about trouble
+// is noted.
+func TestAdaptationsAreNoted(t *testing.T) {
+	c := newTold(t)
+	c.tell(1000, becomes("t1", controlplane.TurnActive, controlplane.TriggerTurnOpen))
+	c.tell(1100, &session.NodeSpent{Node: "llm", Turn: "t1", UsedMS: 800, LimitMS: 800})
+	c.text(1200, &session.Fallback{Turn: "t1", Text: 1, Reason: "node_budget:llm"}, "One moment please.")
+	c.tell(1300, &session.Degrade{Turn: "t1", Step: turn.TextOnly, Reason: "capability_lost:tts"})
+	data := c.data
+	if got := data.Turns[0].Reply; got != "One moment please." {
+		t.Errorf("the reply is %q", got)
+	}
+	want := []string{"node llm has used 800 of 800 ms", "turn t1 falls back: node_budget:llm", "turn t1 degrades: text_only, capability_lost:tts"}
+	if !slices.Equal(data.Notes, want) {
+		t.Errorf("notes %q, want %q", data.Notes, want)
 	}
 }

@@ -42,6 +42,7 @@ const (
 	WorkerRotation                   // the lease is rotated under the session
 	StoreRollback                    // a snapshot's version goes back
 	StoreStale                       // snapshots are old or missing
+	NodeSlow                         // a node uses its budget up, or most of it
 	NodeHang                         // a hook passes its limit
 	NodePanic                        // a node panics
 	NodeGarbage                      // results for calls and turns that do not exist
@@ -60,7 +61,7 @@ func faultNames() [faultCount]string {
 		"transport_reconnect", "transport_gap", "transport_burst",
 		"time_wall_step", "time_late_timer", "time_drift", "time_wander", "time_clock_step",
 		"worker_pause", "worker_crash", "worker_two_owners", "worker_lost_renewal", "worker_rotation",
-		"store_rollback", "store_stale", "node_hang", "node_panic", "node_garbage",
+		"store_rollback", "store_stale", "node_slow", "node_hang", "node_panic", "node_garbage",
 		"disk_full", "disk_slow", "load_flood", "load_admission_race",
 	}
 }

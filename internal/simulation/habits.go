@@ -3,6 +3,7 @@
 package simulation
 
 import (
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
@@ -21,6 +22,8 @@ type habits struct {
 	keyed     bool          // clients send idempotency keys
 	prefences bool          // a client's cancel fences before it is queued
 	handheld  bool          // push to talk: the client ends utterances
+	fallback  bool          // there is a line for answers that do not come
+	seconds   [3]bool       // modalities with a second provider, in the order of the plan
 }
 
 // drawFaults picks the kinds of trouble of this session: none for every fourth, else
@@ -59,6 +62,8 @@ func (w *world) drawHabits() {
 		keyed:     r.Chance(1, 2),
 		prefences: r.Chance(1, 2),
 		handheld:  r.Chance(1, 8),
+		fallback:  r.Chance(1, 2),
+		seconds:   [3]bool{r.Chance(1, 3), r.Chance(1, 3), r.Chance(1, 3)},
 	}
 	if r.Chance(1, 6) {
 		h.protect = r.Between(10, 60)
@@ -75,9 +80,28 @@ func (w *world) drawHabits() {
 		w.covered[TimeDrift]++
 	}
 	h.settings.StreamingSTT = r.Chance(4, 5)
+	h.settings.PlainTTS = r.Chance(1, 2)
+	h.settings.VoiceOnly = r.Chance(1, 4)
+	if r.Chance(1, 2) {
+		h.settings.AdaptiveActions = w.drawActions()
+	}
 	if r.Chance(1, 2) {
 		w.drawSettings()
 	}
+}
+
+// drawActions picks what the plans allow.
+func (w *world) drawActions() string {
+	list := ""
+	for _, a := range controlplane.AdaptiveActions() {
+		if w.random.Chance(1, 2) {
+			list += "," + string(a)
+		}
+	}
+	if list == "" {
+		return turn.NoActions
+	}
+	return list[1:]
 }
 
 // drawSettings departs from the profile.
@@ -116,9 +140,10 @@ func (w *world) drawSettings() {
 		s.Policy.MinInterruptionMS = r.Between(100, 600)
 		s.Policy.FalseInterruptionMS = r.Between(200, 1200)
 	}
-	s.TurnBudgetMS = r.Between(0, 1) * r.Between(800, 4000)
+	s.TurnBudgetMS = r.Between(0, 1) * r.Between(200, 4000)
 	s.TurnHardCapMS = r.Between(0, 1) * r.Between(3000, 30000)
 	s.InvocationMS = r.Between(0, 1) * r.Between(300, 1500)
+	s.PathBudgetMS = r.Between(0, 1) * r.Between(100, 1500)
 	s.Attempts = r.Between(0, 3)
 	s.DrainMS = r.Between(0, 1) * r.Between(200, 20000)
 	s.DisconnectMS = r.Between(0, 1) * r.Between(500, 8000)
@@ -140,6 +165,17 @@ func (w *world) open() {
 		Epoch: w.epoch, WallMS: baseMS, STT: "ear", LLM: "mind", TTS: "mouth",
 		Settings: w.habits.settings,
 	}
+	second := func(id *string, modality int) {
+		if w.habits.seconds[modality] {
+			*id = "spare"
+		}
+	}
+	second(&boot.STTSecond, 0)
+	second(&boot.LLMSecond, 1)
+	second(&boot.TTSSecond, 2)
+	if w.habits.fallback {
+		boot.Fallback = w.text(0, 6, session.TextWords, false)
+	}
 	if w.random.Chance(1, 64) {
 		switch w.random.Below(3) {
 		case 0:
@@ -159,7 +195,7 @@ func (w *world) open() {
 	w.after(0, w.random.Between(3000, 6000), evIdle, 0, 0)
 	for _, f := range [...]Fault{
 		WorkerPause, WorkerCrash, WorkerTwoOwners, WorkerLostRenewal, WorkerRotation, StoreRollback, StoreStale,
-		NodeHang, NodePanic, NodeGarbage, DiskFull, LoadFlood, LoadAdmissionRace, TransportHalfOpen, TransportReconnect,
+		NodeSlow, NodeHang, NodePanic, NodeGarbage, DiskFull, LoadFlood, LoadAdmissionRace, TransportHalfOpen, TransportReconnect,
 		TimeWander, TimeClockStep,
 	} {
 		if w.faults.Has(f) {

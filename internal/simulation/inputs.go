@@ -46,6 +46,7 @@ type inputs struct {
 	leases     pool[session.LeaseChange]
 	snapshots  pool[session.Snapshots]
 	failures   pool[session.NodeFailed]
+	spendings  pool[session.NodeSpent]
 }
 
 func (p *inputs) reset() {
@@ -53,5 +54,5 @@ func (p *inputs) reset() {
 	p.typed.used, p.heard.used, p.alive.used, p.segments.used = 0, 0, 0, 0
 	p.speeches.used, p.ends.used, p.deliveries.used, p.cancels.used = 0, 0, 0, 0
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
-	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used = 0, 0, 0, 0
+	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
 }

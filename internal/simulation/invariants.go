@@ -51,6 +51,14 @@ const (
 	GenerationsRise       // every turn's generation is new and above all before it
 	ProposalsAreNotStates // turn ids are never used twice
 
+	// Budgets and adaptation.
+
+	AdaptsAsAllowed       // retries, switches, degrade steps and the fallback line occur only where the plan lists them
+	FidelityOnlyFalls     // the degrade steps of a turn go one way, and none is taken twice
+	WarnedBeforeExhausted // a budget is exhausted once, after a warning of its own
+	NestedInParent        // a call is given no more time than its own and than what is left of its turn
+	BudgetAnswered        // a turn without output has ended or been given a way on when its envelope is over
+
 	// Identity and authority.
 
 	SequenceRises     // runtime sequences strictly rise
@@ -112,6 +120,7 @@ func invariantNames() [invariantCount]string {
 		"cancelled_has_cancel", "no_barge_in_on_noise", "turn_bounded", "no_turn_outside_active",
 		"decisions_well_formed", "signals_well_formed", "nothing_after_terminal", "one_voice_at_a_time",
 		"generations_rise", "proposals_are_not_states",
+		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
 		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
 		"stale_no_effect",
 		"wall_projected", "rebase_evidenced", "media_mapped", "gap_marked",

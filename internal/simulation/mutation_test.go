@@ -171,7 +171,7 @@ func sleepPast(state callState, kind func(c *callWatch) bool, bound func(k *watc
 
 func mutations() map[Invariant]func(*world) {
 	all := soundMutations()
-	for _, more := range []map[Invariant]func(*world){turnMutations(), callMutations(), sessionMutations()} {
+	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations()} {
 		for i, f := range more {
 			all[i] = f
 		}
@@ -319,6 +319,31 @@ func turnMutations() map[Invariant]func(*world) {
 				FromState: controlplane.TurnIdle, Trigger: controlplane.TriggerTurnOpenProposed, ToState: controlplane.TurnOpening,
 			}}
 		}),
+	}
+}
+
+func budgetMutations() map[Invariant]func(*world) {
+	return map[Invariant]func(*world){
+		AdaptsAsAllowed: insert(func(w *world) session.Effect {
+			if w.watch.live < 0 || w.watch.ended || len(w.fx.List) > 0 || w.watch.rules.allows("fallback") {
+				return nil
+			}
+			return &session.Fallback{Turn: w.shown}
+		}),
+		FidelityOnlyFalls: twice(func(e *session.Degrade) session.Effect { return e }),
+		WarnedBeforeExhausted: drop(func(_ *world, e session.Effect) bool {
+			return isSignal(e, eventabi.SignalBudgetWarning)
+		}),
+		NestedInParent: on(func(_ *world, e *session.Generate) { e.TimeoutMS += 1_000_000 }),
+		BudgetAnswered: func(w *world) {
+			k := &w.watch
+			if k.live < 0 || k.ended || len(w.fx.List) > 0 || k.rules.early || len(k.open) > 0 {
+				return
+			}
+			if t := &k.turns[k.live]; !t.flows && !t.answered {
+				k.deadline = t.opened.Add(k.rules.envelope) + 1
+			}
+		},
 	}
 }
 

@@ -22,7 +22,8 @@ type Report struct {
 	CPUSeconds         float64          `json:"cpu_seconds"`
 	TurnsPerCPUMinute  int64            `json:"turns_per_cpu_minute"`
 	Commits            int64            `json:"commits"`
-	Aborts             map[string]int64 `json:"aborts"` // by reason
+	Aborts             map[string]int64 `json:"aborts"`  // by reason
+	Adapted            map[string]int64 `json:"adapted"` // adaptive actions taken: switches, degrade steps, fallbacks
 	Interruptions      int64            `json:"interruptions"`
 	FalseInterruptions int64            `json:"false_interruptions"`
 	FramesAfterFence   int64            `json:"frames_after_fence"`
@@ -64,6 +65,20 @@ func abortNames() [abortReasons]string {
 		string(controlplane.AbortSyncUnrecoverable), string(controlplane.AbortRuntimeInternalError),
 		string(controlplane.AbortPolicyTerminated), "other",
 	}
+}
+
+// The adaptive actions that are counted, retries apart: every call may have one.
+const (
+	tookSwitch = iota
+	tookShortContext
+	tookPlainVoice
+	tookText
+	tookFallback
+	adaptations
+)
+
+func adaptationNames() [adaptations]string {
+	return [adaptations]string{"provider_switch", "shorten_context", "simplify_tts", "text_only", "fallback"}
 }
 
 func abortIndex(reason string) int {

@@ -46,6 +46,7 @@ type outcome struct {
 	interruptions, resumed   int64
 	steps                    int64
 	aborts                   [abortReasons]int64
+	adapted                  [adaptations]int64
 	afterFence               int64
 	digest                   [32]byte
 	decisions                int64
@@ -112,6 +113,9 @@ func (o *outcome) add(w *world) {
 	o.afterFence += w.watch.afterFence
 	for i, n := range w.watch.aborts {
 		o.aborts[i] += n
+	}
+	for i, n := range w.watch.adapted {
+		o.adapted[i] += n
 	}
 }
 
@@ -233,6 +237,9 @@ func (o *outcome) merge(other *outcome) {
 	for i := range o.aborts {
 		o.aborts[i] += other.aborts[i]
 	}
+	for i := range o.adapted {
+		o.adapted[i] += other.adapted[i]
+	}
 }
 
 // report makes the account of a run; every violation is run again to be shown.
@@ -243,13 +250,16 @@ func (r *batch) report() *Report {
 		Sessions: r.sum.sessions, Turns: r.sum.turns, Steps: r.sum.steps, Decisions: r.sum.decisions,
 		Commits: r.sum.commits, Interruptions: r.sum.interruptions, FalseInterruptions: r.sum.resumed,
 		FramesAfterFence: r.sum.afterFence,
-		Aborts:           map[string]int64{}, Faults: map[string]int64{}, Invariants: map[string]int64{},
+		Aborts:           map[string]int64{}, Adapted: map[string]int64{}, Faults: map[string]int64{}, Invariants: map[string]int64{},
 		Violations: []*Violation{},
 	}
 	for i, n := range r.sum.aborts {
 		if n > 0 {
 			rep.Aborts[abortNames()[i]] = n
 		}
+	}
+	for i, n := range r.sum.adapted {
+		rep.Adapted[adaptationNames()[i]] = n
 	}
 	for f := range faultCount {
 		rep.Faults[f.String()] = r.covered[f]

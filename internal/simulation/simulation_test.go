@@ -43,6 +43,11 @@ func TestConversations(t *testing.T) {
 	if r.Commits == 0 || r.Interruptions == 0 || r.FalseInterruptions == 0 {
 		t.Errorf("a thin world: %d commits, %d interruptions, %d false ones", r.Commits, r.Interruptions, r.FalseInterruptions)
 	}
+	for action, n := range r.Adapted {
+		if n == 0 {
+			t.Errorf("no turn took %s", action)
+		}
+	}
 	for _, reason := range []string{
 		"cancelled", "authority_loss", "recording_evidence_unavailable", "node_timeout_or_failure", "provider_failure",
 		"transport_disconnect_or_stall", "budget_exhausted", "runtime_internal_error",

@@ -44,7 +44,8 @@ func (w *world) perform(e session.Effect) {
 	case *session.Ended:
 		w.phase = over
 	case *session.Decide, *session.TurnChange, *session.Refused, *session.Superseded, *session.Discard,
-		*session.Hook, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic:
+		*session.Degrade, *session.Fallback, *session.Hook, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic,
+		*session.Deliver, *session.Release, *session.Combine, *session.Skip, *session.Merged:
 	}
 }
 
@@ -224,6 +225,8 @@ func (w *world) commotion(f Fault) {
 		w.wander()
 	case f == TimeClockStep:
 		w.wallOff += timebase.MS(w.random.Between(20, 900) * (1 - 2*w.random.Below(2)))
+	case f == NodeSlow:
+		w.nodeSpent()
 	case f == NodeHang:
 		w.nodeFailed("hook_timeout")
 	case f == NodePanic:
@@ -276,9 +279,28 @@ func (w *world) secondOwner(at timebase.Instant) {
 
 func (w *world) nodeFailed(reason string) {
 	in := w.pool.failures.get()
-	in.Node, in.Reason = "segmenter", reason
+	in.Node, in.Reason = w.turnNode(), reason
+	if reason == "hook_timeout" {
+		in.LimitMS = 5000
+	}
 	if w.random.Chance(1, 2) {
 		in.Turn = w.shown
+	}
+	w.add(in)
+}
+
+func (w *world) turnNode() eventabi.NodeID {
+	return [...]eventabi.NodeID{"segmenter", "llm", "tts"}[w.random.Below(3)]
+}
+
+// nodeSpent is a node that has used 80 % of its budget, all of it, or both at once because
+// the report was late.
+func (w *world) nodeSpent() {
+	in := w.pool.spendings.get()
+	in.Node, in.Turn, in.LimitMS = w.turnNode(), w.shown, 800
+	in.UsedMS = [...]int64{640, 800, 1200}[w.random.Below(3)]
+	if w.random.Chance(1, 8) {
+		in.Node, in.Turn = "endpointer", ""
 	}
 	w.add(in)
 }

@@ -18,6 +18,7 @@ type watch struct {
 
 	commits    int64
 	aborts     [abortReasons]int64
+	adapted    [adaptations]int64
 	afterFence int64 // writes that reached the sink behind a fence
 
 	registry map[eventabi.Signal]*eventabi.SignalSpec
@@ -52,6 +53,7 @@ type watch struct {
 	gens   []genWatch
 	topGen uint32      // the highest generation so far
 	open   []callWatch // calls that have not ended
+	paid   []budgetWatch
 	ids    map[eventabi.InvocationID]struct{}
 	spoken []spokenWatch
 	items  []itemWatch
@@ -73,8 +75,13 @@ type broken struct {
 // lifecycle section 7.1).
 type rules struct {
 	minInterruption, falseInterruption, transcriptWait timebase.Span
-	invocation, hardCap, drain, disconnect, utterance  timebase.Span
+	invocation, envelope, hardCap                      timebase.Span
+	drain, disconnect, utterance                       timebase.Span
 	attempts                                           int64
+	candidates                                         [3]int64 // of each modality
+	allowed                                            string   // adaptive actions
+	line                                               bool     // there is a fallback line
+	shows                                              bool     // the client can show text
 	dedupe                                             int
 	available                                          bool
 	plain                                              bool // the profile's policy and a streaming recogniser
@@ -118,7 +125,7 @@ func (k *watch) begin(w *world) {
 		counts: k.counts, registry: k.registry, ids: k.ids,
 		state: controlplane.SessionConnecting, link: controlplane.ConnectionDisconnected,
 		live: -1, epoch: 0, drainBy: timebase.Never, stampMS: -1,
-		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], spoken: k.spoken[:0], items: k.items[:0],
+		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], paid: k.paid[:0], spoken: k.spoken[:0], items: k.items[:0],
 		owners: k.owners[:0], keys: k.keys[:0], texts: w.texts,
 		pass: passWatch{speeches: k.pass.speeches[:0]},
 		talk: talkWatch{pending: k.talk.pending[:0]},
@@ -194,14 +201,18 @@ func (k *watch) effect(e session.Effect) {
 	case *session.EndOfAudio:
 		k.endOfAudio(e)
 	case *session.Open:
-		k.start(e.Invocation, recognise, "", 1)
+		k.start(e.Invocation, recognise, "", 1, e.Candidate)
 	case *session.Finalize:
 		k.finalize(e)
 	case *session.Generate:
-		k.start(e.Invocation, think, e.Turn, e.Attempt)
+		k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
+		k.nested(e.TimeoutMS)
 	case *session.Say:
-		k.start(e.Invocation, voice, e.Turn, e.Attempt)
 		k.says(e)
+	case *session.Degrade:
+		k.degrade(e)
+	case *session.Fallback:
+		k.fallback(e)
 	case *session.CancelCall:
 		k.cancelCall(e)
 	case *session.Detach:
@@ -287,6 +298,9 @@ func (k *watch) bounds(w *world) {
 	}
 	if k.live >= 0 {
 		k.by(TurnBounded, k.turnBound(), "the live turn")
+		if t := &k.turns[k.live]; !k.rules.early && !t.flows && !t.answered {
+			k.by(BudgetAnswered, t.opened.Add(min(k.rules.envelope, k.rules.hardCap)), "a turn without output")
+		}
 	}
 	k.callBounds()
 	k.holdBounds(w)

@@ -15,6 +15,8 @@ type callWatch struct {
 	kind      callKind
 	turn      eventabi.TurnID
 	attempt   int64
+	candidate int64
+	tries     int64 // attempts with this candidate
 	state     callState
 	touched   bool             // its attempt ended in this pass: a cancel may have crossed it
 	at        timebase.Instant // of what its bound counts from
@@ -96,13 +98,23 @@ func (k *watch) detach(e *session.Detach) {
 }
 
 // start checks the beginning of an attempt.
-func (k *watch) start(id eventabi.InvocationID, kind callKind, turn eventabi.TurnID, attempt int64) {
+func (k *watch) start(id eventabi.InvocationID, kind callKind, turn eventabi.TurnID, attempt, candidate int64) {
+	k.ok(AdaptsAsAllowed, candidate >= 0 && candidate < k.rules.candidates[kind], "a candidate that the plan does not list")
 	if kind != recognise {
 		k.ok(NothingAfterTerminal, k.live >= 0 && k.turns[k.live].id == turn && k.pass.terminal == "", "a call of a turn that is not live")
 	}
 	if c := k.call(id); c != nil && c.state == waiting {
-		k.ok(AttemptsRise, attempt == c.attempt+1 && attempt <= k.rules.attempts, "attempts do not count up by one, or pass the limit")
-		c.attempt, c.state, c.at = attempt, running, k.now
+		again := candidate == c.candidate
+		plainly := kind == voice && k.turnStep(turn) == simplify
+		k.ok(AdaptsAsAllowed, again && (plainly || k.rules.allows("retry")) || candidate == c.candidate+1 && k.rules.allows("provider_switch"),
+			"an attempt that the plan does not allow")
+		c.tries++
+		if !again {
+			c.tries = 1
+		}
+		k.ok(AttemptsRise, attempt == c.attempt+1 && c.tries <= k.rules.attempts, "attempts do not count up by one, or pass the limit")
+		c.attempt, c.candidate, c.state, c.at = attempt, candidate, running, k.now
+		c.touched, c.overdue = false, false
 		return
 	}
 	_, twice := k.ids[id]
@@ -112,7 +124,9 @@ func (k *watch) start(id eventabi.InvocationID, kind callKind, turn eventabi.Tur
 	if kind == voice {
 		k.ok(OneVoiceAtATime, !k.voicing(turn), "two segments are being synthesised at once")
 	}
-	k.open = append(k.open, callWatch{id: id, kind: kind, turn: turn, attempt: attempt, at: k.now, opened: k.now})
+	k.open = append(k.open, callWatch{
+		id: id, kind: kind, turn: turn, attempt: attempt, candidate: candidate, tries: 1, at: k.now, opened: k.now,
+	})
 }
 
 func (k *watch) voicing(turn eventabi.TurnID) bool {
@@ -143,7 +157,7 @@ func (k *watch) cancelCall(e *session.CancelCall) {
 	if g := k.genOf(c.turn); g >= 0 && c.kind == voice {
 		k.gens[g].cut = true
 	}
-	if e.Reason == string(controlplane.CancelTimeout) && c.kind != recognise {
+	if e.Reason == string(controlplane.CancelTimeout) && c.kind != recognise && !k.dropped(c) {
 		c.state, c.overdue = waiting, true
 	}
 	if c.kind == recognise {
@@ -161,7 +175,7 @@ func (k *watch) callBounds() {
 		c.touched = false
 		live := k.live >= 0 && k.turns[k.live].id == c.turn
 		if c.overdue && !live {
-			c.state, c.forgiven = cancelled, c.attempt < k.rules.attempts
+			c.state, c.forgiven = cancelled, c.tries < k.rules.attempts
 		}
 		c.overdue = false
 		switch {

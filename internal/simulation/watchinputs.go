@@ -138,7 +138,7 @@ func (k *watch) control(in session.Input) {
 	case *session.EvidenceLost:
 		k.against(rankEvidence)
 	case *session.NodeFailed:
-		if k.pass.live >= 0 && in.Turn == k.turns[k.pass.live].id {
+		if k.pass.live >= 0 && in.Turn == k.turns[k.pass.live].id && !k.rules.survives(in.Node) {
 			k.against(rankFailure)
 		}
 	case *session.RuntimeFault:
@@ -148,7 +148,7 @@ func (k *watch) control(in session.Input) {
 		k.ackInput(in)
 	case *session.ClockReading:
 		k.read(in)
-	case *session.CloseRequest, *session.Wake, *session.Delivery:
+	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
 	}
@@ -182,7 +182,7 @@ func (k *watch) data(in session.Input) {
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
-		*session.NodeFailed, *session.CancelAck, *session.RuntimeFault, *session.ClockReading:
+		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading:
 	}
 }
 
@@ -201,6 +201,7 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 		transcriptWait:    ms(p.TranscriptWaitMS, 300),
 		invocation:        ms(s.InvocationMS, 1000),
 		hardCap:           ms(s.TurnHardCapMS, 60000),
+		envelope:          ms(s.TurnBudgetMS, 2000),
 		drain:             ms(s.DrainMS, 30000),
 		disconnect:        ms(s.DisconnectMS, 15000),
 		utterance:         ms(s.MaxUtteranceMS, 30000),
@@ -214,6 +215,17 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 	if k.rules.attempts == 0 {
 		k.rules.attempts = 2
 	}
+	k.rules.allowed = s.AdaptiveActions
+	if k.rules.allowed == "" {
+		k.rules.allowed = "retry,provider_switch,degrade,fallback"
+	}
+	for kind, second := range [...]string{in.STTSecond, in.LLMSecond, in.TTSSecond} {
+		k.rules.candidates[kind] = 1
+		if second != "" {
+			k.rules.candidates[kind] = 2
+		}
+	}
+	k.rules.line, k.rules.shows = in.Fallback.Words > 0, !s.VoiceOnly
 	if k.rules.dedupe == 0 {
 		k.rules.dedupe = 8192
 	}

@@ -118,6 +118,8 @@ func (k *watch) play(e *session.Play) {
 
 // says notes a segment on its way to sound.
 func (k *watch) says(e *session.Say) {
+	k.start(e.Invocation, voice, e.Turn, e.Attempt, e.Candidate)
+	k.nested(e.TimeoutMS)
 	k.generation(e.Turn, e.Generation)
 	if n := len(k.spoken); n > 0 && k.spoken[n-1].call == e.Invocation {
 		return // another attempt
@@ -184,6 +186,7 @@ func (k *watch) playback(v *eventabi.Envelope) {
 		k.ok(AcceptedWhileActive, i == k.live && k.pass.terminal == "", "output_accepted of a turn that is not live")
 		k.ok(FencedNeverPlayed, !fenced || k.gens[g].fencedNow, "output_accepted behind the fence")
 		t.accepted++
+		t.flows = true
 		k.pass.accepted = v.TurnID
 	case v.Signal == eventabi.SignalPlaybackStarted:
 		k.ok(StartedOnce, !t.started && t.accepted > 0 && (!fenced || k.gens[g].fencedNow), "playback_started twice, of nothing, or behind the fence")

@@ -229,10 +229,19 @@ func (k *watch) userItem(it *session.Item, fresh bool) {
 
 func (k *watch) assistantItem(it *session.Item, fresh bool) {
 	i, g := k.turn(it.Turn), k.genOf(it.Turn)
-	if !k.ok(OneAssistantItem, i >= 0 && k.turns[i].wasOpen && g >= 0, "an item of a turn that never opened") {
+	if !k.ok(OneAssistantItem, i >= 0 && k.turns[i].wasOpen, "an item of a turn that never opened") {
 		return
 	}
 	t := &k.turns[i]
+	k.ok(HeardWithinPlayed, it.ShownRunes == 0 || it.ShownRunes <= it.GeneratedRunes && t.step == textOnly,
+		"text counts as delivered in a turn that has a voice, or more than was generated")
+	t.flows = t.flows || it.ShownRunes > 0
+	if g < 0 { // no sound was asked for
+		k.ok(HeardWithinPlayed, it.HeardRunes == 0, "something counts as heard that was not spoken")
+		k.ok(OneAssistantItem, t.item == 0 && fresh || t.item == it.Key, "a turn has two items")
+		t.item = it.Key
+		return
+	}
 	k.ok(OneAssistantItem, t.item == 0 && fresh || t.item == it.Key, "a turn has two items")
 	t.item = it.Key
 	k.ok(HeardWithinPlayed, it.HeardRunes <= k.audible(&k.gens[g]), "something counts as heard that was not played")

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // turnWatch is a turn, or a proposal that did not become one, as seen from outside.
@@ -31,8 +32,12 @@ type turnWatch struct {
 	accepted     int64
 	started      bool
 	playbackOver bool
-	item         int64 // key of the assistant's item
-	owner        int32 // whose words it answers, 0 = not known
+	item         int64     // key of the assistant's item
+	flows        bool      // output has begun
+	answered     bool      // its envelope is over, and it goes on
+	stoodIn      bool      // the fallback line stands in for the answer
+	step         turn.Step // the degrade step in force
+	owner        int32     // whose words it answers, 0 = not known
 	wordsDue     bool
 }
 
@@ -68,6 +73,13 @@ func (k *watch) emit(v *eventabi.Envelope) {
 		k.turnOpen(v)
 	case s == eventabi.SignalCommit, s == eventabi.SignalAbort:
 		k.terminal(v)
+	case s == eventabi.SignalBudgetWarning, s == eventabi.SignalBudgetExhausted:
+		k.budget(v)
+	case s == eventabi.SignalProviderSwitch, s == eventabi.SignalDegrade, s == eventabi.SignalFallback:
+		k.ok(AdaptsAsAllowed, k.rules.allows(string(s)), "an action that the plan does not list")
+		if s == eventabi.SignalProviderSwitch {
+			k.adapted[tookSwitch]++
+		}
 	case s == eventabi.SignalClose:
 		k.stage(v.TurnID, stageClose)
 		k.ok(TerminalThenClose, k.pass.terminal == v.TurnID, "close without its terminal")

@@ -36,9 +36,9 @@ func (e *ear) EndOfUtterance(eventabi.IdempotencyKey) {}
 func (e *ear) Cancel(transport.Request)               {}
 func (e *ear) Stop(transport.Request)                 {}
 func (e *ear) Link(s transport.LinkState)             { e.link = s }
-func (*ear) TextTaken(int) {}
+func (*ear) TextTaken(int)                            {}
 
-func (e *ear) Hangup(string)                          {}
+func (e *ear) Hangup(string) {}
 
 func ones(n int, v int16) []int16 {
 	pcm := make([]int16, n)

@@ -155,9 +155,8 @@ func (e *Edge) delivered(now timebase.Instant, it *Item, log *Log) {
 		e.tell(log, Event{What: MergedOut, Lane: it.Lane, First: it.First, Last: it.Seq, Count: it.Merged, Sources: it.Sources})
 	}
 	e.stats.Delivered[it.Lane]++
-	if waited := e.clock(now) - it.since; waited > e.stats.LongestWait {
-		e.stats.LongestWait = waited
-	}
+	it.Waited = e.clock(now) - it.since
+	e.stats.LongestWait = max(e.stats.LongestWait, it.Waited)
 }
 
 // push puts an item into its lane. There is room for it. Its age counts from here: the

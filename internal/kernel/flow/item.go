@@ -52,8 +52,9 @@ type Item struct {
 	// nil when it is not merged. Merged counts all of them.
 	Sources []int64
 	Merged  int64
-	From    string // the stream that it comes from, and of it
-	Of      string // the utterance or the turn, for its consumer
+	From    string        // the stream that it comes from, and of it
+	Of      string        // the utterance or the turn, for its consumer
+	Waited  timebase.Span // in the queue, when it was delivered
 
 	since   timebase.Span // when it came into the queue, on the edge's clock
 	oldest  int64         // number of the offer in its lane; of a merged item the oldest,

@@ -22,11 +22,15 @@ type run struct {
 
 // takes says that an item goes on with the run: it was dropped for the same reason and
 // was offered next to it, on either side, so that nothing between them is delivered. A
-// group that falls as a whole is one run, wherever its members lay (flow section 5).
+// group that falls as a whole is one run, wherever its members lay (flow section 5). Of
+// telemetry all that was dropped before a delivery is one run: it is counted, and a flood
+// of it must not become a flood of control.
 func (r *run) takes(it *Item, why Reason) bool {
 	switch {
 	case !r.active || r.reason != why:
 		return false
+	case it.Lane == Telemetry:
+		return true
 	case why == SyncAtomic:
 		return r.group == it.Group
 	}

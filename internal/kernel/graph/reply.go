@@ -22,6 +22,7 @@ type Reply struct {
 	next     int  // first segment that was not handed to the synthesiser
 	busy     bool // segments[next-1] is being synthesised
 	ended    bool // the model has ended: no more segments
+	muted    bool // nothing more is synthesised: what has no sound is text
 }
 
 // Add takes the next segment; false when the reply has too many or has ended.
@@ -36,17 +37,45 @@ func (r *Reply) Add(s Spoken) bool {
 // End says that the model has ended.
 func (r *Reply) End() { r.ended = true }
 
+// Ended says that no more segments come.
+func (r *Reply) Ended() bool { return r.ended }
+
 // Truncate gives up every segment that was not handed to the synthesiser yet, the rest
-// of the one that is being synthesised, and whatever the model might still produce.
+// of the one that is being synthesised, and whatever the model might still produce. What
+// was delivered as text stays.
 func (r *Reply) Truncate() {
-	r.segments = r.segments[:r.next]
+	if !r.muted {
+		r.segments = r.segments[:r.next]
+	}
 	r.busy = false
 	r.ended = true
 }
 
+// Mute gives up the sound of everything that is not wholly synthesised: from now on the
+// reply is text.
+func (r *Reply) Mute() { r.busy, r.muted = false, true }
+
+// Muted says that the reply goes on as text.
+func (r *Reply) Muted() bool { return r.muted }
+
+// Voiced counts the segments, from the first on, that have all of their sound. One that
+// gave none has it where there is sound behind it.
+func (r *Reply) Voiced() int {
+	n := 0
+	for i := range r.segments {
+		if !r.segments[i].Done {
+			break
+		}
+		if r.segments[i].Samples > 0 {
+			n = i + 1
+		}
+	}
+	return n
+}
+
 // Next gives the index of the segment to be synthesised now, if there is one.
 func (r *Reply) Next() (int, bool) {
-	if r.busy || r.next >= len(r.segments) {
+	if r.busy || r.muted || r.next >= len(r.segments) {
 		return 0, false
 	}
 	return r.next, true
@@ -82,7 +111,7 @@ func (r *Reply) Len() int { return len(r.segments) }
 
 // Complete says that nothing more will be spoken.
 func (r *Reply) Complete() bool {
-	return r.ended && !r.busy && r.next == len(r.segments)
+	return r.ended && !r.busy && (r.muted || r.next == len(r.segments))
 }
 
 // Runes gives the length of everything generated so far, in characters.
@@ -168,14 +197,17 @@ func (r *Reply) Ahead(played timebase.Samples, growing bool, visit func(s *Spoke
 	for i := range r.segments {
 		s := &r.segments[i]
 		end += s.Samples
-		if s.Samples > 0 && end > played || growing && !s.Done {
+		if s.Samples > 0 && end > played || growing && !s.Done && !r.muted {
 			visit(s)
 		}
 	}
 }
 
-// Owed says that a protected segment is not wholly synthesised yet.
+// Owed says that a protected segment is not wholly synthesised yet, and will be.
 func (r *Reply) Owed() bool {
+	if r.muted {
+		return false
+	}
 	for i := range r.segments {
 		if r.segments[i].Protected && !r.segments[i].Done {
 			return true

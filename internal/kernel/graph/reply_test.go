@@ -229,3 +229,42 @@ func TestAheadOfUnfinished(t *testing.T) {
 		t.Errorf("ahead: %d while growing, %d when over", count(true), count(false))
 	}
 }
+
+// A reply that goes on as text: nothing more is synthesised, it is complete when the model
+// has ended, and what was heard is what had sound.
+func TestReplyMuted(t *testing.T) {
+	var r Reply
+	segments(t, &r, Spoken{Text: 1, Runes: 10}, Spoken{Text: 2, Runes: 10, Protected: true}, Spoken{Text: 3, Runes: 10})
+	speak(t, &r, 16000)
+	r.Begin()
+	r.Current().Samples += 3200 // of a segment that takes longer than that
+	r.Mute()
+	if !r.Muted() || r.Current() != nil || r.Voiced() != 1 {
+		t.Errorf("muted %v, in synthesis %v, %d segments have their sound; want 1", r.Muted(), r.Current(), r.Voiced())
+	}
+	if i, ok := r.Next(); ok {
+		t.Errorf("segment %d is to be synthesised", i)
+	}
+	if r.Owed() || r.Complete() || r.Ended() {
+		t.Error("a protected segment is still owed, or the reply is complete before the model has ended")
+	}
+	if !r.Add(Spoken{Text: 4, Runes: 10}) || r.Runes() != 40 {
+		t.Error("what the model still writes is not taken")
+	}
+	silent := Reply{segments: []Spoken{{Done: true}, {Done: true, Samples: 5}, {Done: true}}}
+	if silent.Voiced() != 2 {
+		t.Errorf("%d segments have their sound; want 2: nothing was heard of the last", silent.Voiced())
+	}
+	if runes, _ := r.Heard(19200); runes < 10 || runes >= 20 {
+		t.Errorf("heard %d characters of 10 and a part of 10", runes)
+	}
+	ahead := 0
+	r.Ahead(19200, true, func(*Spoken) { ahead++ })
+	if ahead != 0 {
+		t.Errorf("%d segments are still to be heard", ahead)
+	}
+	r.Truncate()
+	if r.Len() != 4 || !r.Complete() || !r.Ended() || r.Add(Spoken{Text: 5}) {
+		t.Errorf("cut off, %d segments are left of the 4 that were delivered", r.Len())
+	}
+}

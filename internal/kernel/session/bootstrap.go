@@ -32,6 +32,8 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
 	m.plans.open(in, &m.settings, &m.edges)
+	m.fallback = in.Fallback
+	m.ladder = m.voiceLadder()
 	m.link.state = controlplane.ConnectionConnected
 	m.change(controlplane.SessionActive, "bootstrap")
 	m.emit(eventabi.SignalConnected, eventabi.EmitterConnection, "", "")
@@ -48,6 +50,11 @@ func (s Settings) withDefaults() Settings {
 	set(&s.DisconnectMS, defaultDisconnectMS)
 	set(&s.MaxUtteranceMS, defaultMaxUtteranceMS)
 	set(&s.DedupeKeys, defaultDedupeKeys)
+	// The profile's path budget goes with the profile's time for a call: a path is never
+	// shorter than one call on it, unless somebody says so.
+	if s.PathBudgetMS == 0 && s.InvocationMS > turn.DefaultPathMS {
+		s.PathBudgetMS = s.InvocationMS
+	}
 	if s.StaleOutcome == "" {
 		s.StaleOutcome = string(eventabi.SignalDefer)
 	}

@@ -20,9 +20,13 @@ type call struct {
 	utterance int64 // stt
 	segment   int   // tts
 	attempt   int64
+	candidate int64            // which of the plan's ordered candidates, 0 = the preferred one
+	tries     int64            // attempts with this candidate
 	chunks    int64            // results so far
-	deadline  timebase.Instant // provider timeout
+	budget    turn.Allowance   // provider timeout
 	retryAt   timebase.Instant // waiting to be tried again, 0 = running
+	parked    bool             // the attempt failed, and what follows is decided in this pass
+	hung      bool             // parked: the attempt did not end by itself
 	cancelled bool
 	cause     eventabi.EventID // cancelled: the event that did it
 	grace     timebase.Instant // cancelled: when it is given up
@@ -36,7 +40,13 @@ const (
 	callTTS
 )
 
+// callKinds is their number; the plan lists the provider plans in this order.
+const callKinds = 3
+
 func (k callKind) String() string { return [...]string{"stt", "llm", "tts"}[k] }
+
+// idle says that no attempt of the call is running: what comes of it is late.
+func (c *call) idle() bool { return c.retryAt != 0 || c.parked }
 
 func (m *Machine) call(id eventabi.InvocationID) *call {
 	for i := range m.calls {
@@ -62,7 +72,7 @@ func (m *Machine) removeCall(id eventabi.InvocationID) {
 func (m *Machine) invocationTimeout() timebase.Span {
 	ms := m.settings.InvocationMS
 	if ms == 0 {
-		ms = 1000
+		ms = turn.DefaultInvocationMS
 	}
 	return timebase.MS(ms)
 }
@@ -79,12 +89,13 @@ func (m *Machine) newCall(kind callKind, segment int, attempt int64) (*call, boo
 	}
 	m.turn.calls++
 	m.calls = append(m.calls, call{
-		id:       eventabi.InvocationID(string(m.turn.id) + "-" + kind.String() + "-" + strconv.FormatInt(m.turn.calls, 10)),
-		kind:     kind,
-		turn:     m.turn.id,
-		segment:  segment,
-		attempt:  attempt,
-		deadline: m.now.Add(m.invocationTimeout()),
+		id:        eventabi.InvocationID(string(m.turn.id) + "-" + kind.String() + "-" + strconv.FormatInt(m.turn.calls, 10)),
+		kind:      kind,
+		turn:      m.turn.id,
+		segment:   segment,
+		attempt:   attempt,
+		candidate: m.turn.candidates[kind],
+		tries:     1,
 	})
 	return &m.calls[len(m.calls)-1], true
 }
@@ -95,18 +106,22 @@ func (m *Machine) generate(attempt int64) {
 	}
 }
 
-// startCall asks the shell to run a call's current attempt.
+// startCall asks the shell to run a call's current attempt. The provider is told how long
+// it has: its own time, or what is left of the turn's where that is less. The kernel
+// itself waits for the own time only, because at the end of the turn's it is the turn
+// that decides what follows.
 func (m *Machine) startCall(c *call) {
-	c.retryAt = 0
-	c.deadline = m.now.Add(m.invocationTimeout())
-	timeout := m.invocationTimeout().MS()
+	c.retryAt, c.parked, c.hung = 0, false, false
+	c.budget = turn.Allow(m.now, m.invocationTimeout())
+	nested := m.turn.budget.Nest(m.now, m.invocationTimeout())
+	timeout := max(1, nested.Limit().MS())
 	switch c.kind {
 	case callLLM:
-		m.fx.add(&Generate{Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout})
+		m.fx.add(&Generate{Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate})
 	case callTTS:
 		m.fx.add(&Say{
-			Invocation: c.id, Turn: c.turn, Generation: m.turn.output.generation,
-			Attempt: c.attempt, TimeoutMS: timeout, Text: m.turn.output.reply.At(c.segment).Text,
+			Invocation: c.id, Turn: c.turn, Generation: m.turn.output.generation, Attempt: c.attempt,
+			TimeoutMS: timeout, Text: m.turn.output.reply.At(c.segment).Text, Candidate: c.candidate,
 		})
 	case callSTT:
 	}
@@ -118,26 +133,35 @@ func (m *Machine) cancelCall(c *call, reason string) {
 	if c.cancelled {
 		return
 	}
-	c.cancelled = true
+	m.abandonCall(c)
+	m.fx.add(&CancelCall{Invocation: c.id, Reason: reason})
+}
+
+// abandonCall waits for a call to end, no longer than its grace.
+func (m *Machine) abandonCall(c *call) {
+	c.cancelled, c.parked = true, false
 	c.cause = m.cause
 	if c.cause == "" {
 		c.cause = m.identity.eventID()
 	}
 	c.grace = m.now.Add(cancelGrace)
-	m.fx.add(&CancelCall{Invocation: c.id, Reason: reason})
 }
 
-// cancelCalls cancels the calls that belong. One that waits for its next attempt is
-// just forgotten: nothing of it is running.
+// cancelCalls cancels the calls that belong. One of which nothing is running is just
+// forgotten; one whose provider has been told already is not told twice.
 func (m *Machine) cancelCalls(reason string, belongs func(c *call) bool) {
 	kept := m.calls[:0]
 	for i := range m.calls {
 		c := m.calls[i]
 		if belongs(&c) {
-			if c.retryAt != 0 {
+			switch {
+			case c.parked && c.hung:
+				m.abandonCall(&c)
+			case c.idle():
 				continue
+			default:
+				m.cancelCall(&c, reason)
 			}
-			m.cancelCall(&c, reason)
 		}
 		kept = append(kept, c)
 	}
@@ -153,7 +177,7 @@ func (m *Machine) cancelTurnCalls(id eventabi.TurnID, reason string) {
 // invocationEnd takes the outcome of an attempt.
 func (m *Machine) invocationEnd(in *InvocationEnd) {
 	c := m.call(in.Invocation)
-	if c == nil || c.attempt != in.Attempt && in.Attempt != 0 || c.retryAt != 0 {
+	if c == nil || c.attempt != in.Attempt && in.Attempt != 0 || c.idle() {
 		m.late(in, turnOf(in.Invocation))
 		return
 	}
@@ -189,44 +213,58 @@ func (m *Machine) recogniserEnded(number int64) {
 	}
 }
 
-// callFailed decides what a failed attempt leads to: another attempt where policy and
-// time allow, else the end of what needed it (turn-plan section 10). running says that
-// the attempt did not end by itself: it is cancelled.
+// callFailed takes the failure of an attempt: another one follows where policy and time
+// allow, else what needed the call cannot go on as planned (turn-plan section 10).
+// running says that the attempt did not end by itself: it is cancelled.
 func (m *Machine) callFailed(c *call, in *InvocationEnd, running bool) {
-	signal := m.emit(eventabi.SignalProviderError, eventabi.EmitterInvocation, c.turn, errorReason(in.Class, in.Reason))
+	reason := errorReason(in.Class, in.Reason)
+	signal := m.emit(eventabi.SignalProviderError, eventabi.EmitterInvocation, c.turn, reason)
 	signal.ProviderInvocationID = c.id
 	if wait, ok := m.retryAfter(c, in); ok {
 		if running {
 			m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
 		}
 		c.attempt++
+		c.tries++
 		c.retryAt = m.now.Add(wait)
-		c.deadline = timebase.Never
+		c.budget.Close()
 		return
 	}
-	kind, number := c.kind, c.utterance
+	if c.kind == callSTT {
+		m.recogniserGone(c, in.Class, reason, running)
+		return
+	}
+	c.parked, c.hung = true, running
+	c.budget.Close()
+	if running {
+		m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
+	}
+	m.failed(c, in.Class, reason)
+}
+
+// recogniserGone: the words heard so far stand, and the next utterance is given to the
+// next candidate. The audio of this one is gone.
+func (m *Machine) recogniserGone(c *call, class, reason string, running bool) {
+	number := c.utterance
+	m.switchRecogniser(c, class, reason)
 	if running {
 		m.cancelCall(c, string(controlplane.CancelTimeout))
 	} else {
 		m.removeCall(c.id)
 	}
-	if kind == callSTT {
-		m.recogniserFailed(number)
-		return
-	}
-	m.arbiter.Raise(turn.CauseFailure, controlplane.AbortProviderFailure)
+	m.recogniserFailed(number)
 }
 
 // retryAfter says whether a call is tried again, and when: the same candidate, for a
 // retryable outcome of which nothing was used, and only if backoff and timeout fit what
-// is left of the turn. A recogniser's audio is gone: it is not tried again.
+// is left. A recogniser's audio is gone: it is not tried again.
 func (m *Machine) retryAfter(c *call, in *InvocationEnd) (timebase.Span, bool) {
-	if c.kind == callSTT || !in.Retryable || c.chunks > 0 || c.attempt >= m.attempts() {
+	if c.kind == callSTT || !in.Retryable || c.chunks > 0 || c.tries >= m.attempts() || !m.allows(controlplane.ActionRetry) {
 		return 0, false
 	}
 	backoff := timebase.MS(min(max(in.BackoffMS, 0), maxSettingMS))
-	wait := max(backoff, timebase.MS(min(int64(backoffMS)<<(c.attempt-1), backoffCapMS)))
-	return wait, wait+m.invocationTimeout() <= m.turn.budget.Remaining(m.now)
+	wait := max(backoff, timebase.MS(min(int64(backoffMS)<<(c.tries-1), backoffCapMS)))
+	return wait, m.fits(wait + m.invocationTimeout())
 }
 
 // errorReason folds a provider's outcome into the taxonomy's codes
@@ -256,7 +294,7 @@ func (m *Machine) recogniserFailed(number int64) {
 	}
 }
 
-// expireCalls fires timeouts, retries and the end of grace.
+// expireCalls fires warnings, timeouts, retries and the end of grace.
 func (m *Machine) expireCalls() {
 	for c := m.dueCall(); c != nil; c = m.dueCall() {
 		switch {
@@ -266,6 +304,8 @@ func (m *Machine) expireCalls() {
 			m.removeCall(c.id)
 		case c.retryAt != 0:
 			m.startCall(c)
+		case c.budget.Due(m.now) == turn.BudgetWarning:
+			m.callSlow(c)
 		case m.answered(c): // all but its last word
 			m.cancelCall(c, string(controlplane.CancelTimeout))
 		default:
@@ -292,7 +332,7 @@ func (c *call) due() timebase.Instant {
 	case c.retryAt != 0:
 		return c.retryAt
 	}
-	return c.deadline
+	return c.budget.Deadline()
 }
 
 // answered says that a recogniser's final transcript has come: its timeout runs from

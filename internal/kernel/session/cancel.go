@@ -325,7 +325,7 @@ func (m *Machine) withoutRest(reason controlplane.CancelReason, abort controlpla
 	if m.arbiter.State() != controlplane.TurnActive {
 		return
 	}
-	if m.turn.output.accepted == 0 {
+	if m.turn.firstOutput == 0 {
 		m.arbiter.Raise(turn.CauseFailure, abort)
 		return
 	}

@@ -142,13 +142,14 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalTurnOpen, eventabi.SignalCommit, eventabi.SignalAbort, eventabi.SignalClose,
 		eventabi.SignalBargeIn, eventabi.SignalStop, eventabi.SignalCancel, eventabi.SignalCancelAck,
 		eventabi.SignalBudgetWarning, eventabi.SignalBudgetExhausted, eventabi.SignalProviderError,
+		eventabi.SignalProviderSwitch, eventabi.SignalDegrade, eventabi.SignalFallback,
 		eventabi.SignalAdmit, eventabi.SignalReject, eventabi.SignalDefer,
 		eventabi.SignalStaleEpochReject, eventabi.SignalDeauthorizedDrain,
 		eventabi.SignalConnected, eventabi.SignalReconnecting, eventabi.SignalDisconnected, eventabi.SignalEnded,
 		eventabi.SignalEndOfUtterance, eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted,
 		eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled,
 		eventabi.SignalWatermark, eventabi.SignalFlowXOff, eventabi.SignalFlowXOn, eventabi.SignalCreditGrant,
-		eventabi.SignalDropNotice, eventabi.SignalDiscontinuity, eventabi.SignalDegrade,
+		eventabi.SignalDropNotice, eventabi.SignalDiscontinuity,
 	}
 }
 

@@ -41,19 +41,23 @@ func (m *Machine) recordTyped() {
 	}})
 }
 
-// recordHeard brings the assistant's item up to the playout position. Nothing heard,
-// no item.
+// recordHeard brings the assistant's item up to the playout position, and to what was
+// delivered as text. Nothing heard and nothing shown, no item.
 func (m *Machine) recordHeard(out *output) {
 	heard, errorMS := out.reply.Heard(out.played)
+	shown := int64(0)
+	if out.reply.Muted() {
+		shown = out.reply.Runes()
+	}
 	if out.item == 0 {
-		if heard == 0 {
+		if heard == 0 && shown == 0 {
 			return
 		}
 		out.item = m.newItem()
 	}
 	m.fx.add(&Converse{Item: Item{
 		Key: out.item, Order: out.order, Role: ItemAssistant, Turn: out.turn, Interrupted: out.cancelled && !out.whole(),
-		Segments: int64(out.reply.Len()), GeneratedRunes: out.reply.Runes(), HeardRunes: heard, HeardErrorMS: errorMS,
+		Segments: int64(out.reply.Len()), GeneratedRunes: out.reply.Runes(), HeardRunes: heard, ShownRunes: shown, HeardErrorMS: errorMS,
 	}})
 }
 
@@ -73,7 +77,7 @@ func (m *Machine) refreshHeard() {
 func (m *Machine) standBehind() {
 	var last int64
 	for _, out := range m.outputs {
-		if out.audible() {
+		if out.audible() || out.turn == m.scopeTurn() { // sound, or text
 			last = max(last, out.order)
 		}
 	}

@@ -19,6 +19,10 @@ type Item struct {
 	Segments       int64
 	GeneratedRunes int64
 	HeardRunes     int64
+	// ShownRunes is how much of the reply, from the beginning, has been delivered when what
+	// went out as text counts as well: the rest of a turn that lost its voice. 0 = nothing
+	// was. What was heard is never more by it.
+	ShownRunes int64
 	// HeardErrorMS bounds the error of the cut, in milliseconds of speech: 0 when the
 	// cut lies on a segment's edge or everything was heard.
 	HeardErrorMS int64
@@ -43,5 +47,6 @@ func (it *Item) code(c *coder) {
 	num(c, "segments", &it.Segments)
 	num(c, "generated_runes", &it.GeneratedRunes)
 	num(c, "heard_runes", &it.HeardRunes)
+	num(c, "shown_runes", &it.ShownRunes)
 	num(c, "heard_error_ms", &it.HeardErrorMS)
 }

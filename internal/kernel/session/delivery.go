@@ -114,6 +114,10 @@ func (m *Machine) fenceOutput(out *output) {
 	}
 	switch {
 	case audible && whole:
+		if !out.started { // its report was lost
+			out.started = true
+			m.emit(eventabi.SignalPlaybackStarted, eventabi.EmitterEgress, out.turn, "")
+		}
 		m.emit(eventabi.SignalPlaybackCompleted, eventabi.EmitterEgress, out.turn, "")
 	case audible:
 		signal := m.emit(eventabi.SignalPlaybackCancelled, eventabi.EmitterEgress, out.turn, "")

@@ -33,4 +33,7 @@
 //  5. Sequences rise by one; event ids are never reused.
 //  6. Every provider call ends exactly once.
 //  7. Nothing grows without a bound (limits.go).
+//  8. Whatever a turn cannot go on with is answered within its pass: by an adaptive action
+//     that its plan allows and that helps, or by its end. Where the turn ends anyway,
+//     nothing is adapted.
 package session

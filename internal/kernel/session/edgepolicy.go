@@ -62,8 +62,8 @@ const (
 )
 
 // Validate reports what is wrong with where the edge lies, each a SettingError; the policy
-// itself is the plan's to judge. Sound that was given to egress is the listener's: what
-// comes can be refused, what is there cannot be taken back by number.
+// itself is the plan's to judge. Sound whose place is in the shell can only be dropped
+// where its consumer is.
 func (in *EdgePolicy) Validate() error {
 	c := settingsCheck{prefix: "edge_buffer_policies." + string(in.Edge) + "."}
 	c.id("edge", string(in.Edge), true)
@@ -71,9 +71,19 @@ func (in *EdgePolicy) Validate() error {
 		if in.From != "" || in.To != "" {
 			c.fault("from", in.From, "no ends: the edge is one of the voice graph and has them")
 		}
-		newest := in.Policy.Strategy == controlplane.StrategyDrop && in.Policy.DropVictim == controlplane.VictimNewest
-		if v == edgeVoice && in.Policy.Strategy != controlplane.StrategyBlock && !newest {
-			c.fault("strategy", string(in.Policy.Strategy), "block, or drop with drop_victim newest: what egress was given may be playing")
+		strategy := in.Policy.Strategy
+		drops := strategy == controlplane.StrategyDrop
+		newest := in.Policy.DropVictim == controlplane.VictimNewest
+		switch v {
+		case edgeVoice:
+			if strategy != controlplane.StrategyBlock && !(drops && newest) {
+				c.fault("strategy", string(strategy), "block, or drop with drop_victim newest: what egress was given may be playing")
+			}
+		case edgeVAD, edgeSTT:
+			if strategy != controlplane.StrategyMerge && (!drops || newest) {
+				c.fault("strategy", string(strategy), "merge, or drop with drop_victim oldest: who listens can go on further ahead, and cannot leave out what lies before that")
+			}
+		case edgeWords, edgeReply, edgeClient, edgeTelemetry, voiceEdges:
 		}
 		return errors.Join(c.faults...)
 	}

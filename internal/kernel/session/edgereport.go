@@ -205,21 +205,25 @@ func (m *Machine) overflowed(ev *flow.Event) {
 		m.cutOff(ev.Edge)
 		return
 	}
-	m.edgeExhausted(m.edgeID(ev))
+	m.overflow(m.edgeID(ev), edgeStage(m.edgeID(ev)))
 }
 
-// edgeExhausted: an edge of the turn holds nothing but what may not be shed, and still
-// cannot take more.
-func (m *Machine) edgeExhausted(eventabi.EdgeID) {
-	m.turn.spent = "edge_overflow"
-	m.arbiter.Raise(turn.CauseBudget, controlplane.AbortEdgeOverflow)
-}
-
-// pressed: the plan answers pressure by degrading, or by another branch.
+// pressed: the plan answers pressure on an edge by a step of the ladder, or by the
+// graph's alternate branch, where that helps what the turn waits for.
 func (m *Machine) pressed(ev *flow.Event) {
-	m.drain.degraded = true
-	signal := m.edgeSignal(eventabi.SignalDegrade, eventabi.EmitterWatermark, ev, ev.Reason.String())
-	signal.Envelope.TargetLane = ""
+	if m.arbiter.State() != controlplane.TurnActive {
+		return
+	}
+	id := m.edgeID(ev)
+	x := trouble{name: string(id), reason: ev.Reason.String(), awaits: edgeStage(id), scope: turn.ScopeEdge}
+	switch {
+	case ev.Action == flow.ActDegrade && m.allows(controlplane.ActionDegrade):
+		if step, helps := m.stepFor(&x); helps {
+			m.degrade(step, eventabi.EmitterWatermark, x.cause())
+		}
+	case ev.Action == flow.ActFallback && m.allows(controlplane.ActionFallback) && m.canStandIn():
+		m.standIn(&x)
+	}
 }
 
 // unrecoverable: the streams of a domain cannot be brought together again (flow section

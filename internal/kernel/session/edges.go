@@ -7,6 +7,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // edges are the session's edges: those of the voice graph, and further ones that its
@@ -87,7 +88,7 @@ func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
 	policy, control, _ := m.plans.resolver.Edge(eventabi.EdgeID(ends.ID))
 	spec := flow.Compile(&policy, &control)
 	if v == edgeVoice { // what is with egress may be playing: only what comes can be refused
-		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedDrop
+		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedNone
 	}
 	ends.Key = policy.FairnessKey
 	m.edges.kinds = append(m.edges.kinds, v)
@@ -166,9 +167,9 @@ func (m *Machine) breach(what string) {
 	m.runtimeFault(&RuntimeFault{Reason: what})
 }
 
-// overflow meets a lane of the inbox that was full. Control is never dropped, so a full
+// laneOverflow meets a lane of the inbox that was full. Control is never dropped, so a full
 // control lane is an invariant that broke.
-func (m *Machine) overflow(in *Overflow) {
+func (m *Machine) laneOverflow(in *Overflow) {
 	m.refuse("lane_full", string(in.Lane), "")
 	if in.Lane == eventabi.ControlLane {
 		m.breach("control_queue_full")
@@ -209,10 +210,23 @@ func (m *Machine) dispatch() {
 			return
 		}
 		ends := m.edges.board.Ends(n)
+		m.waited(n, &it)
 		m.fx.add(&Deliver{
 			Edge: eventabi.EdgeID(ends.ID), To: ends.To, Seq: eventabi.Sequence(it.Seq), Handle: it.Handle,
 			Kind: ItemKind(it.Kind.String()), Group: it.Group, From: it.From, Of: it.Of,
 		})
+	}
+}
+
+// waited charges what an item has waited to the edge's budget.
+func (m *Machine) waited(n int, it *flow.Item) {
+	limit := timebase.MS(m.settings.EdgeBudgetMS)
+	if limit == 0 {
+		limit = timebase.MS(turn.ProfileBudgets().EdgeBudgetMSDefault)
+	}
+	if it.Lane == flow.Data && it.Waited*100 >= limit*turn.WarningPercent {
+		ends := m.edges.board.Ends(n)
+		m.edgeSpent(eventabi.EdgeID(ends.ID), ends.Side, it.Waited, limit)
 	}
 }
 
@@ -280,7 +294,8 @@ func (m *Machine) settleClocks() {
 		}
 	}
 	stand(edgeVoice, m.holds != 0)
-	stand(edgeReply, m.holds != 0 || m.turn.output == nil || m.turn.output.ahead() > 0)
+	out := m.turn.output
+	stand(edgeReply, m.holds != 0 || out == nil || out.ahead() > 0 || out.reply.Current() != nil)
 }
 
 // bytesPerSample is what a sample takes: signed 16 bit (flow section 6).

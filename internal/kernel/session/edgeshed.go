@@ -18,7 +18,11 @@ func (m *Machine) shedding(n int, it *flow.Item) bool {
 // emptyEdges lets go of everything that lies on edges when the session ends.
 func (m *Machine) emptyEdges() {
 	for n := range m.edges.board.Len() {
-		m.edges.board.Edge(n).Empty(m.now, flow.Fenced, &m.edges.log)
+		e := m.edges.board.Edge(n)
+		if v := m.edges.kinds[n]; v == edgeVAD || v == edgeSTT { // who listens stops listening: nothing is lost
+			e.Consume(m.now, 0, m.heard, &m.edges.log)
+		}
+		e.Empty(m.now, flow.Fenced, &m.edges.log)
 	}
 	m.edges.board.Announce(&m.edges.log)
 	m.report()

@@ -6,6 +6,7 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // Effect is a decision: something that the shell is to do, or evidence that it is to
@@ -111,6 +112,7 @@ type Discard struct{ Handle int64 }
 type Open struct {
 	Invocation eventabi.InvocationID
 	From       timebase.Samples
+	Candidate  int64 // which of the plan's ordered candidates, 0 = the preferred one
 }
 
 // Finalize tells the recogniser that its utterance ends at a sample.
@@ -124,7 +126,8 @@ type Generate struct {
 	Invocation eventabi.InvocationID
 	Turn       eventabi.TurnID
 	Attempt    int64
-	TimeoutMS  int64
+	TimeoutMS  int64 // to the first result: of the call, or what is left of the turn
+	Candidate  int64
 }
 
 // Say asks for one segment to be synthesised.
@@ -135,6 +138,24 @@ type Say struct {
 	Attempt    int64
 	TimeoutMS  int64
 	Text       int64 // handle
+	Candidate  int64
+}
+
+// Degrade lowers the turn's fidelity by a step, which stays in force until the turn
+// closes: the prompt is short, the synthesiser is asked plainly, or nothing more is
+// synthesised (turn-plan section 7).
+type Degrade struct {
+	Turn   eventabi.TurnID
+	Step   turn.Step
+	Reason string
+}
+
+// Fallback puts the line that stands in for an answer into the turn's reply.
+type Fallback struct {
+	Turn    eventabi.TurnID
+	Segment int64 // its place in the reply
+	Text    int64 // handle
+	Reason  string
 }
 
 // CancelCall cancels a provider call. Acknowledgement is not awaited.
@@ -143,10 +164,12 @@ type CancelCall struct {
 	Reason     string
 }
 
-// Hook runs a hook of the turn's nodes.
+// Hook runs a hook of the turn's nodes, or of one of them.
 type Hook struct {
-	Turn eventabi.TurnID
-	Hook HookName
+	Turn    eventabi.TurnID
+	Hook    HookName
+	Node    eventabi.NodeID // empty = every node of the turn
+	Outcome turn.Outcome    // on_budget_exhausted: what was decided
 }
 
 // HookName names a node hook.
@@ -282,3 +305,5 @@ func (*Skip) effect()             {}
 func (*Merged) effect()           {}
 func (*Ended) effect()            {}
 func (*Nondeterministic) effect() {}
+func (*Degrade) effect()          {}
+func (*Fallback) effect()         {}

@@ -39,6 +39,10 @@ func newEffect(kind string) Effect {
 		return &Generate{}
 	case "say":
 		return &Say{}
+	case "degrade":
+		return &Degrade{}
+	case "fallback":
+		return &Fallback{}
 	case "cancel_call":
 		return &CancelCall{}
 	case "hook":
@@ -98,6 +102,8 @@ func (*Skip) kind() string             { return "skip" }
 func (*Merged) kind() string           { return "merged" }
 func (*Ended) kind() string            { return "ended" }
 func (*Nondeterministic) kind() string { return "nondeterministic" }
+func (*Degrade) kind() string          { return "degrade" }
+func (*Fallback) kind() string         { return "fallback" }
 
 // code walks the envelope's fields that the kernel fills. Session, pipeline and schema
 // version do not change within a session and stand in its bootstrap.
@@ -223,6 +229,7 @@ func (e *Discard) code(c *coder) { num(c, "handle", &e.Handle) }
 func (e *Open) code(c *coder) {
 	str(c, "invocation", &e.Invocation)
 	num(c, "from", &e.From)
+	num(c, "candidate", &e.Candidate)
 }
 
 func (e *Finalize) code(c *coder) {
@@ -235,6 +242,7 @@ func (e *Generate) code(c *coder) {
 	str(c, "turn", &e.Turn)
 	num(c, "attempt", &e.Attempt)
 	num(c, "timeout_ms", &e.TimeoutMS)
+	num(c, "candidate", &e.Candidate)
 }
 
 func (e *Say) code(c *coder) {
@@ -244,6 +252,20 @@ func (e *Say) code(c *coder) {
 	num(c, "attempt", &e.Attempt)
 	num(c, "timeout_ms", &e.TimeoutMS)
 	num(c, "text", &e.Text)
+	num(c, "candidate", &e.Candidate)
+}
+
+func (e *Degrade) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	str(c, "step", &e.Step)
+	str(c, "reason", &e.Reason)
+}
+
+func (e *Fallback) code(c *coder) {
+	str(c, "turn", &e.Turn)
+	num(c, "segment", &e.Segment)
+	num(c, "text", &e.Text)
+	str(c, "reason", &e.Reason)
 }
 
 func (e *CancelCall) code(c *coder) {
@@ -254,6 +276,8 @@ func (e *CancelCall) code(c *coder) {
 func (e *Hook) code(c *coder) {
 	str(c, "turn", &e.Turn)
 	str(c, "hook", &e.Hook)
+	str(c, "node", &e.Node)
+	str(c, "outcome", &e.Outcome)
 }
 
 func (e *Detach) code(c *coder) { str(c, "invocation", &e.Invocation) }

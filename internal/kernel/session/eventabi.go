@@ -50,7 +50,8 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 // stops says that a signal can be the cause for which calls are cancelled.
 func stops(s eventabi.Signal) bool {
 	return s == eventabi.SignalCancel || s == eventabi.SignalDeauthorizedDrain ||
-		s == eventabi.SignalBudgetExhausted || s == eventabi.SignalProviderError
+		s == eventabi.SignalBudgetExhausted || s == eventabi.SignalProviderError ||
+		s == eventabi.SignalDegrade || s == eventabi.SignalFallback
 }
 
 // decide records the decision outcome that belongs to a signal.

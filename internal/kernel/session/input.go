@@ -70,6 +70,13 @@ type Bootstrap struct {
 	STT      string // provider bindings
 	LLM      string
 	TTS      string
+	// The second candidates of each modality, empty = none (turn-plan section 10).
+	STTSecond string
+	LLMSecond string
+	TTSSecond string
+	// Fallback is the line that stands in for an answer which does not come: the graph's
+	// one alternate branch. Without a text there is none.
+	Fallback TextRef
 	Settings Settings
 }
 
@@ -316,9 +323,19 @@ type EvidenceLost struct{}
 
 // NodeFailed reports a node that panicked, returned an error or passed a time limit.
 type NodeFailed struct {
-	Node   eventabi.NodeID
-	Turn   eventabi.TurnID // empty in session scope
-	Reason string          // "panic", "error", "hook_timeout"
+	Node    eventabi.NodeID
+	Turn    eventabi.TurnID // empty in session scope
+	Reason  string          // "panic", "error", "hook_timeout"
+	LimitMS int64           // hook_timeout: the limit that was passed
+}
+
+// NodeSpent reports how much of its budget a node has used that goes on working: when
+// 80 % are gone, and when nothing is left.
+type NodeSpent struct {
+	Node    eventabi.NodeID
+	Turn    eventabi.TurnID // empty in session scope
+	UsedMS  int64
+	LimitMS int64
 }
 
 // CancelAck says that a provider or a node has stopped after a cancel.

@@ -61,6 +61,8 @@ func newInput(kind string) Input {
 		return &EvidenceLost{}
 	case "node_failed":
 		return &NodeFailed{}
+	case "node_spent":
+		return &NodeSpent{}
 	case "cancel_ack":
 		return &CancelAck{}
 	case "runtime_fault":
@@ -100,6 +102,7 @@ func (*Overflow) kind() string       { return "overflow" }
 func (*Appended) kind() string       { return "appended" }
 func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
+func (*NodeSpent) kind() string      { return "node_spent" }
 func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
 func (*ClockReading) kind() string   { return "clock_reading" }
@@ -141,6 +144,7 @@ func (*CancelAck) lane() eventabi.Lane    { return eventabi.ControlLane }
 func (*RuntimeFault) lane() eventabi.Lane { return eventabi.ControlLane }
 func (*ClockReading) lane() eventabi.Lane { return eventabi.ControlLane }
 func (*AudioGap) lane() eventabi.Lane     { return eventabi.DataLane }
+func (*NodeSpent) lane() eventabi.Lane    { return eventabi.ControlLane }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -154,6 +158,14 @@ func (in *Bootstrap) code(c *coder) {
 	str(c, "stt", &in.STT)
 	str(c, "llm", &in.LLM)
 	str(c, "tts", &in.TTS)
+	str(c, "stt_second", &in.STTSecond)
+	str(c, "llm_second", &in.LLMSecond)
+	str(c, "tts_second", &in.TTSSecond)
+	num(c, "fallback", &in.Fallback.Handle)
+	num(c, "fallback_runes", &in.Fallback.Runes)
+	num(c, "fallback_words", &in.Fallback.Words)
+	num(c, "fallback_class", &in.Fallback.Class)
+	word(c, "fallback_hash", &in.Fallback.Digest)
 	in.Settings.code(c)
 }
 
@@ -318,6 +330,14 @@ func (in *NodeFailed) code(c *coder) {
 	str(c, "node", &in.Node)
 	str(c, "turn", &in.Turn)
 	str(c, "reason", &in.Reason)
+	num(c, "limit_ms", &in.LimitMS)
+}
+
+func (in *NodeSpent) code(c *coder) {
+	str(c, "node", &in.Node)
+	str(c, "turn", &in.Turn)
+	num(c, "used_ms", &in.UsedMS)
+	num(c, "limit_ms", &in.LimitMS)
 }
 
 func (in *CancelAck) code(c *coder) { str(c, "invocation", &in.Invocation) }

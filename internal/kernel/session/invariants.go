@@ -4,6 +4,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -47,6 +48,8 @@ func (m *Machine) verifyDecisions(list []Effect) {
 	ensure(terminalThenClose(list), "terminal_then_close")
 	ensure(evidencePerClose(list), "evidence_once_per_close")
 	ensure(m.sequenceRises(list), "sequence_strictly_rises")
+	ensure(m.adaptsAsAllowed(list), "adaptation_is_authorised")
+	ensure(m.fidelityFalls(list), "fidelity_only_falls_in_a_turn")
 }
 
 // verifyLiveTurn speaks of the turn between turn_open and close.
@@ -55,6 +58,7 @@ func (m *Machine) verifyLiveTurn() {
 	ensure(m.arbiter.State() == controlplane.TurnActive, "terminal_is_passed_through")
 	ensure(t.id != "" && m.outputOf(t.id) == t.output, "active_turn_has_output")
 	ensure(m.deadline != timebase.Never, "active_turn_has_deadline")
+	ensure(len(t.troubles) == 0 && !m.undecided(), "troubles_are_answered")
 	ensure(t.plan.TurnID == t.id && len(t.plan.PlanHash) == 64, "active_turn_has_sealed_plan")
 	ensure(!m.authority.Revoked && t.plan.AuthorityEpoch == m.authority.Epoch, "active_turn_has_authority")
 }
@@ -183,6 +187,47 @@ func evidencePerClose(list []Effect) bool {
 	return balance == 0
 }
 
+// adaptsAsAllowed: a choice that is not in the plan's set is never taken (turn-plan
+// section 7). Every plan of a session has the same set.
+func (m *Machine) adaptsAsAllowed(list []Effect) bool {
+	allowed := func(a controlplane.AdaptiveAction) bool { return slices.Contains(m.plans.actions, a) }
+	for _, e := range list {
+		if _, degrade := e.(*Degrade); degrade && !allowed(controlplane.ActionDegrade) {
+			return false
+		}
+		if _, fallback := e.(*Fallback); fallback && !allowed(controlplane.ActionFallback) {
+			return false
+		}
+		emit, ok := e.(*Emit)
+		if ok && emit.Envelope.Signal == eventabi.SignalProviderSwitch && !allowed(controlplane.ActionProviderSwitch) {
+			return false
+		}
+	}
+	return true
+}
+
+// fidelityFalls: the degrade steps of a turn go one way.
+func (m *Machine) fidelityFalls(list []Effect) bool {
+	for _, e := range list {
+		d, ok := e.(*Degrade)
+		if !ok {
+			continue
+		}
+		if d.Turn != m.lowered {
+			m.lowered, m.lowest = d.Turn, turn.Fidelity{}
+		}
+		if !m.lowest.Lower(d.Step) {
+			return false
+		}
+	}
+	return true
+}
+
+// undecided says that a call has failed and nothing was made of it.
+func (m *Machine) undecided() bool {
+	return slices.ContainsFunc(m.calls, func(c call) bool { return c.parked })
+}
+
 func (m *Machine) sequenceRises(list []Effect) bool {
 	last := m.emitted
 	for _, e := range list {
@@ -211,7 +256,7 @@ func (m *Machine) callsOwned() bool {
 			continue
 		}
 		if c.kind == callSTT {
-			if u := m.utterance(c.utterance); (u == nil || u.ended) && c.deadline == timebase.Never {
+			if u := m.utterance(c.utterance); (u == nil || u.ended) && c.budget.Limit() == 0 {
 				return false
 			}
 			continue

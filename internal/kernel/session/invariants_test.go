@@ -66,14 +66,25 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			m.identity.sequence = high
 			return []Effect{signal(eventabi.SignalCommit, "t9", high)}
 		},
-		"evidence_once_per_close":      func(*Machine) []Effect { return []Effect{&Evidence{Turn: "t9"}} },
-		"sequence_strictly_rises":      func(*Machine) []Effect { return []Effect{signal(eventabi.SignalConnected, "", 1)} },
-		"turns_add_up":                 func(m *Machine) []Effect { m.counters.Turns++; return nil },
-		"terminal_is_passed_through":   func(m *Machine) []Effect { m.move("t1", controlplane.TriggerCommit); return nil },
-		"active_turn_has_output":       func(m *Machine) []Effect { m.turn.output = &output{}; return nil },
-		"active_turn_has_deadline":     func(m *Machine) []Effect { m.deadline = timebase.Never; return nil },
-		"active_turn_has_sealed_plan":  func(m *Machine) []Effect { m.turn.plan.PlanHash = ""; return nil },
-		"active_turn_has_authority":    func(m *Machine) []Effect { m.authority.Epoch++; return nil },
+		"evidence_once_per_close":     func(*Machine) []Effect { return []Effect{&Evidence{Turn: "t9"}} },
+		"sequence_strictly_rises":     func(*Machine) []Effect { return []Effect{signal(eventabi.SignalConnected, "", 1)} },
+		"turns_add_up":                func(m *Machine) []Effect { m.counters.Turns++; return nil },
+		"terminal_is_passed_through":  func(m *Machine) []Effect { m.move("t1", controlplane.TriggerCommit); return nil },
+		"active_turn_has_output":      func(m *Machine) []Effect { m.turn.output = &output{}; return nil },
+		"active_turn_has_deadline":    func(m *Machine) []Effect { m.deadline = timebase.Never; return nil },
+		"active_turn_has_sealed_plan": func(m *Machine) []Effect { m.turn.plan.PlanHash = ""; return nil },
+		"active_turn_has_authority":   func(m *Machine) []Effect { m.authority.Epoch++; return nil },
+		"troubles_are_answered": func(m *Machine) []Effect {
+			m.raise(trouble{reason: "x"})
+			return nil
+		},
+		"adaptation_is_authorised": func(m *Machine) []Effect {
+			m.plans.actions = nil
+			return []Effect{&Fallback{Turn: "t1"}}
+		},
+		"fidelity_only_falls_in_a_turn": func(*Machine) []Effect {
+			return []Effect{&Degrade{Turn: "t1", Step: turn.TextOnly}, &Degrade{Turn: "t1", Step: turn.SimplifyTTS}}
+		},
 		"played_within_accepted":       func(m *Machine) []Effect { m.turn.output.played = high; return nil },
 		"output_held_only_by_a_reason": func(m *Machine) []Effect { m.turn.output.held = true; return nil },
 		"hold_has_a_reason":            func(m *Machine) []Effect { m.holds = holdInterruption; return nil },

@@ -17,6 +17,8 @@ const (
 	maxOutputs = 8
 	// maxProposals are proposals of one pass.
 	maxProposals = 8
+	// maxMeters are nodes and edges whose budgets are accounted for within a turn.
+	maxMeters = 32
 )
 
 // The numbers of simple/v1 (turn-plan section 6) that the session uses itself.

@@ -20,15 +20,29 @@ type plans struct {
 	invalid      controlplane.OutcomeKind // outcome of an invalid snapshot: defer or reject
 	available    bool                     // availability mode
 	evidenceLost bool
+	candidates   [callKinds][]string
+	actions      []controlplane.AdaptiveAction
 }
 
 func (p *plans) open(in *Bootstrap, s *Settings, edges *edges) {
 	p.invalid = controlplane.OutcomeKind(s.StaleOutcome)
 	p.available = s.AvailabilityMode
+	p.candidates = [callKinds][]string{
+		callSTT: candidates(in.STT, in.STTSecond), callLLM: candidates(in.LLM, in.LLMSecond), callTTS: candidates(in.TTS, in.TTSSecond),
+	}
+	p.actions, _ = turn.ParseActions(s.AdaptiveActions) // validated
+	overrides := turn.PlanOverrides{
+		TurnBudgetMS: s.TurnBudgetMS, NodeBudgetMS: s.NodeBudgetMS, PathBudgetMS: s.PathBudgetMS, EdgeBudgetMS: s.EdgeBudgetMS,
+		InvocationMS: s.InvocationMS, Attempts: s.Attempts,
+	}
+	if s.AdaptiveActions != "" {
+		overrides.Actions = p.actions
+	}
 	r, err := turn.NewResolver(turn.PlanRequest{
 		Session: in.Session, Pipeline: in.Pipeline, Graph: in.Graph, Profile: in.Profile,
 		STT: in.STT, LLM: in.LLM, TTS: in.TTS, Flow: edges.settings(),
-		Overrides: turn.PlanOverrides{TurnBudgetMS: s.TurnBudgetMS, InvocationMS: s.InvocationMS, Attempts: s.Attempts},
+		Seconds:   turn.Seconds{STT: in.STTSecond, LLM: in.LLMSecond, TTS: in.TTSSecond},
+		Overrides: overrides,
 	})
 	p.resolver, p.err = &r, err
 }

@@ -17,9 +17,9 @@ import (
 func inputKinds() []string {
 	return []string{
 		"bootstrap", "close_request", "link", "lease", "snapshots", "wake", "audio_in", "voice_on", "voice_off",
-		"end_of_utterance", "text_in", "transcript", "progress", "segment", "speech", "invocation_end", "delivery",
-		"cancel", "stop", "edge_policy", "flow_policy", "offer", "ready", "overflow", "appended", "evidence_lost", "node_failed",
-		"cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
+		"end_of_utterance", "text_in", "transcript", "progress", "segment", "speech", "invocation_end", "delivery", "cancel",
+		"stop", "edge_policy", "flow_policy", "offer", "ready", "overflow", "appended", "evidence_lost", "node_failed",
+		"node_spent", "cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
 	}
 }
 
@@ -28,6 +28,7 @@ func effectKinds() []string {
 		"emit", "decide", "session_change", "turn_change", "refused", "superseded", "fence", "hold", "resume", "play",
 		"end_of_audio", "discard", "open", "finalize", "generate", "say", "cancel_call", "hook", "detach", "converse",
 		"append_terminal", "evidence", "deliver", "release", "combine", "skip", "merged", "ended", "nondeterministic",
+		"degrade", "fallback",
 	}
 }
 

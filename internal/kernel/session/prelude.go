@@ -93,8 +93,8 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 	if e := m.edge(edgeSTT); e != nil { // the recogniser before this one reads what is its own
 		e.Consume(m.now, 0, m.heard, &m.edges.log)
 	}
-	m.calls = append(m.calls, call{id: u.stt, kind: callSTT, utterance: n, attempt: 1, deadline: timebase.Never})
-	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll))})
+	m.calls = append(m.calls, call{id: u.stt, kind: callSTT, utterance: n, attempt: 1, tries: 1, candidate: m.ear})
+	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll)), Candidate: m.ear})
 	return &m.utterances[len(m.utterances)-1]
 }
 
@@ -206,7 +206,7 @@ func (m *Machine) endUtterance(u *utterance, through timebase.Samples) {
 		through = m.heard
 	}
 	if c := m.call(u.stt); c != nil && !c.cancelled {
-		c.deadline = m.now.Add(m.invocationTimeout())
+		c.budget = turn.Allow(m.now, m.invocationTimeout())
 		m.fx.add(&Finalize{Invocation: u.stt, Through: through})
 	}
 }
@@ -355,6 +355,9 @@ func (m *Machine) finalText(u *utterance) {
 		m.interruption.judge.Ending(false)
 	case u.waiting:
 	case u.turn != "" && u.turn == m.turn.id && m.arbiter.State() == controlplane.TurnActive:
+		if m.turn.asked && u.ended { // the answer could not wait for them
+			m.recordUser(u)
+		}
 	case u.turn != "":
 		m.lateSpeech(u)
 	case u.ended: // its proposal came to nothing, or the session is ending

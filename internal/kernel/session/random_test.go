@@ -75,6 +75,15 @@ func (d *drunk) boot() *Bootstrap {
 	s.DisconnectMS = pick[int64](d, 0, 700)
 	s.DedupeKeys = pick[int64](d, 0, 3)
 	s.StaleOutcome = pick(d, "", "reject")
+	s.PathBudgetMS = pick[int64](d, 0, 200)
+	s.AdaptiveActions = pick(d, "", "", "none", "degrade", "fallback", "provider_switch,fallback", "retry,degrade")
+	s.PlainTTS, s.VoiceOnly = d.random.Chance(1, 2), d.random.Chance(1, 4)
+	if d.random.Chance(1, 2) {
+		b.STTSecond, b.LLMSecond, b.TTSSecond = "ear2", "mind2", "mouth2"
+	}
+	if d.random.Chance(1, 2) {
+		b.Fallback = TextRef{Handle: 99, Runes: 30, Words: 6, Class: TextWords}
+	}
 	p := &s.Policy
 	p.Trigger = pick(d, "", turn.TriggerSpeechStart)
 	p.Overlap = pick(d, "", turn.OverlapQueue, turn.OverlapReject)
@@ -263,8 +272,10 @@ func (d *drunk) trouble() Input {
 		return &Link{State: pick(d, LinkLost, LinkGone, LinkResumed, LinkResumed, LinkResumed, "odd")}
 	case 28, 29, 30, 31:
 		return &LeaseChange{Epoch: m.authority.Epoch + eventabi.Epoch(d.random.Between(-1, 1))}
-	case 32, 33, 34:
-		return &NodeFailed{Node: "tts", Turn: d.turn(), Reason: "panic"}
+	case 32, 33:
+		return &NodeFailed{Node: pick[eventabi.NodeID](d, "tts", "llm", "other"), Turn: d.turn(), Reason: pick(d, "panic", "hook_timeout"), LimitMS: d.random.Below(900)}
+	case 34:
+		return &NodeSpent{Node: pick[eventabi.NodeID](d, "tts", "llm", "other"), Turn: d.turn(), UsedMS: d.random.Between(-1, 900), LimitMS: pick[int64](d, 800, 800, 1)}
 	case 35:
 		return &LeaseChange{Revoked: d.random.Chance(1, 6)}
 	case 36:

@@ -19,6 +19,8 @@ type Machine struct {
 	fenced   bool             // the step under way has a Fence
 	cause    eventabi.EventID // the latest signal of the step under way that calls are cancelled for
 	emitted  eventabi.Sequence
+	lowered  eventabi.TurnID // the turn whose fidelity was lowered last, and how far
+	lowest   turn.Fidelity
 
 	identity  identity
 	authority authority
@@ -27,6 +29,9 @@ type Machine struct {
 	plans     plans
 	link      link
 	drain     drain
+	ladder    turn.Ladder
+	fallback  TextRef
+	ear       int64 // the recogniser that the next utterance is given to, of the ordered candidates
 
 	arbiter      turn.Arbiter
 	turn         liveTurn
@@ -44,6 +49,7 @@ type Machine struct {
 	clock      timebase.Clock
 	gap        gap
 	calls      []call
+	meters     []meter // budgets of nodes and edges, of the live turn and of the session since the last
 	outputs    []*output
 	edges      edges
 	talk       conversation
@@ -81,6 +87,9 @@ func (m *Machine) State() controlplane.SessionState { return m.state }
 // TurnState gives the state of the turn arbiter.
 func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() }
 
+// TurnLive says that a turn is between turn_open and close.
+func (m *Machine) TurnLive() bool { return m.arbiter.Live() }
+
 // Counters gives the session's counters.
 func (m *Machine) Counters() Counters {
 	c := m.counters
@@ -92,8 +101,26 @@ func (m *Machine) Counters() Counters {
 // false for one that lies before an anchor.
 func (m *Machine) Projection(at timebase.Instant) (timebase.Anchor, bool) { return m.clock.Project(at) }
 
-// Degraded says that the session lost a capability or had to give a node up.
-func (m *Machine) Degraded() bool { return m.drain.degraded }
+// Degraded says that the session lost a capability or had to give a node up, or that a
+// degrade step is in force (lifecycle section 1).
+func (m *Machine) Degraded() bool { return m.drain.degraded || m.Fidelity() != turn.FullFidelity }
+
+// Fidelity is the degrade step in force: the live turn's.
+func (m *Machine) Fidelity() turn.Step {
+	if !m.arbiter.Live() {
+		return turn.FullFidelity
+	}
+	return m.turn.fidelity.Step()
+}
+
+// TurnEnds is when what is left of the live turn's time is over, timebase.Never without
+// a live turn or while its caller still speaks. Its nodes' budgets are nested in it.
+func (m *Machine) TurnEnds() timebase.Instant {
+	if !m.arbiter.Live() {
+		return timebase.Never
+	}
+	return m.turn.budget.Ends()
+}
 
 // Waiting says that a proposal waits for a turn, or for protected output, to end: any
 // pass may open a turn, and needs fresh snapshots for it.
@@ -240,7 +267,7 @@ func (m *Machine) apply(in Input) {
 	case *Ready:
 		m.ready(in)
 	case *Overflow:
-		m.overflow(in)
+		m.laneOverflow(in)
 	case *Appended:
 		m.appended(in)
 	case *EvidenceLost:
@@ -248,6 +275,8 @@ func (m *Machine) apply(in Input) {
 		m.plans.evidenceLost = true
 	case *NodeFailed:
 		m.nodeFailed(in)
+	case *NodeSpent:
+		m.nodeSpent(in)
 	case *CancelAck:
 		m.cancelAck(in)
 	case *RuntimeFault:
@@ -265,6 +294,7 @@ func (m *Machine) settle() {
 		m.judge()
 		m.report()
 		moved := m.cutIn()
+		moved = m.adapt() || moved
 		moved = m.arbitrate() || moved
 		moved = m.openNext() || moved
 		if !moved {

@@ -3,12 +3,17 @@
 package session
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // A machine that was never stepped wants to be woken: a session without a bootstrap ends
@@ -142,4 +147,167 @@ func TestSegmentLimit(t *testing.T) {
 		}
 	}
 	t.Error("the bound ends nothing")
+}
+
+// Flow section 8, scope edge: what an edge reports of its residence is accounted for once a
+// turn, with the edge and the values, and answered by the plan.
+func TestEdgeBudget(t *testing.T) {
+	type step func(m *Machine)
+	wait := func(edge string, used int64) step {
+		return func(m *Machine) { m.edgeSpent(eventabi.EdgeID(edge), false, timebase.MS(used), timebase.MS(100)) }
+	}
+	silent := []string{"text_in text=1 runes=4 words=1 class=2"}
+	answered := append(silent, "segment invocation=t1-llm-1 text=3 runes=60 words=12 class=2")
+	heard := append(answered, "speech invocation=t1-tts-2 handle=1 samples=64000")
+	for name, row := range map[string]struct {
+		actions string
+		before  []string
+		step    step
+		want    []string // signals with their reasons and outcomes
+	}{
+		"warned":                {"", answered, wait("llm-tts", 80), []string{"budget_warning edge_budget continue"}},
+		"below":                 {"", answered, wait("llm-tts", 79), nil},
+		"degrade":               {"", answered, wait("llm-tts", 100), []string{"budget_warning edge_budget continue", "budget_exhausted edge_budget degrade", "degrade capability_lost:tts"}},
+		"fallback":              {"", silent, wait("stt-llm", 100), []string{"budget_warning edge_budget continue", "budget_exhausted edge_budget fallback", "fallback edge_budget:stt-llm"}},
+		"nothing allowed":       {"none", silent, wait("stt-llm", 100), []string{"budget_warning edge_budget continue", "budget_exhausted edge_budget terminate", "abort budget_exhausted", "close"}},
+		"heard":                 {"none", heard, wait("llm-tts", 900), []string{"budget_warning edge_budget continue", "budget_exhausted edge_budget continue"}},
+		"no turn":               {"", nil, wait("tap", 900), []string{"budget_warning edge_budget continue", "budget_exhausted edge_budget continue"}},
+		"overflow":              {"", heard, func(m *Machine) { m.overflow("llm-tts", stageSound) }, []string{"budget_exhausted edge_overflow degrade", "degrade capability_lost:tts"}},
+		"overflow, none legal":  {"none", heard, func(m *Machine) { m.overflow("llm-tts", stageSound) }, []string{"budget_exhausted edge_overflow terminate", "abort edge_overflow", "close"}},
+		"overflow, out of turn": {"", nil, func(m *Machine) { m.overflow("tap", stageNone) }, []string{"budget_exhausted edge_overflow continue"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "boot fallback=99 fallback_runes=30 fallback_class=2 adaptive_actions="+row.actions)
+			for _, line := range row.before {
+				r.at = r.at.Add(timebase.MS(10))
+				r.step(line)
+			}
+			r.at = r.at.Add(timebase.MS(10))
+			var fx Effects
+			m := r.m
+			m.now, m.fx = r.at, &fx
+			row.step(m)
+			m.settle()
+			if got := told(fx.List); !slices.Equal(got, row.want) {
+				t.Errorf("decided\n%q\nwant\n%q", got, row.want)
+			}
+			fx.Reset()
+			row.step(m) // the account has said what it had to say
+			m.settle()
+			if strings.HasPrefix(name, "overflow") || row.before != nil && !m.arbiter.Live() {
+				return
+			}
+			if got := told(fx.List); len(got) > 0 {
+				t.Errorf("a second time it decides %q", got)
+			}
+		})
+	}
+}
+
+// told gives the signals of a list with their reasons, and the outcome where there is one.
+func told(list []Effect) (signals []string) {
+	for _, e := range list {
+		emit, ok := e.(*Emit)
+		if !ok {
+			continue
+		}
+		line := strings.TrimSpace(fmt.Sprintf("%s %s", emit.Envelope.Signal, emit.Envelope.Reason))
+		var body struct{ Outcome string }
+		if json.Unmarshal(emit.Envelope.Payload, &body) == nil && body.Outcome != "" {
+			line += " " + body.Outcome
+		}
+		if emit.Envelope.Signal != eventabi.SignalOutputAccepted {
+			signals = append(signals, line)
+		}
+	}
+	return signals
+}
+
+// The accounts of one turn are bounded like everything else.
+func TestMetersAreBounded(t *testing.T) {
+	r := newRig(t, "boot")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	for i := range maxMeters {
+		r.step(fmt.Sprintf("node_spent node=n%d turn=t1 used_ms=700 limit_ms=800", i))
+	}
+	list := r.step("node_spent node=another turn=t1 used_ms=700 limit_ms=800")
+	if len(list) != 1 || Format(list[0]) != "refused code=meter_limit what=another turn=t1" {
+		t.Errorf("decided %v", list)
+	}
+	if len(r.m.meters) != maxMeters {
+		t.Errorf("%d accounts", len(r.m.meters))
+	}
+	r.step("cancel scope=turn")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	if len(r.m.meters) != 0 {
+		t.Errorf("%d accounts of a turn that is over", len(r.m.meters))
+	}
+}
+
+// Lifecycle section 1: a degrade step counts while it is in force, and no longer.
+func TestDegradedWhileInForce(t *testing.T) {
+	r := newRig(t, "boot")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	r.step("segment invocation=t1-llm-1 text=3 runes=60 words=12 class=2")
+	if r.m.Degraded() || r.m.Fidelity() != turn.FullFidelity {
+		t.Error("degraded before anything happened")
+	}
+	r.step("invocation_end invocation=t1-tts-2 class=blocked")
+	if !r.m.Degraded() || r.m.Fidelity() != turn.TextOnly {
+		t.Errorf("without a voice the session is degraded %v, at %q", r.m.Degraded(), r.m.Fidelity())
+	}
+	r.step("invocation_end invocation=t1-llm-1 class=success")
+	r.step("appended turn=t1 ok=true")
+	if r.m.Degraded() || r.m.arbiter.Live() {
+		t.Error("degraded after the turn has closed")
+	}
+}
+
+// The end of the turn's time is what its nodes' budgets are nested in.
+func TestTurnEnds(t *testing.T) {
+	r := newRig(t, "boot proposal_trigger=speech_start turn_budget_ms=2000 turn_hard_cap_ms=9000")
+	want := func(what string, at timebase.Instant) {
+		t.Helper()
+		if got := r.m.TurnEnds(); got != at {
+			t.Errorf("%s: the turn ends at %d ms, want %d", what, got.MS(), at.MS())
+		}
+	}
+	want("no turn", timebase.Never)
+	r.step("voice_on onset=0 heard=1600")
+	want("the caller speaks", timebase.Never)
+	r.at = timebase.Instant(timebase.MS(1000))
+	r.step("end_of_utterance reason=vad sample=16000")
+	want("the caller has spoken", timebase.Instant(timebase.MS(3000)))
+	r.step("transcript invocation=u1-stt revision=1 final=true text=5 runes=9 words=2 class=2")
+	r.step("segment invocation=t1-llm-1 text=3 runes=60 words=12 class=2")
+	r.step("speech invocation=t1-tts-2 handle=1 samples=16000")
+	want("the agent speaks", timebase.Instant(timebase.MS(10000)))
+	r.step("cancel scope=turn")
+	want("the turn is over", timebase.Never)
+}
+
+// Every way of adapting occurs in conversations without sense too, so that the invariants
+// have seen it.
+func TestTheDrunkAdapts(t *testing.T) {
+	counts := map[string]int{}
+	for seed := range uint64(200) {
+		d := newDrunk(seed, true)
+		d.stagger(120)
+		for _, e := range d.seen {
+			if d, ok := e.(*Degrade); ok {
+				counts[string(d.Step)]++
+			}
+			if h, ok := e.(*Hook); ok {
+				counts[string(h.Outcome)]++
+			}
+			if emit, ok := e.(*Emit); ok {
+				counts[string(emit.Envelope.Signal)]++
+			}
+		}
+	}
+	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "provider_switch", "continue", "degrade", "terminate"} {
+		if counts[way] == 0 {
+			t.Errorf("%s never happened: %v", way, counts)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -14,11 +15,21 @@ import (
 // Settings is what a session may set over the profile's defaults. Zero means "the
 // profile's value"; the plan's default provenance names the layer of every value.
 type Settings struct {
-	Policy           turn.Policy
-	TurnBudgetMS     int64
-	TurnHardCapMS    int64
-	InvocationMS     int64 // provider invocation timeout
-	Attempts         int64 // attempts per provider call
+	Policy        turn.Policy
+	TurnBudgetMS  int64
+	TurnHardCapMS int64
+	NodeBudgetMS  int64 // one event, or all events of a turn, of one node
+	PathBudgetMS  int64
+	EdgeBudgetMS  int64
+	InvocationMS  int64 // provider invocation timeout
+	Attempts      int64 // attempts per provider call and candidate
+	// AdaptiveActions is what the plans allow: names with commas between them, "none", or
+	// empty for the profile's four (turn-plan section 7).
+	AdaptiveActions string
+	// PlainTTS says that segments carry wishes of style which a plain request leaves out;
+	// VoiceOnly that the client has no way to show text. Both shape the ladder.
+	PlainTTS         bool
+	VoiceOnly        bool
 	DrainMS          int64
 	DisconnectMS     int64
 	MaxUtteranceMS   int64
@@ -43,8 +54,14 @@ func (s *Settings) code(c *coder) {
 	str(c, "commit_point", &p.CommitPoint)
 	num(c, "turn_budget_ms", &s.TurnBudgetMS)
 	num(c, "turn_hard_cap_ms", &s.TurnHardCapMS)
+	num(c, "node_budget_ms", &s.NodeBudgetMS)
+	num(c, "path_budget_ms", &s.PathBudgetMS)
+	num(c, "edge_budget_ms", &s.EdgeBudgetMS)
 	num(c, "invocation_ms", &s.InvocationMS)
 	num(c, "attempts", &s.Attempts)
+	str(c, "adaptive_actions", &s.AdaptiveActions)
+	boolean(c, "plain_tts", &s.PlainTTS)
+	boolean(c, "voice_only", &s.VoiceOnly)
 	num(c, "drain_ms", &s.DrainMS)
 	num(c, "disconnect_ms", &s.DisconnectMS)
 	num(c, "max_utterance_ms", &s.MaxUtteranceMS)
@@ -88,8 +105,15 @@ func (in *Bootstrap) Validate() error {
 	c.policy(&s.Policy)
 	c.ms("turn_budget_ms", s.TurnBudgetMS)
 	c.ms("turn_hard_cap_ms", s.TurnHardCapMS)
+	c.ms("node_budget_ms", s.NodeBudgetMS)
+	c.ms("path_budget_ms", s.PathBudgetMS)
+	c.ms("edge_budget_ms", s.EdgeBudgetMS)
 	c.ms("invocation_ms", s.InvocationMS)
 	c.within("attempts", s.Attempts, maxAttemptsSet)
+	c.actions("adaptive_actions", s.AdaptiveActions)
+	c.second("stt_second", in.STTSecond, in.STT)
+	c.second("llm_second", in.LLMSecond, in.LLM)
+	c.second("tts_second", in.TTSSecond, in.TTS)
 	c.ms("drain_ms", s.DrainMS)
 	c.ms("disconnect_ms", s.DisconnectMS)
 	c.ms("max_utterance_ms", s.MaxUtteranceMS)
@@ -121,6 +145,19 @@ func (c *settingsCheck) policy(p *turn.Policy) {
 
 func (c *settingsCheck) fault(field, value, want string) {
 	c.faults = append(c.faults, &SettingError{Field: c.prefix + field, Value: value, Want: want})
+}
+
+func (c *settingsCheck) actions(field, v string) {
+	if _, err := turn.ParseActions(v); err != nil {
+		c.fault(field, v, fmt.Sprintf("%s, or some of %v with commas between them, each once", turn.NoActions, controlplane.AdaptiveActions()))
+	}
+}
+
+// second checks a second candidate: a switch to the same provider would be none.
+func (c *settingsCheck) second(field, v, first string) {
+	if v != "" && v == first {
+		c.fault(field, v, "another provider than the first, or none")
+	}
 }
 
 func (c *settingsCheck) ms(field string, v int64) { c.within(field, v, maxSettingMS) }

@@ -32,7 +32,7 @@ func (m *Machine) speech(in *Speech) {
 		return
 	}
 	c.chunks++
-	c.deadline = m.now.Add(m.invocationTimeout())
+	c.budget.Renew(m.now)
 	piece := chunk{handle: in.Handle, samples: in.Samples, segment: c.segment, call: c.id}
 	m.edge(edgeVoice)
 	switch m.give(m.edges.number[edgeVoice]-1, flow.Item{
@@ -61,10 +61,7 @@ func (m *Machine) accept(piece *chunk) {
 	if out.order == 0 {
 		out.order = m.identity.nextOrder()
 	}
-	if m.turn.firstOutput == 0 {
-		m.turn.firstOutput = m.now
-		m.turn.budget.Output()
-	}
+	m.outputBegan()
 	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, out.turn, "")
 	signal.ProviderInvocationID = piece.call
 	m.fx.add(&Play{Turn: out.turn, Generation: out.generation, Handle: piece.handle, Samples: piece.samples, Protected: spoken.Protected})
@@ -121,6 +118,19 @@ func (m *Machine) playedOn(out *output) {
 // fenceEdges drops what lies on edges of a turn whose output is fenced.
 func (m *Machine) fenceEdges(generation uint32) {
 	m.edges.board.Purge(m.now, generation, flow.Fenced, &m.edges.log)
+}
+
+// drainReply takes what waits for the synthesiser off its edge, because it is delivered as
+// text. Sound that waits with the synthesiser is given up.
+func (m *Machine) drainReply() {
+	if n := m.edges.number[edgeReply]; n > 0 {
+		for ok := true; ok; {
+			_, ok = m.edges.board.Edge(n-1).Take(m.now, &m.edges.log)
+		}
+	}
+	if n := m.edges.number[edgeVoice]; n > 0 {
+		m.edges.board.Edge(n-1).Withdraw(m.now, m.turn.output.generation, flow.Fenced, &m.edges.log)
+	}
 }
 
 // giveUpRest drops what the turn will not say any more: segments that the synthesiser

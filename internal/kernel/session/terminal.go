@@ -31,7 +31,7 @@ func (m *Machine) arbitrate() bool {
 		m.fenceOutputs()
 		m.cancelTurnCalls(id, callReason(cause))
 	case turn.CauseBudget:
-		m.announceExhausted()
+		m.announce(&m.turn.spent, turn.OutcomeTerminate)
 		m.cancelTurnCalls(id, callReason(cause))
 		m.endAudio(m.turn.output)
 	case turn.CauseFailure:

@@ -17,7 +17,7 @@ import (
 // ended, was cancelled, or of another attempt is late: nothing comes of it.
 func (m *Machine) result(id eventabi.InvocationID, attempt int64, kind callKind, in Input) *call {
 	c := m.call(id)
-	if c == nil || c.kind != kind || c.cancelled || c.retryAt != 0 ||
+	if c == nil || c.kind != kind || c.cancelled || c.idle() ||
 		attempt != 0 && attempt != c.attempt || m.arbiter.State() != controlplane.TurnActive || c.turn != m.turn.id {
 		m.late(in, turnOf(id))
 		return nil
@@ -67,12 +67,12 @@ func (m *Machine) lateCode() string {
 // progress keeps a streaming call alive.
 func (m *Machine) progress(in *Progress) {
 	c := m.call(in.Invocation)
-	if c == nil || c.cancelled || c.retryAt != 0 || in.Attempt != 0 && in.Attempt != c.attempt {
+	if c == nil || c.cancelled || c.idle() || in.Attempt != 0 && in.Attempt != c.attempt {
 		m.late(in, turnOf(in.Invocation))
 		return
 	}
 	if c.kind != callSTT {
-		c.deadline = m.now.Add(m.invocationTimeout())
+		c.budget.Renew(m.now)
 	}
 }
 
@@ -89,19 +89,36 @@ func (m *Machine) segment(in *Segment) {
 		return
 	}
 	c.chunks++
-	c.deadline = m.now.Add(m.invocationTimeout())
-	if m.edge(edgeReply) != nil {
-		m.give(m.edges.number[edgeReply]-1, flow.Item{
-			Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: 1,
-			Scope: m.turn.output.generation, Bytes: in.Text.Runes, Of: string(c.turn),
-		})
-	}
-	if !reply.Add(graph.Spoken{Text: in.Text.Handle, Runes: in.Text.Runes, Protected: in.Protected}) {
+	c.budget.Renew(m.now)
+	if !m.addSegment(graph.Spoken{Text: in.Text.Handle, Runes: in.Text.Runes, Protected: in.Protected}) {
 		m.refuse("segment_limit", in.kind(), c.turn)
-		m.arbiter.Raise(turn.CauseFailure, controlplane.AbortEdgeOverflow)
-		return
+		m.overflow(turn.EdgeLLMTTS, stageNone)
 	}
+}
+
+// addSegment puts a piece into the reply; false when that has no room for it. The first
+// one starts the path from the reply to its sound.
+func (m *Machine) addSegment(s graph.Spoken) bool {
+	t := &m.turn
+	reply := &t.output.reply
+	if !reply.Add(s) {
+		return false
+	}
+	if reply.Muted() {
+		m.show(reply.Len() - 1)
+		m.recordHeard(t.output)
+		return true
+	}
+	if t.firstOutput == 0 && reply.Len() == 1 {
+		t.speech = t.budget.Nest(m.now, timebase.MS(t.plan.Budgets.PathBudgetMSDefault))
+	}
+	m.edge(edgeReply)
+	m.give(m.edges.number[edgeReply]-1, flow.Item{
+		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: 1,
+		Scope: t.output.generation, Bytes: s.Runes, Of: string(t.id),
+	})
 	m.sayNext()
+	return true
 }
 
 // sayNext hands the next segment to the synthesiser, one at a time and not too far
@@ -115,9 +132,11 @@ func (m *Machine) sayNext() {
 	if !ok || m.egressFull() {
 		return
 	}
-	if _, ok = m.edge(edgeReply).Take(m.now, &m.edges.log); !ok {
+	it, ok := m.edge(edgeReply).Take(m.now, &m.edges.log)
+	if !ok {
 		return // it waits with the segmenter
 	}
+	m.waited(m.edges.number[edgeReply]-1, &it)
 	c, ok := m.newCall(callTTS, i, 1)
 	if !ok {
 		return
@@ -131,6 +150,16 @@ func (m *Machine) sayNext() {
 func (m *Machine) egressFull() bool {
 	n := m.edges.number[edgeVoice]
 	return n > 0 && m.edges.board.Edge(n-1).Off(flow.Data)
+}
+
+// outputBegan: the first output, sound or text, ends the turn's envelope.
+func (m *Machine) outputBegan() {
+	t := &m.turn
+	if t.firstOutput == 0 {
+		t.firstOutput = m.now
+		t.budget.Output()
+		t.speech.Close()
+	}
 }
 
 // finished asks for the terminal evidence once nothing more will be spoken.
@@ -156,60 +185,6 @@ func (m *Machine) appended(in *Appended) {
 		return
 	}
 	m.arbiter.Raise(turn.CauseEvidence, controlplane.AbortEvidenceUnavailable)
-}
-
-// nodeFailed: a node that failed costs its own instance. What the turn cannot do
-// without ends it (T10).
-func (m *Machine) nodeFailed(in *NodeFailed) {
-	m.drain.degraded = true
-	if in.Turn == "" || in.Turn != m.turn.id || m.arbiter.State() != controlplane.TurnActive {
-		m.refuse("node_failed:"+in.Reason, string(in.Node), in.Turn)
-		return
-	}
-	m.arbiter.Raise(turn.CauseFailure, controlplane.AbortNodeFailure)
-}
-
-// expireBudget reports what the turn's envelope has to say.
-func (m *Machine) expireBudget() {
-	for m.arbiter.State() == controlplane.TurnActive {
-		switch m.turn.budget.Due(m.now) {
-		case turn.BudgetNothing:
-			return
-		case turn.BudgetWarning:
-			m.budgetSignal(eventabi.SignalBudgetWarning, "turn_budget", "continue")
-		case turn.BudgetOverrun:
-			m.budgetSignal(eventabi.SignalBudgetWarning, "turn_budget:continue", "continue")
-		case turn.BudgetExhausted:
-			m.exhausted("turn_budget")
-		case turn.BudgetHardCap:
-			m.exhausted("turn_hard_cap")
-		}
-	}
-}
-
-// exhausted: the voice graph has no step to degrade to and no branch to fall back to,
-// so the outcome is terminate.
-func (m *Machine) exhausted(reason string) {
-	m.turn.spent = reason
-	m.arbiter.Raise(turn.CauseBudget, controlplane.AbortBudgetExhausted)
-}
-
-// announceExhausted says that the budget ends the turn. Had it lost the tie, it would
-// say nothing (lifecycle section 4).
-func (m *Machine) announceExhausted() {
-	m.budgetSignal(eventabi.SignalBudgetExhausted, m.turn.spent, "terminate")
-	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookBudgetExhausted})
-}
-
-// budgetSignal reports an outcome of the budget with its values (flow section 8).
-func (m *Machine) budgetSignal(s eventabi.Signal, reason, outcome string) {
-	signal := m.emit(s, eventabi.EmitterBudget, m.turn.id, reason)
-	var body object
-	body.str("outcome", outcome)
-	body.int("used_ms", m.turn.budget.Used(m.now).MS())
-	body.int("turn_budget_ms", m.turn.plan.Budgets.TurnBudgetMS)
-	body.int("turn_hard_cap_ms", m.settings.TurnHardCapMS)
-	signal.Payload = body.done()
 }
 
 // expire lets time act: everything that is due at this pass.
@@ -260,6 +235,7 @@ func (m *Machine) nextDeadline() timebase.Instant {
 	}
 	if m.arbiter.State() == controlplane.TurnActive {
 		d = timebase.Earliest(d, m.turn.budget.Deadline())
+		d = timebase.Earliest(d, m.turn.speech.Deadline())
 		d = timebase.Earliest(d, m.sayDeadline())
 	}
 	if u := m.open(); u != nil {

@@ -16,7 +16,7 @@ type liveTurn struct {
 	index     int64
 	plan      controlplane.ResolvedTurnPlan
 	budget    turn.Budget
-	spent     string // which budget is exhausted
+	speech    turn.Allowance // of the path from the first piece of the reply to its first sound
 	output    *output
 	utterance int64 // adopted; 0 = typed
 	text      TextRef
@@ -25,6 +25,13 @@ type liveTurn struct {
 	asked     bool  // the model was asked, or there was nothing to ask
 	appending bool  // terminal evidence is being appended
 	calls     int64
+
+	troubles   []trouble        // of this pass, not answered yet
+	spent      trouble          // the budget that is exhausted with nothing left to do
+	adapted    timebase.Instant // when an action was taken last; negative = never
+	fidelity   turn.Fidelity
+	stoodIn    bool             // the fallback line stands in for the answer
+	candidates [callKinds]int64 // which of the ordered candidates serves, of each modality
 
 	proposed, opened, endOfSpeech, firstOutput, cancelled, fenced timebase.Instant
 	rejected                                                      int64
@@ -94,8 +101,10 @@ func (m *Machine) openTurn(p proposal) {
 	m.turn = liveTurn{
 		id: id, index: m.identity.opened, plan: plan, proposed: p.at, opened: m.now, endOfSpeech: p.at,
 		text: p.text, order: p.order, recorded: p.recorded,
+		adapted: -1,
 	}
 	m.turn.output = m.addOutput(id)
+	m.meters = m.meters[:0]
 	m.openSignal()
 	m.move(id, controlplane.TriggerTurnOpen)
 	m.counters.Turns++
@@ -158,7 +167,7 @@ func (m *Machine) ask() {
 			return
 		}
 		if u.failed && u.text.Class == TextNone {
-			m.arbiter.Raise(turn.CauseFailure, controlplane.AbortProviderFailure)
+			m.nothingHeard()
 			return
 		}
 		t.text = u.text

@@ -115,3 +115,84 @@ func TestBudgetAtRest(t *testing.T) {
 		t.Error("a budget that was stopped goes on")
 	}
 }
+
+// What is nested in a turn is nested in its envelope, and in the hard cap once the envelope
+// is over: by output, or because the plan had a way on.
+func TestBudgetNests(t *testing.T) {
+	var b Budget
+	if b.Started() || b.Ends() != timebase.Never || b.Remaining(ms(9e9)) != timebase.Span(timebase.Never) {
+		t.Error("a turn whose caller still speaks has no budget yet")
+	}
+	b.Start(ms(100), timebase.MS(2000), timebase.MS(5000))
+	first := b.Nest(ms(1600), timebase.MS(1000))
+	if first.Ends() != ms(2100) || b.Ends() != ms(2100) {
+		t.Errorf("the child ends at %d, the turn's work at %d, want 2100", first.Ends().MS(), b.Ends().MS())
+	}
+	due(&b, 2100)
+	if b.Deadline() != timebase.Never || b.Ends() != timebase.Never {
+		t.Error("exhausted, the account rests until it is decided what follows")
+	}
+	b.Continue()
+	second := b.Nest(ms(2100), timebase.MS(9000))
+	if !b.Spent() || second.Ends() != ms(5100) || b.Deadline() != ms(5100) {
+		t.Errorf("spent %v, the child ends at %d, the deadline is %d; want the hard cap, 5100", b.Spent(), second.Ends().MS(), b.Deadline().MS())
+	}
+	b.Output()
+	if b.Spent() {
+		t.Error("with output the envelope was not in vain")
+	}
+	if got := due(&b, 5100); !same(got, []BudgetEvent{BudgetHardCap}) || !b.Capped(ms(5100)) || b.Capped(ms(5099)) {
+		t.Errorf("%v at the hard cap", got)
+	}
+}
+
+// A hard cap below the envelope is the end of both.
+func TestHardCapBelowTheEnvelope(t *testing.T) {
+	for name, output := range map[string]bool{"silent": false, "speaking": true} {
+		var b Budget
+		b.Start(ms(0), timebase.MS(9000), timebase.MS(1000))
+		want := []BudgetEvent{BudgetWarning, BudgetExhausted}
+		if output {
+			b.Output()
+			want = []BudgetEvent{BudgetWarning, BudgetHardCap}
+		}
+		if got := due(&b, 1000); !same(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// However the timers come, and whatever happens meanwhile: each event once, in order, and
+// the deadline always ahead.
+func TestBudgetProperties(t *testing.T) {
+	r := timebase.NewRandom(2)
+	for range 5_000 {
+		var b Budget
+		b.Start(ms(r.Below(1000)), timebase.MS(r.Between(1, 3000)), timebase.MS(r.Between(1, 6000)))
+		counts := [BudgetHardCap + 1]int{}
+		at := b.hardCap.from
+		for at < b.hardCap.Ends().Add(timebase.Second) {
+			for _, e := range due(&b, at.MS()) {
+				if counts[e]++; counts[e] > 1 {
+					t.Fatalf("%+v: %d twice", b, e)
+				}
+				if (e == BudgetExhausted || e == BudgetHardCap) && counts[BudgetWarning]+counts[BudgetOverrun] == 0 {
+					t.Fatalf("%+v: exhausted without a warning", b)
+				}
+				if e == BudgetExhausted && r.Chance(1, 2) && !b.Capped(at) {
+					b.Continue()
+				}
+			}
+			if b.Deadline() <= at {
+				t.Fatalf("%+v: the deadline %d is not ahead of %d", b, b.Deadline(), at)
+			}
+			if r.Chance(1, 8) {
+				b.Output()
+			}
+			at = ms(at.MS() + r.Between(1, 700))
+		}
+		if counts[BudgetExhausted]+counts[BudgetHardCap] == 0 {
+			t.Fatalf("%+v: nothing ended it", b)
+		}
+	}
+}

@@ -16,4 +16,8 @@
 //     first in lifecycle section 4 wins; commit loses to everything.
 //  4. A plan is sealed before the turn opens and never changes after that.
 //  5. A fence, once set, holds until the session ends or its retention is over.
+//  6. Of an allowance the warning is told once and before the exhaustion, and that once,
+//     however late the timer. One nested in another never outlives it.
+//  7. The fidelity of a turn only falls. An outcome that the plan does not list is never
+//     the answer to anything.
 package turn

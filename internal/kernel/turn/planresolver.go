@@ -21,17 +21,25 @@ type PlanRequest struct {
 	STT      string // provider ids
 	LLM      string
 	TTS      string
+	Seconds  Seconds
 	// Flow is what the layers made of edges, flow control, limits and budgets; nil is the
 	// profile and the voice graph.
 	Flow      *FlowSettings
 	Overrides PlanOverrides
 }
 
+// Seconds are the provider ids of second candidates, empty = none.
+type Seconds struct{ STT, LLM, TTS string }
+
 // PlanOverrides are values of the session layer; zero leaves the profile's value.
 type PlanOverrides struct {
 	TurnBudgetMS int64
+	NodeBudgetMS int64
+	PathBudgetMS int64
+	EdgeBudgetMS int64
 	InvocationMS int64
 	Attempts     int64
+	Actions      []controlplane.AdaptiveAction // in canonical order; nil = the profile's
 }
 
 // ErrProfile is wrapped when a plan cannot be built because the profile is unknown.
@@ -44,6 +52,13 @@ var ErrPlan = errors.New("turn_start_bundle_resolution_failed")
 const (
 	simpleInvocationMS = 1000
 	simpleAttempts     = 2
+)
+
+// DefaultInvocationMS is the profile's time limit of a provider call, DefaultPathMS its
+// budget of a path.
+const (
+	DefaultInvocationMS = simpleInvocationMS
+	DefaultPathMS       = simplePathBudgetMS
 )
 
 // Resolver builds plans from one session's request. Identical inputs give an identical
@@ -110,8 +125,14 @@ func (r *PlanRequest) plan() controlplane.ResolvedTurnPlan {
 	} else {
 		flow = VoiceSettings()
 	}
-	if o := r.Overrides.TurnBudgetMS; o != 0 {
-		flow.Budgets.TurnBudgetMS = o
+	o := &r.Overrides
+	set := func(v *int64, own int64) { *v = or(own, *v) }
+	set(&flow.Budgets.TurnBudgetMS, o.TurnBudgetMS)
+	set(&flow.Budgets.NodeBudgetMSDefault, o.NodeBudgetMS)
+	set(&flow.Budgets.PathBudgetMSDefault, o.PathBudgetMS)
+	set(&flow.Budgets.EdgeBudgetMSDefault, o.EdgeBudgetMS)
+	if o.Actions != nil {
+		flow.Actions = o.Actions
 	}
 	return controlplane.ResolvedTurnPlan{
 		PipelineVersion:    r.Pipeline,
@@ -174,18 +195,24 @@ func handoffDefaults() *controlplane.StreamingHandoff {
 }
 
 func (r *PlanRequest) providerPlans(actions []controlplane.AdaptiveAction) []controlplane.ProviderPlan {
-	plan := func(modality, id string) controlplane.ProviderPlan {
+	plan := func(modality, id, second string) controlplane.ProviderPlan {
+		candidates := []string{id}
+		if second != "" {
+			candidates = append(candidates, second)
+		}
 		return controlplane.ProviderPlan{
 			ProviderInvocationID:   eventabi.InvocationID(modality),
 			Modality:               modality,
-			OrderedCandidates:      []string{id},
+			OrderedCandidates:      candidates,
 			MaxAttemptsPerProvider: or(r.Overrides.Attempts, simpleAttempts),
 			AllowedAdaptiveActions: actions,
 			BudgetMS:               or(r.Overrides.InvocationMS, simpleInvocationMS),
 			CapabilitySnapshotRef:  "capability/1",
 		}
 	}
-	return []controlplane.ProviderPlan{plan("stt", r.STT), plan("llm", r.LLM), plan("tts", r.TTS)}
+	return []controlplane.ProviderPlan{
+		plan("stt", r.STT, r.Seconds.STT), plan("llm", r.LLM, r.Seconds.LLM), plan("tts", r.TTS, r.Seconds.TTS),
+	}
 }
 
 // provenance names the layer that each derived field came from (turn-plan section 5):
@@ -198,21 +225,37 @@ func (r *PlanRequest) provenance(flow controlplane.Table[string]) controlplane.T
 		return controlplane.ProvenanceProfile
 	}
 	from := controlplane.ProvenanceProfile
+	o := &r.Overrides
+	actions := controlplane.Origin(flow, "allowed_adaptive_actions")
+	if o.Actions != nil {
+		actions = controlplane.ProvenanceSession
+	}
 	own := controlplane.Table[string]{ // in order
 		entry("determinism.merge_rule_id", from),
 		entry("determinism.merge_rule_version", from),
 		entry("determinism.ordering_markers", from),
 		entry("graph_definition_ref", controlplane.ProvenancePipelineSpec),
 		entry("provider_bindings", controlplane.ProvenanceEnvironment),
-		entry("provider_plans.allowed_adaptive_actions", controlplane.Origin(flow, "allowed_adaptive_actions")),
+		entry("provider_plans.allowed_adaptive_actions", actions),
 		entry("provider_plans.budget", layer(r.Overrides.InvocationMS)),
 		entry("provider_plans.max_attempts_per_provider", layer(r.Overrides.Attempts)),
 		entry("provider_plans.ordered_candidates", controlplane.ProvenanceEnvironment),
 		entry("recording_policy", from),
 		entry("streaming_handoff", from),
 	}
-	if r.Overrides.TurnBudgetMS != 0 {
-		own = slices.Insert(own, 0, entry("budgets.turn_budget_ms", controlplane.ProvenanceSession))
+	for _, set := range [...]struct {
+		path string
+		is   bool
+	}{
+		{"budgets.turn_budget_ms", o.TurnBudgetMS != 0},
+		{"budgets.path_budget_ms_default", o.PathBudgetMS != 0},
+		{"budgets.node_budget_ms_default", o.NodeBudgetMS != 0},
+		{"budgets.edge_budget_ms_default", o.EdgeBudgetMS != 0},
+		{"allowed_adaptive_actions", o.Actions != nil},
+	} {
+		if set.is {
+			own = slices.Insert(own, 0, entry(set.path, controlplane.ProvenanceSession))
+		}
 	}
 	return overlay(flow, own)
 }

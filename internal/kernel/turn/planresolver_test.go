@@ -83,7 +83,7 @@ func TestPlanHash(t *testing.T) {
 		"mode": func(r *PlanRequest) {
 			r.Flow = settingsOf(func(s *FlowSettings) { s.Flow.ModeByLane.DataLane = "credit" })
 		},
-		"node": func(r *PlanRequest) {
+		"node limit": func(r *PlanRequest) {
 			r.Flow = settingsOf(func(s *FlowSettings) {
 				s.Nodes = controlplane.NewTable(entry("llm", controlplane.NodeExecutionPolicy{ConcurrencyLimit: 2}))
 			})
@@ -94,6 +94,12 @@ func TestPlanHash(t *testing.T) {
 				s.Provenance = controlplane.NewTable(append(s.Provenance, entry("budgets", controlplane.ProvenanceTenant))...)
 			})
 		},
+		"node":        func(r *PlanRequest) { r.Overrides.NodeBudgetMS = 700 },
+		"path":        func(r *PlanRequest) { r.Overrides.PathBudgetMS = 700 },
+		"edge budget": func(r *PlanRequest) { r.Overrides.EdgeBudgetMS = 70 },
+		"second":      func(r *PlanRequest) { r.Seconds.LLM = "spare" },
+		"actions":     func(r *PlanRequest) { r.Overrides.Actions = []controlplane.AdaptiveAction{controlplane.ActionRetry} },
+		"none":        func(r *PlanRequest) { r.Overrides.Actions = []controlplane.AdaptiveAction{} },
 	} {
 		r := request()
 		change(&r)
@@ -110,7 +116,18 @@ func TestPlanHash(t *testing.T) {
 func TestPlanIsValid(t *testing.T) {
 	for name, r := range map[string]PlanRequest{
 		"plain": request(),
-		"set":   {Session: "s1", Pipeline: "p1", Graph: "g", Profile: "simple/v1", STT: "a", LLM: "b", TTS: "c", Overrides: PlanOverrides{TurnBudgetMS: 1, InvocationMS: 1, Attempts: 1}},
+		"set": {
+			Session: "s1", Pipeline: "p1", Graph: "g", Profile: "simple/v1", STT: "a", LLM: "b", TTS: "c",
+			Seconds: Seconds{STT: "d", TTS: "e"},
+			Overrides: PlanOverrides{
+				TurnBudgetMS: 1, NodeBudgetMS: 2, PathBudgetMS: 3, EdgeBudgetMS: 4, InvocationMS: 1, Attempts: 1,
+				Actions: []controlplane.AdaptiveAction{controlplane.ActionRetry, controlplane.ActionFallback},
+			},
+		},
+		"nothing allowed": {
+			Session: "s1", Pipeline: "p1", Graph: "g", Profile: "simple", STT: "a", LLM: "b", TTS: "c",
+			Overrides: PlanOverrides{Actions: []controlplane.AdaptiveAction{}},
+		},
 	} {
 		s := snapshots()
 		if name == "set" {
@@ -139,13 +156,41 @@ func TestPlanIsValid(t *testing.T) {
 	}
 }
 
+// Flow section 8: the defaults; turn-plan section 10: candidates in order, the preferred
+// one first, and the set of actions in the plan and in each provider's.
+func TestPlanValues(t *testing.T) {
+	p := resolver(t, request()).Resolve("t1", 1, snapshots())
+	if want := (controlplane.Budgets{TurnBudgetMS: 2000, NodeBudgetMSDefault: 800, PathBudgetMSDefault: 1500, EdgeBudgetMSDefault: 100}); p.Budgets != want {
+		t.Errorf("budgets %+v, want %+v", p.Budgets, want)
+	}
+	r := request()
+	r.Seconds.LLM = "spare"
+	r.Overrides = PlanOverrides{NodeBudgetMS: 5, PathBudgetMS: 6, EdgeBudgetMS: 7, Actions: []controlplane.AdaptiveAction{controlplane.ActionDegrade}}
+	p = resolver(t, r).Resolve("t1", 1, snapshots())
+	if p.Budgets.NodeBudgetMSDefault != 5 || p.Budgets.PathBudgetMSDefault != 6 || p.Budgets.EdgeBudgetMSDefault != 7 {
+		t.Errorf("budgets %+v", p.Budgets)
+	}
+	for i, want := range [][]string{{"ear"}, {"mind", "spare"}, {"mouth"}} {
+		if plan := p.ProviderPlans[i]; !slices.Equal(plan.OrderedCandidates, want) || !slices.Equal(plan.AllowedAdaptiveActions, p.AllowedAdaptiveActions) {
+			t.Errorf("%s: candidates %v, actions %v", plan.Modality, plan.OrderedCandidates, plan.AllowedAdaptiveActions)
+		}
+	}
+	if !slices.Equal(p.AllowedAdaptiveActions, r.Overrides.Actions) {
+		t.Errorf("the plan allows %v", p.AllowedAdaptiveActions)
+	}
+}
+
 // Turn-plan section 5: for every derived field the layer that it came from.
 func TestPlanProvenance(t *testing.T) {
 	r := request()
-	r.Overrides = PlanOverrides{TurnBudgetMS: 3000, Attempts: 1}
+	r.Overrides = PlanOverrides{TurnBudgetMS: 3000, PathBudgetMS: 900, Attempts: 1, Actions: []controlplane.AdaptiveAction{}}
 	p := resolver(t, r).Resolve("t1", 1, snapshots())
 	for path, want := range map[string]string{
 		"budgets.turn_budget_ms":                                         controlplane.ProvenanceSession,
+		"budgets.path_budget_ms_default":                                 controlplane.ProvenanceSession,
+		"budgets.node_budget_ms_default":                                 controlplane.ProvenanceProfile,
+		"allowed_adaptive_actions":                                       controlplane.ProvenanceSession,
+		"provider_plans.allowed_adaptive_actions":                        controlplane.ProvenanceSession,
 		"provider_plans.max_attempts_per_provider":                       controlplane.ProvenanceSession,
 		"provider_plans.budget":                                          controlplane.ProvenanceProfile,
 		"provider_bindings":                                              controlplane.ProvenanceEnvironment,
@@ -160,7 +205,6 @@ func TestPlanProvenance(t *testing.T) {
 		"edge_buffer_policies.tts-transport.lane_handling.TelemetryLane": controlplane.ProvenanceProfile,
 		"edge_buffer_policies.stt-llm.max_latency_contribution_ms":       controlplane.ProvenanceProfile,
 		"edge_buffer_policies.transport-stt.max_latency_contribution_ms": controlplane.ProvenancePipelineSpec,
-		"provider_plans.allowed_adaptive_actions":                        controlplane.ProvenanceProfile,
 	} {
 		if got := p.Origin(path); got != want {
 			t.Errorf("%s comes from %q, want %q", path, got, want)

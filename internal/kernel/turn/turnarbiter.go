@@ -108,6 +108,16 @@ func (a *Arbiter) Raise(c Cause, reason controlplane.AbortReason) {
 // Pending says whether a cause waits for arbitration.
 func (a *Arbiter) Pending(c Cause) bool { return a.pending[c] }
 
+// Ending says that the turn ends at this arbitration point, and not with commit.
+func (a *Arbiter) Ending() bool {
+	for c := CauseAuthority; c < CauseCommit; c++ {
+		if a.pending[c] {
+			return true
+		}
+	}
+	return false
+}
+
 // Resolve gives the winning cause of this arbitration point with its abort reason
 // (empty for commit), and whether there is one. It leaves the losers pending, for
 // Losers to name.

@@ -92,13 +92,15 @@ func appendFrame(b []byte, f, last *session.AudioIn) []byte {
 	b = binary.AppendVarint(b, f.Transport-last.Transport-1)
 	b = binary.AppendVarint(b, int64(f.Sample-last.Sample-last.Samples))
 	b = binary.AppendVarint(b, int64(f.Samples-last.Samples))
+	b = binary.AppendVarint(b, int64(f.Heard-last.Heard-last.Samples))
+	b = binary.AppendVarint(b, int64(f.Listened-last.Listened))
 	*last = *f
 	return b
 }
 
 // readFrame reads what appendFrame wrote; n is the bytes taken, 0 when cut short.
 func readFrame(b []byte, last *session.AudioIn) (session.AudioIn, int) {
-	var diff [4]int64
+	var diff [6]int64
 	n := 0
 	for i := range diff {
 		v, size := binary.Varint(b[n:])
@@ -112,6 +114,8 @@ func readFrame(b []byte, last *session.AudioIn) (session.AudioIn, int) {
 		Transport: last.Transport + 1 + diff[1],
 		Sample:    last.Sample + last.Samples + timebase.Samples(diff[2]),
 		Samples:   last.Samples + timebase.Samples(diff[3]),
+		Heard:     last.Heard + last.Samples + timebase.Samples(diff[4]),
+		Listened:  last.Listened + timebase.Samples(diff[5]),
 	}
 	*last = f
 	return f, n

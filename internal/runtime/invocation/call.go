@@ -107,22 +107,26 @@ func (call *Call) Guard(f func()) (fault *provider.Outcome) {
 }
 
 // Expect starts the backstop: from now on the adapter may not be silent for longer than
-// the attempt's timeout and a margin.
+// its time and a margin.
 func (call *Call) Expect() {
-	if call.controller.settings.Exec.Virtual() || call.request.Timeout <= 0 {
+	if call.controller.settings.Exec.Virtual() || call.patience() <= 0 {
 		return
 	}
 	call.mu.Lock()
 	defer call.mu.Unlock()
 	call.heard = call.controller.settings.Exec.Now()
 	if call.guard == nil && !call.ended {
-		call.guard = time.AfterFunc(call.request.Timeout+backstop, call.silent)
+		call.guard = time.AfterFunc(call.patience()+backstop, call.silent)
 	}
 }
 
+// patience is how long the kernel waits for a result at most: what is left of a turn can
+// make the time to the first one shorter, not that between later ones.
+func (call *Call) patience() time.Duration { return max(call.request.Timeout, call.request.Idle) }
+
 // silent is the backstop's timer.
 func (call *Call) silent() {
-	limit := timebase.Span(call.request.Timeout + backstop)
+	limit := timebase.Span(call.patience() + backstop)
 	call.mu.Lock()
 	quiet := call.controller.settings.Exec.Now().Sub(call.heard)
 	if !call.ended && quiet < limit {

@@ -34,7 +34,9 @@ type Request struct {
 	Invocation eventabi.InvocationID
 	Turn       eventabi.TurnID // empty for the prelude's
 	Attempt    int64
-	Timeout    time.Duration
+	Timeout    time.Duration // to the first result, as the adapter is told
+	Idle       time.Duration // between results; the backstop's measure
+	Candidate  int64         // which of the modality's adapters it is for
 	Provider   provider.Descriptor
 }
 

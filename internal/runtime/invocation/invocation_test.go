@@ -332,6 +332,42 @@ func TestCoalescer(t *testing.T) {
 	}
 }
 
+// A second candidate is held to what the first is, and is another one.
+func TestSecondProvidersValidate(t *testing.T) {
+	p := Providers{STT: &providertest.FakeSTT{}, LLM: &providertest.FakeLLM{}, TTS: &providertest.FakeTTS{}}
+	if len(p.STTs()) != 1 || len(p.LLMs()) != 1 || len(p.TTSs()) != 1 {
+		t.Error("candidates from nowhere")
+	}
+	named := func(id string) providertest.Behaviour { return providertest.Behaviour{ID: id} }
+	p.SecondSTT, p.SecondLLM, p.SecondTTS = &providertest.FakeSTT{Behaviour: named("b")}, &providertest.FakeLLM{Behaviour: named("b")}, &providertest.FakeTTS{Behaviour: named("b")}
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
+	if p.STTs()[1] != p.SecondSTT || p.LLMs()[0] != p.LLM || p.TTSs()[1] != p.SecondTTS {
+		t.Error("the candidates are out of order")
+	}
+	p.SecondSTT, p.SecondLLM, p.SecondTTS = &providertest.FakeSTT{}, &providertest.FakeLLM{}, &providertest.FakeTTS{Behaviour: named("b"), SampleRate: 24000}
+	err := p.Validate()
+	for _, part := range []string{"providers.stt: second candidate: \"fake_stt\"", "providers.llm: second candidate", "adapter \"b\": sample_rate_hz: 24000"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not reported in %v", part, err)
+		}
+	}
+}
+
+// What is left of a turn shortens the time to the first result, not that between later
+// ones: the backstop waits for the longer of the two.
+func TestBackstopWaitsBetweenResults(t *testing.T) {
+	for _, row := range []struct{ timeout, idle, want time.Duration }{
+		{300 * time.Millisecond, time.Second, time.Second}, {time.Second, 0, time.Second}, {0, 0, 0},
+	} {
+		call := Call{request: Request{Timeout: row.timeout, Idle: row.idle}}
+		if got := call.patience(); got != row.want {
+			t.Errorf("timeout %v, idle %v: the backstop waits %v", row.timeout, row.idle, got)
+		}
+	}
+}
+
 func TestProvidersValidate(t *testing.T) {
 	good := Providers{STT: &providertest.FakeSTT{}, LLM: &providertest.FakeLLM{}, TTS: &providertest.FakeTTS{}}
 	if err := good.Validate(); err != nil {

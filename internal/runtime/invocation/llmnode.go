@@ -18,7 +18,7 @@ import (
 type LLMNode struct {
 	node.NoOp
 	calls       *Controller
-	model       provider.LLM
+	models      []provider.LLM // by the candidate that a call is for
 	maxTokens   int
 	temperature float64
 }
@@ -29,9 +29,9 @@ type LLMConfig struct {
 	Temperature float64 // negative = the engine's default
 }
 
-// NewLLMNode makes the node of one turn.
-func NewLLMNode(calls *Controller, model provider.LLM, c LLMConfig) *LLMNode {
-	return &LLMNode{calls: calls, model: model, maxTokens: c.MaxTokens, temperature: c.Temperature}
+// NewLLMNode makes the node of one turn, over the candidates in their order.
+func NewLLMNode(calls *Controller, models []provider.LLM, c LLMConfig) *LLMNode {
+	return &LLMNode{calls: calls, models: models, maxTokens: c.MaxTokens, temperature: c.Temperature}
 }
 
 // Declaration says what the node is.
@@ -39,7 +39,7 @@ func (n *LLMNode) Declaration() node.Declaration {
 	return providerNode("llm", node.ScopeTurn,
 		[]node.Type{node.TypeRespond},
 		[]node.Type{node.TypeTextStart, node.TypeTextDelta, node.TypeTextEnd},
-		n.model.Descriptor())
+		n.models[0].Descriptor())
 }
 
 // OnEvent starts a call; its text comes while the call runs.
@@ -51,11 +51,12 @@ func (n *LLMNode) OnEvent(ctx *node.Context, ev *node.Event) error {
 	if call == nil {
 		return nil // cancelled before it began
 	}
+	model := n.models[call.Request().Candidate]
 	prompt := n.prompt(ctx.State.Conversation())
 	id := ev.Invocation
 	call.Run(
 		func(c context.Context, identity provider.Call, sink provider.Sink) provider.Outcome {
-			return n.model.Generate(c, identity, prompt, sink)
+			return model.Generate(c, identity, prompt, sink)
 		},
 		func(at timebase.Instant, c provider.Chunk) {
 			switch c.Kind {

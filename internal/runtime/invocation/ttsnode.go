@@ -17,11 +17,12 @@ import (
 // It speaks one segment at a time, in order.
 type TTSNode struct {
 	node.NoOp
-	calls  *Controller
-	engine provider.TTS
-	config TTSConfig
+	calls   *Controller
+	engines []provider.TTS // by the candidate that a call is for
+	config  TTSConfig
 
 	mu      sync.Mutex
+	plain   bool // segments are asked for without wishes
 	waiting []job
 	busy    bool
 	dropped bool // barge-in: nothing of what is buffered goes out
@@ -32,7 +33,8 @@ type job struct {
 	text string
 }
 
-// TTSConfig is how the session's segments are spoken.
+// TTSConfig is how the session's segments are spoken. Voice is a name of the preferred
+// engine's; another one speaks in its own.
 type TTSConfig struct {
 	Voice    string
 	Language string
@@ -42,15 +44,41 @@ type TTSConfig struct {
 // maxWaiting bounds the segments that wait; the kernel asks for one at a time.
 const maxWaiting = 16
 
-// NewTTSNode makes the node of one turn.
-func NewTTSNode(calls *Controller, engine provider.TTS, c TTSConfig) *TTSNode {
-	return &TTSNode{calls: calls, engine: engine, config: c}
+// NewTTSNode makes the node of one turn, over the candidates in their order.
+func NewTTSNode(calls *Controller, engines []provider.TTS, c TTSConfig) *TTSNode {
+	return &TTSNode{calls: calls, engines: engines, config: c}
+}
+
+// Plain has the segments that follow asked for without wishes of style: in the voice and at
+// the speed that the engine has by itself (turn-plan section 7, simplify_tts). The language
+// is no matter of style.
+func (n *TTSNode) Plain() {
+	n.mu.Lock()
+	n.plain = true
+	n.mu.Unlock()
+}
+
+// Styled says whether there are wishes that a plain request leaves out.
+func (c TTSConfig) Styled() bool { return c.Voice != "" || c.Rate != 0 }
+
+// speech is a segment as a candidate is asked for it.
+func (n *TTSNode) speech(text string, candidate int64) provider.Speech {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := provider.Speech{Text: text, Language: n.config.Language}
+	if !n.plain {
+		s.Rate = n.config.Rate
+	}
+	if !n.plain && candidate == 0 {
+		s.Voice = n.config.Voice
+	}
+	return s
 }
 
 // Declaration says what the node is.
 func (n *TTSNode) Declaration() node.Declaration {
 	return providerNode("tts", node.ScopeTurn,
-		[]node.Type{node.TypeSegment}, []node.Type{node.TypeAudioChunk, node.TypeAudioEnd}, n.engine.Descriptor())
+		[]node.Type{node.TypeSegment}, []node.Type{node.TypeAudioChunk, node.TypeAudioEnd}, n.engines[0].Descriptor())
 }
 
 // OnEvent takes a segment to speak.
@@ -103,10 +131,11 @@ func (n *TTSNode) speak(ctx *node.Context, j job) {
 		})
 		pieces.count++
 	}
-	speech := provider.Speech{Text: j.text, Voice: n.config.Voice, Language: n.config.Language, Rate: n.config.Rate}
+	candidate := j.call.Request().Candidate
+	engine, speech := n.engines[candidate], n.speech(j.text, candidate)
 	j.call.Run(
 		func(c context.Context, identity provider.Call, sink provider.Sink) provider.Outcome {
-			return n.engine.Synthesize(c, identity, speech, sink)
+			return engine.Synthesize(c, identity, speech, sink)
 		},
 		func(at timebase.Instant, c provider.Chunk) {
 			if c.Kind != provider.ChunkAudio {

@@ -51,10 +51,20 @@ func (i *Instance) stopTimer() {
 	}
 }
 
-// noBudget says that no budget applies: the kernel keeps the turn's own.
-type noBudget struct{}
+// budget is an instance's Budget.
+type budget Instance
 
-func (noBudget) RemainingMS() int64 { return -1 }
+func (b *budget) RemainingMS() int64 {
+	i := (*Instance)(b)
+	ends := i.watch.ends()
+	if i.settings.Ends != nil {
+		ends = timebase.Earliest(ends, i.settings.Ends())
+	}
+	if ends == timebase.Never {
+		return -1
+	}
+	return max(0, ends.Sub(i.settings.Exec.Now())).MS()
+}
 
 // telemetry counts through a function, or not at all.
 type telemetry func(name string, n int64)

@@ -23,7 +23,8 @@ func (h hook) String() string {
 	return [...]string{"init", "start", "on_event", "on_barge_in", "on_cancel", "on_budget_exhausted", "stop"}[h]
 }
 
-// pending is a hook that waits for its turn; due is its limit, counted from the request.
+// pending is a hook that waits for its turn; due is its limit, counted from the request. 0 =
+// it is counted from when the hook runs.
 type pending struct {
 	hook   hook
 	due    timebase.Instant
@@ -75,9 +76,10 @@ func (i *Instance) Cancel(c node.Cancel) {
 	i.request(pending{hook: hookCancel, due: i.due(hookCancel), cancel: c})
 }
 
-// Budget runs OnBudgetExhausted.
+// Budget runs OnBudgetExhausted. Its limit counts from when it runs: it is mostly an event
+// of this node that takes too long, and that is no failure yet.
 func (i *Instance) Budget(outcome node.BudgetOutcome) {
-	i.request(pending{hook: hookBudget, due: i.due(hookBudget), budget: outcome})
+	i.request(pending{hook: hookBudget, budget: outcome})
 }
 
 // Stop runs Stop once, after the hooks that wait. It does not wait itself.
@@ -94,7 +96,9 @@ func (i *Instance) request(p pending) {
 		i.context.Telemetry.Count("node_hook_dropped", 1)
 		return
 	}
-	i.watch.expect(p.due)
+	if p.due != 0 {
+		i.watch.expect(p.due)
+	}
 	i.Kick()
 }
 
@@ -136,7 +140,9 @@ func (i *Instance) next() bool {
 // hook runs a requested hook. An instance that never ran an event has nothing to be
 // told; it only stops.
 func (i *Instance) hook(p pending) {
-	defer i.watch.met()
+	if p.due != 0 {
+		defer i.watch.met()
+	}
 	if !i.enter() {
 		if p.hook == hookStop {
 			i.retire()

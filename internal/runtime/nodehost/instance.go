@@ -27,6 +27,13 @@ type Settings struct {
 	Out func(ev *node.Event)
 	// Failed is told once when the instance fails, on any goroutine.
 	Failed func(f Failure)
+	// Spent is told when 80 % of the node's budget are gone, and when nothing is left, each
+	// once an event (once a turn where the budget is the turn's), on any goroutine; nil =
+	// nobody listens. In virtual time hooks take none.
+	Spent func(s Spending)
+	// Ends is when the turn's time is over, timebase.Never when it has no budget (yet); the
+	// node's is nested in it. nil = there is none. It may be called from any goroutine.
+	Ends func() timebase.Instant
 	// Count takes telemetry; nil = nobody listens.
 	Count        func(name string, n int64)
 	Conversation func() []node.Message
@@ -41,6 +48,14 @@ type Failure struct {
 	Reason string // ReasonPanic, ReasonError, ReasonTimeout
 	Hook   string
 	Detail string
+	Limit  timebase.Span // ReasonTimeout: what was passed
+}
+
+// Spending says how much of a node's budget is gone while it goes on.
+type Spending struct {
+	Node        eventabi.NodeID
+	Turn        eventabi.TurnID
+	Used, Limit timebase.Span
 }
 
 // The reasons of a failure, as the kernel's NodeFailed has them.
@@ -55,7 +70,6 @@ type Instance struct {
 	settings Settings
 	context  node.Context
 	token    *node.CancelToken
-	soft     timebase.Span
 	finishes bool // cancel_mode soft: what is in hand at a cancel goes out
 
 	// turnstile admits one hook at a time; dead is closed by the first failure and by
@@ -108,19 +122,18 @@ func New(s Settings) (*Instance, error) {
 	i := &Instance{
 		settings:  s,
 		token:     node.NewCancelToken(s.Parent),
-		soft:      timebase.Span(s.Limits.Event),
 		finishes:  s.Node.Declaration().Mode == node.CancelSoft,
 		turnstile: make(chan struct{}, 1),
 		dead:      make(chan struct{}),
 	}
 	i.launch = s.Exec.Worker(i.run)
-	i.watch.instance = i
+	i.watch.init(i)
 	i.context = node.Context{
 		Session:   s.Session,
 		Turn:      s.Turn,
 		Node:      s.ID,
 		Cancel:    i.token,
-		Budget:    noBudget{},
+		Budget:    (*budget)(i),
 		Timebase:  (*clock)(i),
 		State:     &stateHandle{store: s.Store, turn: s.Turn, conversation: s.Conversation},
 		Telemetry: telemetry(s.Count),
@@ -175,18 +188,15 @@ func (i *Instance) prepare() bool {
 
 // perform runs one hook under its limit. It says whether the instance is still well.
 func (i *Instance) perform(h hook, ev *node.Event, p pending) bool {
-	began := i.watch.begin(h)
+	i.watch.begin(h)
 	err := i.invoke(h, ev, p)
 	i.watch.end()
-	if h == hookEvent && !i.settings.Exec.Virtual() && i.settings.Exec.Now().Sub(began) > i.soft {
-		i.context.Telemetry.Count("node_budget_exceeded", 1)
-	}
 	if err != nil {
 		reason := ReasonError
 		if errors.As(err, new(*panicError)) {
 			reason = ReasonPanic
 		}
-		i.fail(h, reason, err.Error())
+		i.fail(Failure{Reason: reason, Hook: h.String(), Detail: err.Error()})
 	}
 	return i.Alive() || i.state.Load() == stopped
 }
@@ -227,17 +237,21 @@ func (i *Instance) invoke(h hook, ev *node.Event, p pending) (err error) {
 	return nil
 }
 
+// ID is the node's id.
+func (i *Instance) ID() eventabi.NodeID { return i.settings.ID }
+
 // fail ends the instance: nothing goes in or comes out any more.
-func (i *Instance) fail(h hook, reason, detail string) {
+func (i *Instance) fail(f Failure) {
 	if !i.state.CompareAndSwap(alive, failed) {
 		return
 	}
 	i.token.Trip(node.Cancel{Reason: "node_failure"})
 	close(i.dead)
 	i.stopTimer()
-	i.context.Telemetry.Count("node_failed_"+reason, 1)
+	i.context.Telemetry.Count("node_failed_"+f.Reason, 1)
 	if i.settings.Failed != nil {
-		i.settings.Failed(Failure{Node: i.settings.ID, Turn: i.settings.Turn, Reason: reason, Hook: h.String(), Detail: detail})
+		f.Node, f.Turn = i.settings.ID, i.settings.Turn
+		i.settings.Failed(f)
 	}
 }
 

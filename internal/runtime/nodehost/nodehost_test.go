@@ -273,8 +273,12 @@ func TestEventBudgetIsSoft(t *testing.T) {
 		b := host(t, node.ScopeTurn, map[string]func(*node.Context, *node.Event) error{
 			"event": func(*node.Context, *node.Event) error { time.Sleep(time.Second); return nil },
 		})
-		if !b.Call(event()) || b.counts["node_budget_exceeded"] != 1 || len(b.failures()) != 0 {
-			t.Errorf("counts %v, failures %v", b.counts, b.failures())
+		well := b.Call(event())
+		b.mu.Lock()
+		exceeded := b.counts["node_budget_exceeded"]
+		b.mu.Unlock()
+		if !well || exceeded != 1 || len(b.failures()) != 0 {
+			t.Errorf("went on %v, exceeded %d times, failures %v", well, exceeded, b.failures())
 		}
 		b.finish(t)
 	})

@@ -66,7 +66,7 @@ func newCancelRig(tb testing.TB, h *Host, n, rounds int) *cancelRig {
 	// The load may starve a turn for longer than simple/v1 waits for its first output;
 	// here it is the fence that is tested, not the budget.
 	b := &r.settings.Bootstrap.Settings
-	b.TurnBudgetMS, b.TurnHardCapMS, b.InvocationMS = 60000, 600000, 60000
+	b.TurnBudgetMS, b.TurnHardCapMS, b.InvocationMS, b.NodeBudgetMS = 60000, 600000, 60000, 60000
 	r.settings.Observer = func(n *Notice) {
 		if e, ok := n.Record.(*session.Emit); ok && e.Envelope.Signal == eventabi.SignalPlaybackStarted {
 			c.playing <- e.Envelope.TurnID

@@ -18,8 +18,9 @@ type content struct {
 	mu      sync.Mutex
 	last    int64
 	texts   map[int64]string
-	oldest  int64 // no text has a smaller handle
-	written int   // weight of the texts that are kept
+	kept    map[int64]string // not bounded and not dropped: those of the settings
+	oldest  int64            // no text has a smaller handle
+	written int              // weight of the texts that are kept
 	audio   map[int64][]int16
 	held    timebase.Samples
 	refused int64
@@ -33,7 +34,7 @@ const (
 )
 
 func newContent() *content {
-	return &content{texts: map[int64]string{}, audio: map[int64][]int16{}, oldest: 1}
+	return &content{texts: map[int64]string{}, kept: map[int64]string{}, audio: map[int64][]int16{}, oldest: 1}
 }
 
 // addText keeps a text, and lets go of the oldest ones when there are too many.
@@ -62,7 +63,19 @@ func (c *content) forget(handle int64) {
 func (c *content) text(handle int64) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.texts[handle]
+	if text, ok := c.texts[handle]; ok {
+		return text
+	}
+	return c.kept[handle]
+}
+
+// keepText keeps a text for as long as the session lasts, whoever drops it.
+func (c *content) keepText(text string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	c.kept[c.last] = text
+	return c.last
 }
 
 // number gives a handle to something that is kept elsewhere.

@@ -28,18 +28,24 @@ type Conversation struct {
 
 // maxItems bounds the record; the oldest item goes first. It bounds the turns whose
 // segments are kept as well, since a reply of which nothing was heard has no item.
-// maxPrompt bounds what the model is shown.
+// maxPrompt bounds the items that the model is shown; shortPrompt are those of a turn with
+// a degrade step (turn-plan section 7, shorten_context): what the caller has just said, and
+// the exchange and a half before it, which is what a reply mostly refers to.
 const (
-	maxItems  = 512
-	maxPrompt = 128
+	maxItems    = 512
+	maxPrompt   = 128
+	shortPrompt = 4
 )
 
 // Utterance is one item of the record with its words.
 type Utterance struct {
-	Role        session.ItemRole
-	Turn        eventabi.TurnID
-	Text        string // user: what was said; assistant: what was heard
-	Generated   string // assistant: what was generated
+	Role      session.ItemRole
+	Turn      eventabi.TurnID
+	Text      string // user: what was said; assistant: what was heard
+	Generated string // assistant: what was generated
+	// Shown is, for the assistant, what has been delivered when the rest of a turn went out
+	// as text: what was heard, and what was to be read. Empty where sound carried it all.
+	Shown       string
 	Interrupted bool
 	// HeardErrorMS bounds how wrong the cut of Text may be, in milliseconds of speech.
 	HeardErrorMS int64
@@ -116,11 +122,21 @@ func (c *Conversation) reply(turn eventabi.TurnID) string {
 	return b.String()
 }
 
+// words are what was said or heard.
 func (c *Conversation) words(it *session.Item) string {
 	if it.Role == session.ItemUser {
 		return c.content.text(it.Text)
 	}
 	return heard(c.reply(it.Turn), it.HeardRunes)
+}
+
+// delivered is what has reached the other side: what was said, what was heard, and what went
+// out as text.
+func (c *Conversation) delivered(it *session.Item) string {
+	if it.ShownRunes > it.HeardRunes {
+		return heard(c.reply(it.Turn), it.ShownRunes)
+	}
+	return c.words(it)
 }
 
 // ItemText gives the words of an item: what was said, or what was heard.
@@ -131,17 +147,21 @@ func (c *Conversation) ItemText(it *session.Item) string {
 }
 
 // Prompt is what the model is shown: the system prompt, and then what was said and
-// heard, oldest first. An assistant item of which nothing was heard is not there.
-func (c *Conversation) Prompt() []node.Message {
+// heard, oldest first. An assistant item of which nothing was heard is not there; what was
+// delivered as text counts like what was heard, since the caller may refer to it.
+func (c *Conversation) Prompt() []node.Message { return c.prompt(maxPrompt) }
+
+// prompt is the system prompt and the last items.
+func (c *Conversation) prompt(last int) []node.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	items := c.items[max(0, len(c.items)-maxPrompt):]
+	items := c.items[max(0, len(c.items)-last):]
 	list := make([]node.Message, 0, len(items)+1)
 	if c.system != "" {
 		list = append(list, node.Message{Role: "system", Text: c.system})
 	}
 	for i := range items {
-		if text := strings.TrimSpace(c.words(&items[i])); text != "" {
+		if text := strings.TrimSpace(c.delivered(&items[i])); text != "" {
 			list = append(list, node.Message{Role: string(items[i].Role), Text: text, Interrupted: items[i].Interrupted})
 		}
 	}
@@ -158,6 +178,9 @@ func (c *Conversation) Utterances() []Utterance {
 		u := Utterance{Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS}
 		if it.Role == session.ItemAssistant {
 			u.Generated = c.reply(it.Turn)
+			if it.ShownRunes > 0 {
+				u.Shown = c.delivered(it)
+			}
 		}
 		list = append(list, u)
 	}

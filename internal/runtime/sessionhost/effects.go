@@ -53,6 +53,10 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Say:
 		s.egress.Open(e.Turn, e.Generation)
 		s.graph.say(e, s.content.text(e.Text))
+	case *session.Degrade:
+		s.graph.degrade(e)
+	case *session.Fallback:
+		s.talk.addSegment(e.Turn, e.Segment, e.Text)
 	case *session.CancelCall:
 		s.graph.cancelCall(e)
 	case *session.Hook:
@@ -79,7 +83,9 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.skip(e)
 	case *session.Ended:
 		s.teardown(e.Reason)
-	case *session.Merged, *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded, *session.Evidence,
+	case *session.Evidence:
+		s.notice.KernelOverhead = s.overhead.closeTurn() // the rest is the recorder's
+	case *session.Merged, *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded,
 		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
@@ -147,7 +153,7 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 	case *session.EdgePolicy, *session.FlowPolicy, *session.Overflow,
 		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
-		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.RuntimeFault,
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
 		*session.ClockReading, *session.AudioGap:
 	}
 	s.tell(at, in)
@@ -163,6 +169,9 @@ func (s *Session) callOver(id eventabi.InvocationID) {
 func (s *Session) observe(at timebase.Instant, e session.Effect) {
 	if c, ok := e.(*session.Converse); ok && s.settings.Observer != nil {
 		s.notice.Text = s.talk.ItemText(&c.Item)
+	}
+	if f, ok := e.(*session.Fallback); ok {
+		s.notice.Text = s.content.text(f.Text)
 	}
 	s.tell(at, e)
 }

@@ -221,7 +221,11 @@ func (s *Session) fenceTook(generation uint32) (timebase.Span, bool) {
 
 // describe keeps a text and makes the kernel's reference to it.
 func (s *Session) describe(text string) session.TextRef {
-	handle := s.content.addText(text)
+	return s.refer(text, s.content.addText(text))
+}
+
+// refer makes the reference to a text that is kept.
+func (s *Session) refer(text string, handle int64) session.TextRef {
 	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
 		c.Text(handle, text)
 	}

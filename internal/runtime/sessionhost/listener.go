@@ -36,8 +36,10 @@ const listenSamples = timebase.SampleRate / 10
 // listen opens a recogniser.
 func (g *graph) listen(e *session.Open) {
 	s := g.s
-	stt := s.settings.Providers.STT
-	call := g.calls.Begin(request(e.Invocation, "", 1, 0, stt.Descriptor(), s.settings.invocationTimeout()))
+	stt := s.settings.Providers.STTs()[e.Candidate]
+	r := g.request(e.Invocation, "", 1, 0)
+	r.Candidate, r.Provider = e.Candidate, stt.Descriptor()
+	call := g.calls.Begin(r)
 	if call == nil {
 		return
 	}

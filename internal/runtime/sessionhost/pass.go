@@ -74,8 +74,9 @@ func (s *Session) pass(at timebase.Instant) {
 	in := s.prepare(at)
 	s.fx.Reset()
 	s.stepping = in
-	s.machine.Step(at, in, &s.fx)
+	s.step(at, in)
 	s.stepping = nil
+	s.graph.turnEnds.Store(int64(s.machine.TurnEnds()))
 	s.settle(at, in)
 }
 
@@ -88,6 +89,7 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
+	s.deciding = k.other
 	if (k.opens || s.machine.Waiting()) && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
 		s.snapshots = s.settings.Snapshots.Snapshots(at)
 		s.refreshed, s.fresh = at, true
@@ -125,7 +127,7 @@ func (k *looked) look(list []session.Input) {
 			*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
-			*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
+			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
 		}
 		k.other = true
 	}

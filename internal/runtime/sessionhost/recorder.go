@@ -46,14 +46,16 @@ type Notice struct {
 	// Record is the input or the decision itself (*session.Transcript, *session.VoiceOn,
 	// *session.Emit, *session.Converse, ...). It is lent for the call.
 	Record session.Record
-	// Text is the words that the record refers to: of a Transcript, a TextIn, a Segment,
-	// and of a Converse what was said or heard so far.
+	// Text is the words that the record refers to: of a Transcript, a TextIn, a Segment, a
+	// Fallback, and of a Converse what was said or heard so far.
 	Text string
 	// Call measures the attempt that an InvocationEnd or a CancelAck ends.
 	Call *invocation.End
 	// FenceTook is, for a Fence, the time from the acceptance of the cancel to the closed
 	// gate: from the call of Cancel or Stop, or from the begin of the pass that decided.
 	FenceTook timebase.Span
+	// KernelOverhead is, for an Evidence, what the kernel's own decisions of the turn took.
+	KernelOverhead timebase.Span
 	// Detail explains a RuntimeFault or a NodeFailed, for people.
 	Detail string
 }

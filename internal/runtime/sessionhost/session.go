@@ -11,6 +11,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/transport"
@@ -90,7 +91,9 @@ type Session struct {
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
 	stepping  []session.Input // what the kernel is working on
-	lost      bool            // the recorder failed
+	deciding  bool            // the pass holds more than caller frames
+	clock     func() timebase.Instant
+	lost      bool // the recorder failed
 	faulted   bool
 	over      bool
 	reason    string
@@ -99,6 +102,7 @@ type Session struct {
 	alarm     *event                          // of virtual time
 	interim   map[eventabi.InvocationID]int64 // latest text of each utterance
 	turns     map[eventabi.InvocationID]eventabi.TurnID
+	overhead  overhead
 	final     Stats // when over
 }
 
@@ -129,7 +133,9 @@ type Stats struct {
 	NodeFailures      int64
 	NodeRestarts      int64
 	Faults            int64
+	Overhead          Overhead
 	Degraded          bool
+	Fidelity          turn.Step // the degrade step in force
 	EvidenceLost      bool
 	RecordingFailed   bool // the recorder could not be closed well
 	Cancels, Prefence int64
@@ -153,6 +159,7 @@ func newSession(s Settings, d driver) *Session {
 	x.ctx, x.stop = context.WithCancel(context.Background())
 	x.epoch.Store(int64(s.Bootstrap.Epoch))
 	x.exec = d.executor(x)
+	x.clock = x.exec.Now
 	x.timer.session = x
 	x.taps.s, x.meter.s = x, x
 	x.graph = newGraph(x)
@@ -180,6 +187,12 @@ func (s *Session) connect(ctx context.Context) error {
 		b.WallMS = s.driver.wallMS()
 	}
 	s.wall = b.WallMS - s.Now().MS()
+	if text := s.settings.FallbackReply; text != "" {
+		b.Fallback = s.refer(text, s.content.keepText(text))
+	}
+	if _, reads := link.(transport.TextSink); !reads {
+		b.Settings.VoiceOnly = true
+	}
 	s.postEdges()
 	s.post(&b)
 	s.postReady()
@@ -244,7 +257,9 @@ func (s *Session) stats() Stats {
 		NodeFailures:     s.counts.nodeFailures.Load(),
 		NodeRestarts:     s.counts.restarts.Load(),
 		Faults:           s.counts.faults.Load(),
+		Overhead:         s.overhead.Overhead,
 		Degraded:         s.machine.Degraded(),
+		Fidelity:         s.machine.Fidelity(),
 		EvidenceLost:     s.lost,
 		RecordingFailed:  s.counts.closing.Load() > 0,
 		Cancels:          s.counts.cancels.Load(),

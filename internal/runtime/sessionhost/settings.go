@@ -20,7 +20,8 @@ import (
 type Settings struct {
 	// Bootstrap is what transport and control plane established. Provider bindings that
 	// are empty get the ids of Providers; WallMS 0 is the present (virtual time: the
-	// driver's base). Settings.StreamingSTT follows the recogniser's own declaration.
+	// driver's base). Settings.StreamingSTT follows the recogniser's own declaration,
+	// Settings.PlainTTS whether there are wishes of style, and Fallback FallbackReply.
 	Bootstrap session.Bootstrap
 	Kind      transport.Kind
 	Token     string
@@ -36,11 +37,14 @@ type Settings struct {
 	Segmenter func() (node.Node, error)
 
 	SystemPrompt string
-	Language     string // BCP 47: recognition, synthesis and the list of backchannels
-	Voice        string
-	Rate         float64
-	LLM          invocation.LLMConfig
-	Limits       node.Limits
+	// FallbackReply is spoken when no answer comes and the plan allows fallback; empty =
+	// there is nothing to fall back to.
+	FallbackReply string
+	Language      string // BCP 47: recognition, synthesis and the list of backchannels
+	Voice         string
+	Rate          float64
+	LLM           invocation.LLMConfig
+	Limits        node.Limits
 	// TextKey is the secret of the session's text hashes. It is constant where two runs
 	// must give equal recordings.
 	TextKey uint64
@@ -123,10 +127,27 @@ func (s *Settings) bind() {
 	fill(&b.STT, stt.ID)
 	fill(&b.LLM, s.Providers.LLM.Descriptor().ID)
 	fill(&b.TTS, s.Providers.TTS.Descriptor().ID)
+	if p := s.Providers.SecondSTT; p != nil {
+		fill(&b.STTSecond, p.Descriptor().ID)
+	}
+	if p := s.Providers.SecondLLM; p != nil {
+		fill(&b.LLMSecond, p.Descriptor().ID)
+	}
+	if p := s.Providers.SecondTTS; p != nil {
+		fill(&b.TTSSecond, p.Descriptor().ID)
+	}
+	b.Settings.PlainTTS = s.ttsConfig().Styled()
+	if ms := b.Settings.NodeBudgetMS; ms > 0 && s.Limits.Event == 0 {
+		s.Limits.Event = time.Duration(ms) * time.Millisecond
+	}
 	b.Settings.StreamingSTT = stt.Capabilities.Partials
 	if s.Snapshots == nil {
 		s.Snapshots = &LocalSnapshots{}
 	}
+}
+
+func (s *Settings) ttsConfig() invocation.TTSConfig {
+	return invocation.TTSConfig{Voice: s.Voice, Language: s.Language, Rate: s.Rate}
 }
 
 func (s *Settings) transportBootstrap() transport.Bootstrap {

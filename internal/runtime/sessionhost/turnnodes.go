@@ -8,6 +8,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/node"
@@ -23,14 +24,15 @@ type turnNodes struct {
 	llm       *nodehost.Instance
 	segmenter *nodehost.Instance
 	tts       *nodehost.Instance
+	voice     *invocation.TTSNode // in tts
 
 	mu       sync.Mutex
 	prompt   []node.Message
 	attempts map[eventabi.InvocationID]int64
 }
 
-// nodes gives the instances of a turn, made on first use. On a failure nothing of the
-// turn can run, which is reported as the failure of the node.
+// nodes gives the instances of a turn, made on first use. One that cannot be made is
+// missing, which is reported as its failure; the plan may have a way on without it.
 func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 	g.mu.Lock()
 	t := g.turn
@@ -42,39 +44,35 @@ func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 		t.stop()
 	}
 	t = &turnNodes{graph: g, turn: turn, seed: g.seed, attempts: map[eventabi.InvocationID]int64{}}
-	if f := t.build(); f != nil {
-		t.stop() // those that were made before the one that failed
-		g.nodeFailed(*f)
-		return nil
-	}
+	t.build()
 	g.mu.Lock()
 	g.turn = t
 	g.mu.Unlock()
 	return t
 }
 
-func (t *turnNodes) build() *nodehost.Failure {
+func (t *turnNodes) build() {
 	g := t.graph
 	s := &g.s.settings
-	refuse := func(id eventabi.NodeID, err error) *nodehost.Failure {
-		return &nodehost.Failure{Node: id, Turn: t.turn, Reason: nodehost.ReasonError, Hook: "init", Detail: err.Error()}
+	made := func(n node.Node, id eventabi.NodeID, out func(*node.Event), err error) *nodehost.Instance {
+		var i *nodehost.Instance
+		if err == nil {
+			i, err = g.host(n, id, t, out, g.nodeFailed)
+		}
+		if err != nil {
+			g.nodeFailed(nodehost.Failure{Node: id, Turn: t.turn, Reason: nodehost.ReasonError, Hook: "init", Detail: err.Error()})
+			return nil
+		}
+		return i
 	}
 	cutter, err := s.Segmenter()
-	if err != nil {
-		return refuse(nodeSegmenter, err)
+	t.segmenter = made(cutter, nodeSegmenter, t.segment, err)
+	t.llm = made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), s.LLM), nodeLLM, t.text, nil)
+	t.voice = invocation.NewTTSNode(g.calls, s.Providers.TTSs(), s.ttsConfig())
+	t.tts = made(t.voice, nodeTTS, t.speech, nil)
+	if g.lowered(t.turn, turn.SimplifyTTS) {
+		t.voice.Plain()
 	}
-	if t.segmenter, err = g.host(cutter, nodeSegmenter, t, t.segment, g.nodeFailed); err != nil {
-		return refuse(nodeSegmenter, err)
-	}
-	llm := invocation.NewLLMNode(g.calls, s.Providers.LLM, s.LLM)
-	if t.llm, err = g.host(llm, nodeLLM, t, t.text, g.nodeFailed); err != nil {
-		return refuse(nodeLLM, err)
-	}
-	tts := invocation.NewTTSNode(g.calls, s.Providers.TTS, invocation.TTSConfig{Voice: s.Voice, Language: s.Language, Rate: s.Rate})
-	if t.tts, err = g.host(tts, nodeTTS, t, t.speech, g.nodeFailed); err != nil {
-		return refuse(nodeTTS, err)
-	}
-	return nil
 }
 
 // conversation is the record as it stood when the model was asked.
@@ -96,17 +94,24 @@ func (t *turnNodes) attempt(id eventabi.InvocationID) int64 {
 	return t.attempts[id]
 }
 
-// respond asks the model.
+// respond asks the model, with the whole conversation or, as a degrade step, with the end
+// of it.
 func (g *graph) respond(e *session.Generate) {
 	s := g.s
-	call := g.calls.Begin(request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.LLM.Descriptor(), s.settings.invocationTimeout()))
+	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
+	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.LLMs()[e.Candidate].Descriptor()
+	call := g.calls.Begin(r)
 	t := g.nodes(e.Turn)
-	if call == nil || t == nil {
+	if call == nil || t.llm == nil || t.segmenter == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
+	last := maxPrompt
+	if g.lowered(e.Turn, turn.ShortenContext) {
+		last = shortPrompt
+	}
 	t.mu.Lock()
-	t.prompt = s.talk.Prompt()
+	t.prompt = s.talk.prompt(last)
 	t.mu.Unlock()
 	s.exec.Go(func() {
 		if !t.llm.Call(&node.Event{
@@ -121,9 +126,11 @@ func (g *graph) respond(e *session.Generate) {
 // say has a segment spoken, and tells the segmenter that there is room for another.
 func (g *graph) say(e *session.Say, text string) {
 	s := g.s
-	call := g.calls.Begin(request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS, s.settings.Providers.TTS.Descriptor(), s.settings.invocationTimeout()))
+	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
+	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.TTSs()[e.Candidate].Descriptor()
+	call := g.calls.Begin(r)
 	t := g.nodes(e.Turn)
-	if call == nil || t == nil {
+	if call == nil || t.tts == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
@@ -134,8 +141,30 @@ func (g *graph) say(e *session.Say, text string) {
 		}) {
 			call.Fail(nodeGone(nodeTTS))
 		}
-		t.segmenter.Call(&node.Event{Kind: eventabi.KindControl, Type: node.TypeTaken, Class: eventabi.ClassMetadata, At: now})
+		if t.segmenter != nil {
+			t.segmenter.Call(&node.Event{Kind: eventabi.KindControl, Type: node.TypeTaken, Class: eventabi.ClassMetadata, At: now})
+		}
 	})
+}
+
+// degrade lowers a turn's fidelity. What nothing more is asked of needs no telling:
+// text_only is what the kernel does not ask for any more.
+func (g *graph) degrade(e *session.Degrade) {
+	if g.low != e.Turn {
+		g.low, g.fidelity = e.Turn, turn.Fidelity{}
+	}
+	g.fidelity.Lower(e.Step)
+	g.mu.Lock()
+	t := g.turn
+	g.mu.Unlock()
+	if t != nil && t.turn == e.Turn && g.fidelity.Takes(turn.SimplifyTTS) {
+		t.voice.Plain()
+	}
+}
+
+// lowered says that a degrade step is in force in a turn.
+func (g *graph) lowered(id eventabi.TurnID, s turn.Step) bool {
+	return g.low == id && g.fidelity.Takes(s)
 }
 
 func nodeGone(id eventabi.NodeID) provider.Outcome {
@@ -178,7 +207,7 @@ func (t *turnNodes) speech(ev *node.Event) {
 	})
 }
 
-// hook runs a hook of a turn's nodes.
+// hook runs a hook of a turn's nodes, or of one of them.
 func (g *graph) hook(e *session.Hook) {
 	g.mu.Lock()
 	t := g.turn
@@ -187,13 +216,16 @@ func (g *graph) hook(e *session.Hook) {
 		return
 	}
 	for _, i := range t.instances() {
+		if e.Node != "" && e.Node != i.ID() {
+			continue
+		}
 		switch e.Hook {
 		case session.HookBargeIn:
 			i.BargeIn()
 		case session.HookCancel:
 			i.Cancel(node.Cancel{Scope: eventabi.CancelTurn, Reason: "cancelled"})
 		case session.HookBudgetExhausted:
-			i.Budget(node.BudgetTerminate)
+			i.Budget(node.BudgetOutcome(e.Outcome))
 		}
 	}
 }

@@ -48,7 +48,13 @@ type graph struct {
 	// never changed, so that a caller frame finds it without a lock.
 	listening atomic.Pointer[[]*listener]
 
-	seed int64 // of the turn that opened last; the owner's
+	// The owner's: the seed of the turn that opened last, and the turn whose fidelity was
+	// lowered last, with how far.
+	seed     int64
+	low      eventabi.TurnID
+	fidelity turn.Fidelity
+
+	turnEnds atomic.Int64 // when the live turn's time is over, as the kernel said last
 
 	mu      sync.Mutex
 	turn    *turnNodes
@@ -60,6 +66,7 @@ type graph struct {
 func newGraph(s *Session) *graph {
 	g := &graph{s: s, ends: map[eventabi.InvocationID]*invocation.End{}, details: map[eventabi.NodeID]string{}}
 	g.listening.Store(&[]*listener{})
+	g.turnEnds.Store(int64(timebase.Never))
 	g.calls = invocation.New(invocation.Settings{
 		Exec:     s.exec,
 		Session:  s.settings.Bootstrap.Session,
@@ -75,13 +82,15 @@ func newGraph(s *Session) *graph {
 }
 
 // host makes an instance of a node of this session.
-func (g *graph) host(n node.Node, id eventabi.NodeID, turn *turnNodes, out func(*node.Event), failed func(nodehost.Failure)) (*nodehost.Instance, error) {
+func (g *graph) host(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*node.Event), failed func(nodehost.Failure)) (*nodehost.Instance, error) {
 	s := g.s
 	conversation := s.talk.Prompt
 	var turnID eventabi.TurnID
 	var seed int64
-	if turn != nil {
-		turnID, seed, conversation = turn.turn, turn.seed, turn.conversation
+	var ends func() timebase.Instant
+	if t != nil {
+		turnID, seed, conversation = t.turn, t.seed, t.conversation
+		ends = func() timebase.Instant { return timebase.Instant(g.turnEnds.Load()) }
 	}
 	return nodehost.New(nodehost.Settings{
 		Node:         n,
@@ -94,6 +103,8 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, turn *turnNodes, out func(
 		Out:          out,
 		Failed:       failed,
 		Count:        func(name string, n int64) { s.meter.count(id, name, n) },
+		Spent:        g.nodeSpent,
+		Ends:         ends,
 		Conversation: conversation,
 		Store:        &g.store,
 		Seed:         seed,
@@ -208,7 +219,11 @@ func (g *graph) nodeFailed(f nodehost.Failure) {
 	g.mu.Lock()
 	g.details[f.Node] = f.Hook + ": " + f.Detail
 	g.mu.Unlock()
-	g.s.post(&session.NodeFailed{Node: f.Node, Turn: f.Turn, Reason: f.Reason})
+	g.s.post(&session.NodeFailed{Node: f.Node, Turn: f.Turn, Reason: f.Reason, LimitMS: f.Limit.MS()})
+}
+
+func (g *graph) nodeSpent(x nodehost.Spending) {
+	g.s.post(&session.NodeSpent{Node: x.Node, Turn: x.Turn, UsedMS: x.Used.MS(), LimitMS: x.Limit.MS()})
 }
 
 func (g *graph) takeDetail(id eventabi.NodeID) string {
@@ -277,15 +292,15 @@ func (g *graph) detach(id eventabi.InvocationID) {
 func (g *graph) close() {
 	g.mu.Lock()
 	g.closed = true
-	turn := g.turn
+	t := g.turn
 	g.turn = nil
 	g.mu.Unlock()
 	g.calls.Close()
 	for _, l := range *g.listening.Load() {
 		g.unlisten(l.id)
 	}
-	if turn != nil {
-		turn.stop()
+	if t != nil {
+		t.stop()
 	}
 	g.hearing.Do(func() {}) // nobody begins to hear any more
 	if ear := g.ear.Load(); ear != nil {
@@ -296,10 +311,14 @@ func (g *graph) close() {
 	}
 }
 
-func request(id eventabi.InvocationID, turn eventabi.TurnID, attempt, timeoutMS int64, d provider.Descriptor, fallback time.Duration) invocation.Request {
+// request is an attempt for which nobody has said yet whom it is for. Between results an
+// adapter has the profile's time, also where what is left of the turn makes the time to
+// the first one shorter.
+func (g *graph) request(id eventabi.InvocationID, turn eventabi.TurnID, attempt, timeoutMS int64) invocation.Request {
+	idle := g.s.settings.invocationTimeout()
 	timeout := time.Duration(timeoutMS) * time.Millisecond
 	if timeout <= 0 {
-		timeout = fallback
+		timeout = idle
 	}
-	return invocation.Request{Invocation: id, Turn: turn, Attempt: attempt, Timeout: timeout, Provider: d}
+	return invocation.Request{Invocation: id, Turn: turn, Attempt: attempt, Timeout: timeout, Idle: idle}
 }

@@ -32,6 +32,8 @@ type line struct {
 	fences []transport.Fence
 	closed string
 	signal []eventabi.Signal
+	texts  []transport.Text
+	window int // of texts; 0 = any number
 }
 
 type heardFrame struct {
@@ -57,6 +59,14 @@ func (l *line) Fence(f transport.Fence) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fences = append(l.fences, f)
+}
+
+func (l *line) TextWindow() int { return l.window }
+
+func (l *line) WriteText(t transport.Text) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.texts = append(l.texts, t)
 }
 
 func (l *line) WriteSignal(e *eventabi.Envelope) {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+)
+
+// candidates lists the providers of a modality, the preferred one first.
+func candidates(first, second string) []string {
+	if second == "" {
+		return []string{first}
+	}
+	return []string{first, second}
+}
+
+// switchable says whether an outcome may be met with another provider. A refusal for
+// safety or policy is an answer, which nobody asked another provider to overrule; a call
+// that was cancelled is wanted by nobody.
+func switchable(class string) bool { return class != "blocked" && class != "cancelled" }
+
+// mayMoveOn says whether a call may go on with the next candidate: the plan allows it,
+// there is one, and nothing of this one was used.
+func (m *Machine) mayMoveOn(c *call) bool {
+	return m.allows(controlplane.ActionProviderSwitch) && c.chunks == 0 &&
+		c.candidate+1 < int64(len(m.turn.plan.ProviderPlans[c.kind].OrderedCandidates))
+}
+
+// movable gives the call whose attempts are over, if the next candidate may have it and
+// there is time for that (turn-plan section 10); else nil.
+func (m *Machine) movable(x *trouble) *call {
+	c := m.call(x.call)
+	if c == nil || !c.parked || !switchable(x.class) || !m.mayMoveOn(c) || !m.fits(m.invocationTimeout()) {
+		return nil
+	}
+	return c
+}
+
+// moveOn continues a call with the next candidate, which serves the rest of the turn as
+// well (F-047). The attempts of the one before stay on record under the same id.
+func (m *Machine) moveOn(c *call, reason string) {
+	before := c.candidate
+	c.candidate++
+	if c.retryAt == 0 { // else the number is that of an attempt which has not begun
+		c.attempt++
+	}
+	c.tries = 1
+	m.turn.candidates[c.kind] = c.candidate
+	m.switchSignal(c, reason, before, c.candidate)
+	m.startCall(c)
+}
+
+// switchSignal tells of a switch, from one of the ordered candidates to another.
+func (m *Machine) switchSignal(c *call, reason string, from, to int64) {
+	signal := m.emit(eventabi.SignalProviderSwitch, eventabi.EmitterInvocation, c.turn, reason)
+	signal.ProviderInvocationID = c.id
+	names := m.plans.candidates[c.kind]
+	body := objectOf(96)
+	body.str("modality", c.kind.String())
+	body.str("from", names[from])
+	body.str("to", names[to])
+	if c.kind != callSTT {
+		body.int("remaining_ms", m.left().MS())
+	}
+	signal.Payload = body.done()
+}
+
+// switchRecogniser gives the utterances that follow to the next candidate. They serve in
+// turn: recognition begins before there is a turn whose plan could name the preferred one.
+func (m *Machine) switchRecogniser(c *call, class, reason string) {
+	n := int64(len(m.plans.candidates[callSTT]))
+	if n < 2 || c.candidate != m.ear || !switchable(class) || !m.allows(controlplane.ActionProviderSwitch) {
+		return
+	}
+	m.ear = (m.ear + 1) % n
+	m.switchSignal(c, reason, c.candidate, m.ear)
+}
