@@ -92,9 +92,9 @@ func TestGoodFiles(t *testing.T) {
 					fmt.Fprintf(&b, "%s = %s <- %s %s\n", v.Path, v.JSON, v.Source.Layer, v.Source)
 				}
 			}
-			for path, was := range plain.values {
+			for _, path := range plain.values.sorted() {
 				if _, ok := e.values[path]; !ok {
-					fmt.Fprintf(&b, "%s = %s is gone\n", path, was.json())
+					fmt.Fprintf(&b, "%s = %s is gone\n", path, plain.values[path].json())
 				}
 			}
 			golden(t, name, b.String())

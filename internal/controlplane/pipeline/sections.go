@@ -31,18 +31,21 @@ func (w *work) flow() {
 	w.take("flow_control", defaults.Fields())
 	for _, lane := range [...]eventabi.Lane{eventabi.DataLane, eventabi.ControlLane, eventabi.TelemetryLane} {
 		path := "flow_control.watermarks." + string(lane)
-		w.marks(w.values, path, "items")
 		at := path + ".high"
 		high := w.values[at]
 		switch most, what, edge := w.most(lane); {
 		case high.number() <= most:
 		case !high.given(): // the edges were made so small
 			fit, source := turn.Marks(most), because(w.values[edge].source, edge)
-			w.values[at], w.values[path+".low"] = num(fit.High, source), num(fit.Low, source)
+			w.values[at] = num(fit.High, source)
+			if !w.values[path+".low"].given() {
+				w.values[path+".low"] = num(fit.Low, source)
+			}
 		default:
 			w.fault(high.source, at, CodeWatermarkBeyond, high.text, "is %s, but %s holds at most %d items; lower it%s",
 				high.text, what, most, onlyData(lane, ", or raise max_queue_items of an edge"))
 		}
+		w.marks(w.values, path, "items")
 	}
 	mode := w.values["flow_control.mode_by_lane."+string(eventabi.ControlLane)]
 	if mode.text != string(controlplane.FlowSignal) {
