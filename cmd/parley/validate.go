@@ -111,6 +111,9 @@ func parseKind(name string) (schema.Kind, error) {
 		return "", usageErrorf("--kind is missing; say what the artifacts are, one of %s", kinds)
 	}
 	kind, ok := schema.ParseKind(name)
+	if kind == schema.PipelineSpec {
+		return "", usageErrorf("--kind is %q, which authors write and 'parley lint' checks; of contract artifacts there are %s", name, kinds)
+	}
 	if !ok {
 		return "", usageErrorf("--kind is %q; use one of %s", name, kinds)
 	}
@@ -166,25 +169,26 @@ func readArtifact(stdin io.Reader, name string) ([]byte, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, readError(err)
+			return nil, readError(err, "a JSON file")
 		}
 		defer f.Close()
 		source = f
 	}
 	data, err := io.ReadAll(io.LimitReader(source, schema.MaxArtifactBytes+1))
 	if err != nil {
-		return nil, readError(err)
+		return nil, readError(err, "a JSON file")
 	}
 	return data, nil
 }
 
-// readError says what is wrong with a file, without the path that the line shows already.
-func readError(err error) error {
+// readError says what is wrong with a file, without the path that the line shows already,
+// and what is wanted in its place.
+func readError(err error, want string) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	remedy := "give the path of a JSON file, or - for standard input"
+	remedy := "give the path of " + want + ", or - for standard input"
 	if errors.Is(err, fs.ErrPermission) {
 		remedy = "make it readable"
 	}

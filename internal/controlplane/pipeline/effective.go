@@ -48,10 +48,11 @@ type Effective struct {
 
 // Value is one value in force.
 type Value struct {
-	Path string
-	// Text is the value as people write it, JSON as the document has it.
-	Text, JSON string
-	Source     Source
+	Path string `json:"path"`
+	// JSON is the value as the document has it, Text as people write it.
+	JSON   json.RawMessage `json:"value"`
+	Text   string          `json:"-"`
+	Source Source          `json:"source"`
 }
 
 // Values lists every value in force, in the order of the schema, ids sorted.
@@ -62,9 +63,14 @@ func (e *Effective) Values() []Value {
 		if v.kind == listSetting {
 			text = strings.Join(v.list, ", ")
 		}
-		out = append(out, Value{Path: path, Text: text, JSON: v.json(), Source: v.source})
+		out = append(out, Value{Path: path, Text: text, JSON: json.RawMessage(v.json()), Source: v.source})
 	})
 	return out
+}
+
+// Changed lists the values that are not what the profile and the voice graph say.
+func (e *Effective) Changed() []Value {
+	return slices.DeleteFunc(e.Values(), func(v Value) bool { return !e.values[v.Path].moved() })
 }
 
 // Quotas lists the limits of a tenant: everybody's, and over them its own.
@@ -239,29 +245,4 @@ func (f *Field) present(s settings, path string) []presentMember {
 		}
 	}
 	return out
-}
-
-// MarshalJSON writes the settings as a document, and beside it the source of each value.
-func (e *Effective) MarshalJSON() ([]byte, error) {
-	type source struct {
-		Path    string `json:"path"`
-		Layer   Layer  `json:"layer"`
-		File    string `json:"file"`
-		Line    int    `json:"line,omitempty"`
-		Column  int    `json:"column,omitempty"`
-		Because string `json:"because,omitempty"`
-	}
-	out := struct {
-		Settings json.RawMessage `json:"settings"`
-		Sources  []source        `json:"sources"`
-	}{Settings: e.Document(), Sources: []source{}}
-	for _, v := range e.Values() {
-		s := v.Source
-		out.Sources = append(out.Sources, source{v.Path, s.Layer, s.File, s.Line, s.Column, s.Because})
-	}
-	raw, err := json.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline: encode settings: %w", err)
-	}
-	return raw, nil
 }

@@ -119,12 +119,13 @@ func (l Layer) rank() int {
 
 // Source is where a value came from.
 type Source struct {
-	Layer Layer
+	Layer Layer `json:"layer"`
 	// File is the file, variable or flag; for what nobody wrote, what holds the default.
-	File         string
-	Line, Column int
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
 	// Because is the path of the value to which a default gave way, or that chose it.
-	Because string
+	Because string `json:"because,omitempty"`
 }
 
 // String is the place of the value, for people.

@@ -140,7 +140,7 @@ func (d drawn) document(t *rapid.T, n *Normalizer, layer Layer, name string) *Do
 func facts(e *Effective) map[string]string {
 	out := map[string]string{}
 	for _, v := range e.Values() {
-		out[v.Path] = v.JSON + " " + string(v.Source.Layer) + " " + v.Source.File
+		out[v.Path] = string(v.JSON) + " " + string(v.Source.Layer) + " " + v.Source.File
 	}
 	return out
 }
@@ -231,7 +231,7 @@ func TestLayeringIsAssociative(t *testing.T) {
 			return // a fault inside one document is not one inside the other
 		}
 		for _, v := range apart.Values() {
-			if got := together.values[v.Path]; got.json() != v.JSON && !isSpelling(v.Path) {
+			if got := together.values[v.Path]; got.json() != string(v.JSON) && !isSpelling(v.Path) {
 				t.Fatalf("%s is %s, and in one document %s", v.Path, v.JSON, got.json())
 			}
 		}
