@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -135,19 +134,9 @@ func fit(faults []pipeline.Fault, mode string) bool {
 	return len(faults) == 0 || mode == modeRelaxed && !pipeline.Refused(faults)
 }
 
-// readSpec reads one file of a layer. It reads at most one byte more than a spec may
-// have, which is enough to say that it is too large.
+// readSpec reads one file of a layer.
 func readSpec(stdin io.Reader, n *pipeline.Normalizer, layer pipeline.Layer, name string) (*pipeline.Document, error) {
-	source := stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, readError(err, "a YAML or JSON file")
-		}
-		defer f.Close()
-		source = f
-	}
-	data, err := io.ReadAll(io.LimitReader(source, pipeline.MaxSpecBytes+1))
+	data, err := readUpTo(stdin, name, pipeline.MaxSpecBytes)
 	if err != nil {
 		return nil, readError(err, "a YAML or JSON file")
 	}

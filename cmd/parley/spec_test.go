@@ -191,3 +191,26 @@ func TestResolveRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The demo refuses flow settings before it begins, with every fault.
+func TestDemoRefusesFlowSettings(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	for _, c := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"--spec", "nowhere.yaml"}, []string{"--spec nowhere.yaml cannot be read: "}},
+		{[]string{"--spec", filepath.Join(specs, "bad/bounds.yaml"), "--set", "tuning=x"}, []string{"bounds.yaml:4:38: ", "bounds.yaml:16:19: ", "set tuning=x: tuning: enum: "}},
+		{[]string{"--set", "tuning"}, []string{"has no ="}},
+	} {
+		r := runParley(t, "", append([]string{"demo", "--fast", "--out", out}, c.args...)...)
+		for _, text := range c.says {
+			if r.code != exitUsage || r.out != "" || !strings.Contains(r.errOut, text) {
+				t.Errorf("demo %q: exit code %d, does not say %q\n%s%s", c.args, r.code, text, r.out, r.errOut)
+			}
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("something was left")
+	}
+}

@@ -150,9 +150,9 @@ func validateFiles(env *environment, v *schema.Validator, kind schema.Kind, file
 
 func validateFile(stdin io.Reader, v *schema.Validator, kind schema.Kind, name string) fileReport {
 	out := fileReport{File: name, Kind: kind, Faults: []schema.Fault{}, Notes: []schema.Fault{}}
-	data, err := readArtifact(stdin, name)
+	data, err := readUpTo(stdin, name, schema.MaxArtifactBytes)
 	if err != nil {
-		out.Error = err.Error()
+		out.Error = readError(err, "a JSON file").Error()
 		return out
 	}
 	r := v.Validate(kind, data)
@@ -162,23 +162,19 @@ func validateFile(stdin io.Reader, v *schema.Validator, kind schema.Kind, name s
 	return out
 }
 
-// readArtifact reads at most one byte more than an artifact may have, which is enough
-// for the validator to say that it is too large.
-func readArtifact(stdin io.Reader, name string) ([]byte, error) {
+// readUpTo reads a file, or standard input for -, and of it at most one byte more than it
+// may have, which is enough for who reads it on to say that it is too large.
+func readUpTo(stdin io.Reader, name string, most int64) ([]byte, error) {
 	source := stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, readError(err, "a JSON file")
+			return nil, err
 		}
 		defer f.Close()
 		source = f
 	}
-	data, err := io.ReadAll(io.LimitReader(source, schema.MaxArtifactBytes+1))
-	if err != nil {
-		return nil, readError(err, "a JSON file")
-	}
-	return data, nil
+	return io.ReadAll(io.LimitReader(source, most+1))
 }
 
 // readError says what is wrong with a file, without the path that the line shows already,
