@@ -76,8 +76,12 @@ func shell(t *testing.T, line string) string {
 	words := strings.Fields(line)
 	for len(words) > 0 && strings.Contains(words[0], "=") {
 		name, value, _ := strings.Cut(words[0], "=")
-		t.Setenv(name, value)
-		defer os.Unsetenv(name)
+		t.Setenv(name, value) // and back at the end of the test
+		defer func() {
+			if err := os.Unsetenv(name); err != nil {
+				t.Error(err)
+			}
+		}()
 		words = words[1:]
 	}
 	if len(words) == 0 || words[0] != "parley" {

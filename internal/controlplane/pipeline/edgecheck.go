@@ -71,7 +71,7 @@ func (e *edgeWork) input() session.EdgePolicy {
 
 // settingFaults takes what the kernel found apart.
 func settingFaults(err error) (list []*session.SettingError) {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is asked for is the join itself
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range many.Unwrap() {
 			list = append(list, settingFaults(one)...)
 		}

@@ -151,7 +151,8 @@ func (w *work) explicit(edge string) bool {
 // fill sets the fields of a policy from what is in force below path.
 func (w *work) fill(path string, policy interface {
 	Set(path, value string) error
-}, but ...string) error {
+}, but ...string,
+) error {
 	below := w.values.below(path)
 	for _, skip := range but {
 		delete(below, skip)

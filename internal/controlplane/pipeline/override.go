@@ -126,8 +126,10 @@ func (n *Normalizer) Environment(environment []string, below ...*Document) *Docu
 		}
 		names := strings.Split(rest, "__")
 		if slices.Contains(names, "") {
-			d.Faults = append(d.Faults, Fault{File: name, Path: strings.ToLower(rest), Code: CodePath, Value: quote(value),
-				Message: name + " has an empty name between its underscores; write " + variablePrefix + "SECTION__FIELD"})
+			d.Faults = append(d.Faults, Fault{
+				File: name, Path: strings.ToLower(rest), Code: CodePath, Value: quote(value),
+				Message: name + " has an empty name between its underscores; write " + variablePrefix + "SECTION__FIELD",
+			})
 			continue
 		}
 		d.put(root, n.meant(names, known), value, name)

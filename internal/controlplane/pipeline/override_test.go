@@ -172,8 +172,10 @@ quotas: {tenants: {acme.eu: {turns_per_minute: {max: 5, action: reject}}}}
 func TestConstraints(t *testing.T) {
 	n := normalizer(t)
 	limit := []Constraint{
-		{Path: "budgets.turn_budget_ms", Max: 2000, By: "policy/7"}, {Path: "edges.stt-llm.max_queue_items", Max: 10, By: "admission"},
-		{Path: "no.such.path", Max: 1, By: "nobody"}, {Path: "tuning", Max: 1, By: "nobody"},
+		{Path: "budgets.turn_budget_ms", Max: 2000, By: "policy/7"},
+		{Path: "edges.stt-llm.max_queue_items", Max: 10, By: "admission"},
+		{Path: "no.such.path", Max: 1, By: "nobody"},
+		{Path: "tuning", Max: 1, By: "nobody"},
 	}
 	e, faults, err := n.Resolve(limit, n.Read(Spec, "spec.yaml", []byte("edges: {stt-llm: {max_queue_items: 10}}")))
 	if err != nil || e == nil {

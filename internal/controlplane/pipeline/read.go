@@ -47,8 +47,10 @@ type Document struct {
 func (n *Normalizer) Read(layer Layer, name string, data []byte) *Document {
 	d := &Document{Layer: layer, given: settings{}}
 	if len(data) > MaxSpecBytes {
-		d.Faults = []Fault{{File: name, Line: 1, Column: 1, Code: schema.CodeTooLarge,
-			Message: "the file is larger than " + itoa(MaxSpecBytes) + " bytes"}}
+		d.Faults = []Fault{{
+			File: name, Line: 1, Column: 1, Code: schema.CodeTooLarge,
+			Message: "the file is larger than " + itoa(MaxSpecBytes) + " bytes",
+		}}
 		return d
 	}
 	if fault := notText(name, data); fault != nil {

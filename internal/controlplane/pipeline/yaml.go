@@ -31,8 +31,10 @@ func readYAML(file string, data []byte) (*node, *Fault) {
 		if err != nil {
 			return nil, syntaxFault(file, err)
 		}
-		return nil, &Fault{File: file, Line: more.Line, Column: more.Column, Code: "trailing_data",
-			Message: "a second document follows; keep one in a file"}
+		return nil, &Fault{
+			File: file, Line: more.Line, Column: more.Column, Code: "trailing_data",
+			Message: "a second document follows; keep one in a file",
+		}
 	}
 	r := yamlReader{file: file}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
