@@ -87,6 +87,10 @@ type Config struct {
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
 	TurnBudget, ProviderTimeout time.Duration
+	// Flow sets the edges, flow control, budgets and actions of the calls, with the layer
+	// of each value (see ReadFlow); nil = the profile's. What somebody set there stands in
+	// place of TurnBudget and AdaptiveActions.
+	Flow *Flow
 
 	// Shards is the number of goroutines that own sessions; 0 = one a core.
 	Shards int
@@ -336,6 +340,10 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		Voice:         c.Voice,
 		TextKey:       call.TextKey,
 		Observer:      call.Observe,
+	}
+	if c.Flow != nil {
+		s.Edges, s.Flow = c.Flow.EdgePolicies(), c.Flow.FlowPolicy()
+		c.Flow.Apply(&s.Bootstrap.Settings)
 	}
 	if call.Frames != nil {
 		s.Frames = func(d Direction, at timebase.Instant, sample int64, pcm []int16) {

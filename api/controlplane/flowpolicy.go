@@ -26,6 +26,17 @@ type EdgeBufferPolicy struct {
 	SyncDropPolicy   *SyncDropPolicy  `json:"sync_drop_policy,omitempty"`
 }
 
+// The most that a setting of flow may be. More is a slip of units, and would not fit
+// where it is counted.
+const (
+	MaxSettingMS   = 24 * 60 * 60 * 1000 // a day
+	MaxEdgeItems   = 1 << 20
+	MaxEdgeBytes   = 1 << 30
+	MaxSampleEvery = 1 << 20
+	MaxTasks       = 1 << 20 // outstanding tasks of a node
+	MaxEdges       = 64      // of a graph
+)
+
 // DefaultSampleEvery is the N of a sampling edge that names none (flow section 1).
 const DefaultSampleEvery = 2
 

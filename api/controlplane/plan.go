@@ -56,6 +56,13 @@ const (
 	ProvenanceFallbackPrefix = "fallback/"
 )
 
+// Layers lists the layers, from the lowest.
+func Layers() []string {
+	return []string{
+		ProvenanceProfile, ProvenancePipelineSpec, ProvenanceEnvironment, ProvenanceTenant, ProvenanceSession,
+	}
+}
+
 // Budgets are the elapsed-time allowances of a turn and its parts, each >= 1 ms.
 type Budgets struct {
 	TurnBudgetMS        int64 `json:"turn_budget_ms"`

@@ -20,7 +20,7 @@ func compiled(tb testing.TB) map[Kind]*jsonschema.Schema {
 	tb.Helper()
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
-	for _, k := range Kinds() {
+	for _, k := range PublishedKinds() {
 		raw, err := Published(k)
 		if err != nil {
 			tb.Fatal(err)
@@ -34,7 +34,7 @@ func compiled(tb testing.TB) map[Kind]*jsonschema.Schema {
 		}
 	}
 	out := map[Kind]*jsonschema.Schema{}
-	for _, k := range Kinds() {
+	for _, k := range PublishedKinds() {
 		s, err := c.Compile(k.URN())
 		if err != nil {
 			tb.Fatal(err)
@@ -121,7 +121,7 @@ func replacements() []any {
 		"", "x", "a b", "v1.0", "v1.1", "v1.2", "v1.10.3", "v2.0", "v01.1", "session", "turn", "DataLane",
 		"ControlLane", "TelemetryLane", "audio_raw", "metadata", "audio", "text", "error", "control", "cancel", "abort",
 		"route_decision", "RK-07", "RK-24", "RK-25", "CP-05", "provider_invocation", "pre_turn", "active_turn",
-		"scheduling_point", "edge_enqueue", "shed", "block", "simple", "simple/v1", "Idle", "close", "audio_chunk",
+		"scheduling_point", "edge_enqueue", "shed", "block", "drop_newest", "newest", "coalesce", "simple", "simple/v1", "Idle", "close", "audio_chunk",
 	} {
 		out = append(out, v)
 	}

@@ -18,14 +18,14 @@ func FuzzValidate(f *testing.F) {
 	}
 	v := NewValidator(Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, kind := range Kinds() {
+		for _, kind := range PublishedKinds() {
 			r := v.Validate(kind, data)
 			for _, fault := range append(r.Faults, r.Notes...) {
 				if fault.Code == "" || fault.Message == "" || fault.Line < 1 || fault.Offset > len(data) {
 					t.Fatalf("%s: fault without code, message or place: %+v", kind, fault)
 				}
 			}
-			if !r.Valid() || kind == EventRecord {
+			if !r.Valid() || kind == EventRecord || kind == PipelineSpec {
 				continue
 			}
 			value, err := decodeAny(v, kind, data)

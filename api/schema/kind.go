@@ -17,17 +17,25 @@ const (
 	ArtifactBundle   Kind = "artifact_bundle"
 )
 
+// PipelineSpec is what an author writes (turn-plan section 1), in JSON or as the JSON of
+// a YAML file. It is no contract artifact, and not in Kinds.
+const PipelineSpec Kind = "pipeline_spec"
+
 // Kinds lists the kinds in the order of event-abi, opening section.
 func Kinds() []Kind {
 	return []Kind{EventRecord, ControlSignal, TurnTransition, ResolvedTurnPlan, DecisionOutcome, ArtifactBundle}
 }
 
-// ParseKind reads the name of a kind; "event" is an alias of event_record.
+// PublishedKinds lists the kinds that have a schema: the artifacts, and the spec that
+// authors write.
+func PublishedKinds() []Kind { return append(Kinds(), PipelineSpec) }
+
+// ParseKind reads the name of a published kind; "event" is an alias of event_record.
 func ParseKind(name string) (Kind, bool) {
 	if name == "event" {
 		return EventRecord, true
 	}
-	for _, k := range Kinds() {
+	for _, k := range PublishedKinds() {
 		if string(k) == name {
 			return k, true
 		}
@@ -53,6 +61,8 @@ func (k Kind) title() string {
 		return "Decision outcome: one admission, shedding or authority decision"
 	case ArtifactBundle:
 		return "Artifact bundle: one of each contract artifact"
+	case PipelineSpec:
+		return "Pipeline spec: flow settings as an author writes them"
 	}
 	return string(k)
 }

@@ -173,6 +173,8 @@ func shapeOf(k Kind) *shape.Shape {
 		return outcomeShape()
 	case ArtifactBundle:
 		return bundleShape()
+	case PipelineSpec:
+		return specShape()
 	}
 	return nil
 }

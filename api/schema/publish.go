@@ -22,7 +22,7 @@ func (k Kind) FileName() string { return string(k) + ".schema.json" }
 func Published(kind Kind) ([]byte, error) {
 	data, err := published.ReadFile(kind.FileName())
 	if err != nil {
-		return nil, fmt.Errorf("schema: no schema is published for kind %q; use one of %v: %w", kind, Kinds(), err)
+		return nil, fmt.Errorf("schema: no schema is published for kind %q; use one of %v: %w", kind, PublishedKinds(), err)
 	}
 	return data, nil
 }
@@ -32,7 +32,7 @@ func Published(kind Kind) ([]byte, error) {
 func Generate(kind Kind) ([]byte, error) {
 	s := shapeOf(kind)
 	if s == nil {
-		return nil, fmt.Errorf("schema: kind %q is unknown; use one of %v", kind, Kinds())
+		return nil, fmt.Errorf("schema: kind %q is unknown; use one of %v", kind, PublishedKinds())
 	}
 	return shape.Schema(s, kind.URN(), kind.title())
 }

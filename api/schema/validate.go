@@ -33,6 +33,14 @@ const (
 	CodeUnknownKind   = "unknown_kind"
 )
 
+// CodeDuplicateKey is the code of a name that occurs twice in one object; of the two
+// the first one is judged further.
+const CodeDuplicateKey = shape.CodeDuplicateKey
+
+// Nearest gives the candidate that a misspelt name most likely meant, "" when none is
+// likely enough.
+func Nearest(name string, among []string) string { return shape.Nearest(name, among) }
+
 // Fault is one defect of an artifact.
 type Fault struct {
 	// Pointer leads to the defect (RFC 6901). "" is the whole document; for a missing
@@ -74,21 +82,21 @@ type Options struct {
 // It does not change after [NewValidator] and may be shared.
 type Validator struct {
 	opts   Options
-	shapes [6]*shape.Shape // in the order of Kinds
+	shapes []*shape.Shape // in the order of PublishedKinds
 }
 
 // NewValidator returns a validator with these options.
 func NewValidator(opts Options) *Validator {
 	v := &Validator{opts: opts}
-	for i, k := range Kinds() {
-		v.shapes[i] = shapeOf(k)
+	for _, k := range PublishedKinds() {
+		v.shapes = append(v.shapes, shapeOf(k))
 	}
 	return v
 }
 
 // shape returns the shape of a kind, nil for an unknown one.
 func (v *Validator) shape(k Kind) *shape.Shape {
-	if i := slices.Index(Kinds(), k); i >= 0 {
+	if i := slices.Index(PublishedKinds(), k); i >= 0 {
 		return v.shapes[i]
 	}
 	return nil
@@ -111,7 +119,7 @@ func (v *Validator) inspect(kind Kind, data []byte) (*jsondoc.Value, Report) {
 	s := v.shape(kind)
 	if s == nil {
 		return nil, Report{Kind: kind, Faults: []Fault{{
-			Code: CodeUnknownKind, Line: 1, Column: 1, Message: fmt.Sprintf("kind %q is unknown; use one of %v", kind, Kinds()),
+			Code: CodeUnknownKind, Line: 1, Column: 1, Message: fmt.Sprintf("kind %q is unknown; use one of %v", kind, PublishedKinds()),
 		}}}
 	}
 	doc, err := jsondoc.Parse(data, limits())
@@ -200,7 +208,7 @@ func (in *inspector) artifact(kind Kind, s *shape.Shape, v *jsondoc.Value, point
 		in.event(s, v, pointer)
 	case ResolvedTurnPlan:
 		in.plan(v, pointer)
-	case TurnTransition, DecisionOutcome, ArtifactBundle:
+	case TurnTransition, DecisionOutcome, ArtifactBundle, PipelineSpec:
 	}
 }
 

@@ -12,6 +12,8 @@ func commands(env *environment) []*cobra.Command {
 		newReplayCommand(env),
 		newSimCommand(env),
 		newBenchCommand(env),
+		newLintCommand(env),
+		newResolveCommand(env),
 		newValidateCommand(env),
 		newSchemaCommand(env),
 		newVersionCommand(env),

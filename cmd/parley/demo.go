@@ -19,9 +19,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/audio"
 	"github.com/parley-voice/parley/internal/console"
+	"github.com/parley-voice/parley/internal/controlplane/pipeline"
 	"github.com/parley-voice/parley/internal/demo"
 	"github.com/parley-voice/parley/internal/report"
 	"github.com/parley-voice/parley/internal/voices"
@@ -36,6 +38,8 @@ type demoFlags struct {
 	json      bool
 	overwrite bool
 	llm       string
+	spec      string
+	set       []string
 }
 
 func newDemoCommand(env *environment) *cobra.Command {
@@ -59,6 +63,10 @@ in good order: what was said until then is whole, and the summary says so.
 Your own caller: each --in is played when the agent has answered the one before, or at
 the second that --at names, agent or no agent: that is how to interrupt. WAV of 8 to 48
 kHz, 8 to 32 bit or float, is converted.
+
+--spec sets the flow settings (docs/flow.md): the file, over it the environment
+(PARLEY_SECTION__FIELD) and --set. 'parley resolve' shows what they come to; the turn
+budget of who sets none is the demo's own, for engines that share this machine.
 
 Answers come from a scripted responder, which says so, unless PARLEY_LLM_BASE_URL names an
 OpenAI-compatible server (PARLEY_LLM_MODEL and PARLEY_LLM_API_KEY, if it needs them) or
@@ -87,10 +95,13 @@ Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing eng
 	flags.BoolVar(&f.overwrite, "overwrite", false, "replace an earlier demo in that folder")
 	flags.BoolVar(&f.fast, "fast", false, "virtual time: as fast as it goes, the same decisions every time")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON, and nothing else, on standard output")
+	flags.StringVar(&f.spec, "spec", "", "`FILE` with flow settings, YAML or JSON")
+	flags.StringArrayVar(&f.set, "set", nil, "`PATH=VALUE` of the flow settings (repeatable)")
 	flags.StringVar(&f.llm, "llm", "auto", "`WHO` answers: auto, scripted, or the base URL of an OpenAI-compatible server")
 	flags.Lookup("at").DefValue = "" // else help shows an empty list as the default
 	must(cmd.MarkFlagFilename("in", "wav"))
 	must(cmd.MarkFlagDirname("out"))
+	must(cmd.MarkFlagFilename("spec", "yaml", "yml", "json"))
 	must(cmd.RegisterFlagCompletionFunc("llm", cobra.FixedCompletions([]string{"auto", "scripted"}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -110,6 +121,10 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
+	flow, err := demoFlow(env, f)
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
 	// Whoever closes our output has seen enough: the conversation ends in good order.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
 	defer stop()
@@ -124,6 +139,7 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
+	a.config.Flow = flow
 	if own == nil {
 		if own, err = builtInCaller(a.scripted); err != nil {
 			return errors.Join(err, a.Close())
@@ -143,6 +159,19 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 		err = errors.Join(tellDemo(env, f, summary), judge(summary, f.out, err))
 	}
 	return errors.Join(err, shown, closed)
+}
+
+// demoFlow reads the flow settings of the demo.
+func demoFlow(env *environment, f demoFlags) (*parley.Flow, error) {
+	from := parley.FlowSource{Name: f.spec, Environment: os.Environ(), Set: f.set}
+	if f.spec != "" {
+		data, err := readUpTo(env.stdin, f.spec, pipeline.MaxSpecBytes)
+		if err != nil {
+			return nil, fmt.Errorf("--spec %s %w", f.spec, readError(err, "a YAML or JSON file"))
+		}
+		from.Spec = data
+	}
+	return parley.ReadFlow(from)
 }
 
 // judge fails a demo in which something happened that must not, or that was cut short.

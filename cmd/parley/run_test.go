@@ -48,6 +48,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"validate"}, exitUsage, []string{"--kind is missing", "artifact_bundle", "Run 'parley validate --help'"}},
 		{[]string{"validate", "--kind"}, exitUsage, []string{"--kind"}},
 		{[]string{"validate", "--kind", "plan", good}, exitUsage, []string{`"plan"`, "resolved_turn_plan"}},
+		{[]string{"validate", "--kind", "pipeline_spec", good}, exitUsage, []string{"parley lint"}},
 		{[]string{"validate", "--kind", "event"}, exitUsage, []string{"no FILE"}},
 		{[]string{"validate", "--kind", "event", "-", "-"}, exitUsage, []string{"2 times"}},
 		{[]string{"validate", "--kind", "event", "--bogus", good}, exitUsage, []string{"--bogus"}},
@@ -181,10 +182,10 @@ func TestValidateUnknownEventAction(t *testing.T) {
 
 func TestSchemaCommand(t *testing.T) {
 	r := runParley(t, "", "schema")
-	if r.code != exitOK || strings.Count(r.out, "urn:parley:schema:v1.1:") != len(schema.Kinds()) {
+	if r.code != exitOK || strings.Count(r.out, "urn:parley:schema:v1.1:") != len(schema.PublishedKinds()) {
 		t.Errorf("exit code %d\n%s", r.code, r.out)
 	}
-	for _, k := range schema.Kinds() {
+	for _, k := range schema.PublishedKinds() {
 		r := runParley(t, "", "schema", string(k))
 		var doc map[string]any
 		if err := json.Unmarshal([]byte(r.out), &doc); err != nil || doc["$id"] != k.URN() {
@@ -229,6 +230,10 @@ func TestFullDisk(t *testing.T) {
 		{"version", "--json"},
 		{"schema", "event"},
 		{"schema"},
+		{"lint", filepath.Join(specs, "bad/edges.yaml")},
+		{"lint", "--json", filepath.Join(specs, "good/empty.yaml")},
+		{"resolve"},
+		{"resolve", "--json"},
 		{"validate", "--kind", "turn_transition", filepath.Join(samples, "bad/turn_transition/extra.json")},
 		{"validate", "--json", "--kind", "turn_transition", filepath.Join(samples, "good/turn_transition/commit.json")},
 	} {

@@ -111,6 +111,9 @@ func parseKind(name string) (schema.Kind, error) {
 		return "", usageErrorf("--kind is missing; say what the artifacts are, one of %s", kinds)
 	}
 	kind, ok := schema.ParseKind(name)
+	if kind == schema.PipelineSpec {
+		return "", usageErrorf("--kind is %q, which authors write and 'parley lint' checks; of contract artifacts there are %s", name, kinds)
+	}
 	if !ok {
 		return "", usageErrorf("--kind is %q; use one of %s", name, kinds)
 	}
@@ -147,9 +150,9 @@ func validateFiles(env *environment, v *schema.Validator, kind schema.Kind, file
 
 func validateFile(stdin io.Reader, v *schema.Validator, kind schema.Kind, name string) fileReport {
 	out := fileReport{File: name, Kind: kind, Faults: []schema.Fault{}, Notes: []schema.Fault{}}
-	data, err := readArtifact(stdin, name)
+	data, err := readUpTo(stdin, name, schema.MaxArtifactBytes)
 	if err != nil {
-		out.Error = err.Error()
+		out.Error = readError(err, "a JSON file").Error()
 		return out
 	}
 	r := v.Validate(kind, data)
@@ -159,32 +162,29 @@ func validateFile(stdin io.Reader, v *schema.Validator, kind schema.Kind, name s
 	return out
 }
 
-// readArtifact reads at most one byte more than an artifact may have, which is enough
-// for the validator to say that it is too large.
-func readArtifact(stdin io.Reader, name string) ([]byte, error) {
+// readUpTo reads a file, or standard input for -, and of it at most one byte more than it
+// may have, which is enough for who reads it on to say that it is too large.
+func readUpTo(stdin io.Reader, name string, most int64) ([]byte, error) {
 	source := stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, readError(err)
+			return nil, err
 		}
 		defer f.Close()
 		source = f
 	}
-	data, err := io.ReadAll(io.LimitReader(source, schema.MaxArtifactBytes+1))
-	if err != nil {
-		return nil, readError(err)
-	}
-	return data, nil
+	return io.ReadAll(io.LimitReader(source, most+1))
 }
 
-// readError says what is wrong with a file, without the path that the line shows already.
-func readError(err error) error {
+// readError says what is wrong with a file, without the path that the line shows already,
+// and what is wanted in its place.
+func readError(err error, want string) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	remedy := "give the path of a JSON file, or - for standard input"
+	remedy := "give the path of " + want + ", or - for standard input"
 	if errors.Is(err, fs.ErrPermission) {
 		remedy = "make it readable"
 	}

@@ -10,7 +10,7 @@
 //
 // What holds, and where it is checked:
 //
-//  1. Imports follow the arrows api <- kernel <- {observability, runtime} <- facade
+//  1. Imports follow the arrows api <- kernel <- {controlplane, observability, runtime} <- facade
 //     <- cmd; contracts see at most the envelope; adapters see their contract (rings.go).
 //  2. The kernel imports a short list of the standard library (rings.go).
 //  3. The kernel is deterministic: no goroutine, channel, select, iteration in map

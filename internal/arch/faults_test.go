@@ -72,6 +72,7 @@ func faults() []fault {
 		{"ring/kernel gate sees the arbiter", "rings", "internal/kernel/gate/doc.go", imports("gate", "internal/kernel/turn"), "internal/kernel/gate must not import internal/kernel/turn"},
 		{"ring/kernel sees the shell", "rings", "internal/kernel/flow/x.go", header + "package flow\n\nimport _ \"example.org/voice/internal/runtime/host\"\n", "internal/kernel/flow must not import internal/runtime/host"},
 		{"ring/shell sees an adapter", "rings", "internal/runtime/host/x.go", header + "package host\n\nimport _ \"example.org/voice/provider/acme\"\n", "internal/runtime/host must not import provider/acme"},
+		{"ring/control plane needs the shell", "rings", "internal/controlplane/pipeline/doc.go", imports("pipeline", "internal/runtime/host"), "must not import internal/runtime/host"},
 		{"ring/recording needs the shell", "rings", "internal/observability/replay/doc.go", imports("replay", "internal/runtime/host"), "must not import internal/runtime/host"},
 		{"ring/facade lists adapters", "rings", "x.go", header + "package voice\n\nimport _ \"example.org/voice/provider/acme\"\n", ". must not import provider/acme"},
 		{"ring/unknown folder", "rings", "pkg/util/doc.go", pkg("util"), "no ring says"},

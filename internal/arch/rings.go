@@ -39,6 +39,7 @@ func rings() []ring {
 		{"internal/kernel/graph", []string{"api", "internal/kernel/timebase"}, siblings},
 		{"internal/kernel/gate", []string{"api", "internal/kernel/timebase"}, siblings},
 		{"internal/kernel/session", []string{"api", "internal/kernel"}, kernel},
+		{"internal/controlplane", []string{"api", "internal/kernel", "internal/controlplane"}, "what is decided before a session begins is decided without a shell, and handed to it as values"},
 		{"internal/runtime", []string{"api", "internal/kernel", "internal/runtime", "node$", "provider$", "transport$"}, "the shell performs what the kernel decided, through contracts; recorders and adapters are handed to it"},
 		{"internal/observability", []string{"api", "internal/kernel", "internal/observability"}, "a recording is read by the kernel alone: what replays must not need the shell that recorded it"},
 		{"internal/simulation", []string{"api", "node$", "provider$", "transport$", "internal/kernel", "internal/observability", "internal/runtime"}, "the simulated world drives the real kernel and the real shell, never an adapter"},

@@ -61,15 +61,13 @@ const (
 	FromAgentText  = "agent_text"  // what the agent says, segment by segment
 )
 
-// maxEdges bounds the edges that a session may set or declare.
-const maxEdges = 16
-
 // Validate reports what is wrong with where the edge lies, each a SettingError; the policy
 // itself is the plan's to judge. Sound whose place is in the shell can only be dropped
 // where its consumer is.
 func (in *EdgePolicy) Validate() error {
 	c := settingsCheck{prefix: "edge_buffer_policies." + string(in.Edge) + "."}
 	c.id("edge", string(in.Edge), true)
+	c.layers("layers", in.Layers)
 	if v, ours := voiceEdgeOf(in.Edge); ours {
 		if in.From != "" || in.To != "" {
 			c.fault("from", in.From, "no ends: the edge is one of the voice graph and has them")
@@ -100,7 +98,7 @@ func (in *EdgePolicy) Validate() error {
 
 // edgePolicy takes an edge's policy while the session is being set up.
 func (m *Machine) edgePolicy(in *EdgePolicy) {
-	if m.state != controlplane.SessionConnecting || len(m.edges.set) >= maxEdges {
+	if m.state != controlplane.SessionConnecting || len(m.edges.set) >= controlplane.MaxEdges {
 		m.refuse("edge_policy_late", in.kind(), "")
 		return
 	}
@@ -142,11 +140,24 @@ func codeFlow(c *coder, f *controlplane.FlowControl) {
 	}
 }
 
+// Validate reports a layer that is none; the rest is the plan's to judge.
+func (in *FlowPolicy) Validate() error {
+	c := settingsCheck{prefix: "flow_control."}
+	c.layers("layers", in.Layers)
+	return errors.Join(c.faults...)
+}
+
 // unusableEdge names the first fault of what was set, empty when there is none.
 func (m *Machine) unusableEdge() string {
 	for i := range m.edges.set {
 		var fault *SettingError
 		if errors.As(m.edges.set[i].Validate(), &fault) {
+			return "invalid_setting:" + fault.Field
+		}
+	}
+	if f := m.edges.flow; f != nil {
+		var fault *SettingError
+		if errors.As(f.Validate(), &fault) {
 			return "invalid_setting:" + fault.Field
 		}
 	}
@@ -178,15 +189,14 @@ func (e *edges) settings() *turn.FlowSettings {
 	return &f
 }
 
-// layers says where the values at a path came from: by default from the session, else as
-// the list of name=layer says.
+// layers says where the values at a path came from, as the list of name=layer has it.
 func layers(t controlplane.Table[string], path, list string) controlplane.Table[string] {
 	kept := slices.DeleteFunc(slices.Clone(t), func(e controlplane.Entry[string]) bool {
 		return e.Key == path || strings.HasPrefix(e.Key, path+".")
 	})
-	kept = append(kept, controlplane.Entry[string]{Key: path, Value: controlplane.ProvenanceSession})
+	kept = append(kept, controlplane.Entry[string]{Key: path, Value: turn.LayerOf(list, "")})
 	for pair := range strings.FieldsSeq(list) {
-		if name, layer, ok := strings.Cut(pair, "="); ok {
+		if name, layer, _ := strings.Cut(pair, "="); name != "" {
 			kept = append(kept, controlplane.Entry[string]{Key: path + "." + name, Value: layer})
 		}
 	}

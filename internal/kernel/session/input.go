@@ -283,8 +283,9 @@ type EdgePolicy struct {
 	To   string // of a further edge: its consumer
 	// Policy is complete: what was authored, over what the profile says.
 	Policy controlplane.EdgeBufferPolicy
-	// Layers says which layer each value came from, as name=layer with blanks between;
-	// what is not named came from the session's own settings.
+	// Layers says which layer each value came from, as name=layer with blanks between; a
+	// pair without a name is about all the others, which otherwise came from the session's
+	// own settings.
 	Layers string
 }
 

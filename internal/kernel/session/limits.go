@@ -2,7 +2,10 @@
 
 package session
 
-import "github.com/parley-voice/parley/internal/kernel/timebase"
+import (
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
 
 // The bounds of one session. What passes a bound is refused and evidenced.
 const (
@@ -20,7 +23,7 @@ const (
 
 // The numbers of simple/v1 (turn-plan section 6) that the session uses itself.
 const (
-	defaultTurnHardCapMS  = 60000
+	defaultTurnHardCapMS  = turn.ProfileHardCapMS
 	defaultDrainMS        = 30000
 	defaultDisconnectMS   = 15000
 	defaultBootstrapMS    = 10000

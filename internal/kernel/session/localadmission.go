@@ -33,7 +33,7 @@ func (p *plans) open(in *Bootstrap, s *Settings, edges *edges) {
 	p.actions, _ = turn.ParseActions(s.AdaptiveActions) // validated
 	overrides := turn.PlanOverrides{
 		TurnBudgetMS: s.TurnBudgetMS, NodeBudgetMS: s.NodeBudgetMS, PathBudgetMS: s.PathBudgetMS, EdgeBudgetMS: s.EdgeBudgetMS,
-		InvocationMS: s.InvocationMS, Attempts: s.Attempts,
+		InvocationMS: s.InvocationMS, Attempts: s.Attempts, Layers: s.Layers,
 	}
 	if s.AdaptiveActions != "" {
 		overrides.Actions = p.actions

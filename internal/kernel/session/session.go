@@ -93,6 +93,12 @@ func (m *Machine) TurnState() controlplane.TurnState { return m.arbiter.State() 
 // TurnLive says that a turn is between turn_open and close.
 func (m *Machine) TurnLive() bool { return m.arbiter.Live() }
 
+// Plan gives the plan of the turn that was accepted last, false before the first. It is
+// frozen and shared: who looks changes nothing in it (turn-plan section 2; F-081).
+func (m *Machine) Plan() (controlplane.ResolvedTurnPlan, bool) {
+	return m.turn.plan, m.turn.plan.PlanHash != ""
+}
+
 // Counters gives the session's counters.
 func (m *Machine) Counters() Counters {
 	c := m.counters

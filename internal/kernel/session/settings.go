@@ -26,6 +26,9 @@ type Settings struct {
 	// AdaptiveActions is what the plans allow: names with commas between them, "none", or
 	// empty for the profile's four (turn-plan section 7).
 	AdaptiveActions string
+	// Layers says which layer the budgets and the actions came from, as path=layer of the
+	// plan with blanks between; what is not named came from the session's own settings.
+	Layers string
 	// PlainTTS says that segments carry wishes of style which a plain request leaves out;
 	// VoiceOnly that the client has no way to show text. Both shape the ladder.
 	PlainTTS         bool
@@ -60,6 +63,7 @@ func (s *Settings) code(c *coder) {
 	num(c, "invocation_ms", &s.InvocationMS)
 	num(c, "attempts", &s.Attempts)
 	str(c, "adaptive_actions", &s.AdaptiveActions)
+	str(c, "layers", &s.Layers)
 	boolean(c, "plain_tts", &s.PlainTTS)
 	boolean(c, "voice_only", &s.VoiceOnly)
 	num(c, "drain_ms", &s.DrainMS)
@@ -111,6 +115,7 @@ func (in *Bootstrap) Validate() error {
 	c.ms("invocation_ms", s.InvocationMS)
 	c.within("attempts", s.Attempts, maxAttemptsSet)
 	c.actions("adaptive_actions", s.AdaptiveActions)
+	c.layers("layers", s.Layers)
 	c.second("stt_second", in.STTSecond, in.STT)
 	c.second("llm_second", in.LLMSecond, in.LLM)
 	c.second("tts_second", in.TTSSecond, in.TTS)
@@ -150,6 +155,13 @@ func (c *settingsCheck) fault(field, value, want string) {
 func (c *settingsCheck) actions(field, v string) {
 	if _, err := turn.ParseActions(v); err != nil {
 		c.fault(field, v, fmt.Sprintf("%s, or some of %v with commas between them, each once", turn.NoActions, controlplane.AdaptiveActions()))
+	}
+}
+
+// layers checks a list of name=layer.
+func (c *settingsCheck) layers(field, v string) {
+	if pair := turn.UnknownLayer(v); pair != "" {
+		c.fault(field, pair, fmt.Sprintf("name=layer, the layer one of %v", controlplane.Layers()))
 	}
 }
 

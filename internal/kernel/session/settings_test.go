@@ -44,6 +44,7 @@ func TestBootstrapValidate(t *testing.T) {
 		"llm_second":             func(b *Bootstrap) { b.LLM, b.LLMSecond = "a", "a" },
 		"tts_second":             func(b *Bootstrap) { b.TTS, b.TTSSecond = "a", "a" },
 		"attempts":               func(b *Bootstrap) { b.Settings.Attempts = 99 },
+		"layers":                 func(b *Bootstrap) { b.Settings.Layers = "budgets.turn_budget_ms=nobody" },
 		"drain_ms":               func(b *Bootstrap) { b.Settings.DrainMS = -1 },
 		"disconnect_ms":          func(b *Bootstrap) { b.Settings.DisconnectMS = -1 },
 		"max_utterance_ms":       func(b *Bootstrap) { b.Settings.MaxUtteranceMS = -1 },
@@ -61,5 +62,33 @@ func TestBootstrapValidate(t *testing.T) {
 	both.Session, both.Settings.DrainMS = "", -1
 	if err := both.Validate(); err == nil || !strings.Contains(err.Error(), "session is") || !strings.Contains(err.Error(), "drain_ms") {
 		t.Errorf("not every fault is told: %v", err)
+	}
+}
+
+// The layers that are told of edges and flow control are those of turn-plan section 5.
+func TestLayersAreKnown(t *testing.T) {
+	for _, c := range []struct{ layers, pair string }{
+		{"", ""},
+		{"=pipeline_spec max_queue_ms=tenant", ""},
+		{"max_queue_ms", "max_queue_ms"},
+		{"=session max_queue_ms=me", "max_queue_ms=me"},
+	} {
+		edge, flow := &EdgePolicy{Edge: "stt-llm", Layers: c.layers}, &FlowPolicy{Layers: c.layers}
+		for _, err := range []error{edge.Validate(), flow.Validate()} {
+			var fault *SettingError
+			if errors.As(err, &fault) != (c.pair != "") || c.pair != "" && (fault.Value != c.pair || !strings.HasSuffix(fault.Field, ".layers")) {
+				t.Errorf("%q: %v, want a fault of %q", c.layers, err, c.pair)
+			}
+		}
+	}
+}
+
+// The consumers that the kernel knows are the ends that the voice graph names.
+func TestVoiceGraphNamesItsConsumers(t *testing.T) {
+	for _, e := range turn.VoiceGraph() {
+		v, ok := voiceEdgeOf(e.ID)
+		if to := v.ends().To; !ok || to != "" && to != string(e.To) {
+			t.Errorf("%s runs to %s, and is emptied by %q", e.ID, e.To, to)
+		}
 	}
 }

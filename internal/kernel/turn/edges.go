@@ -36,6 +36,10 @@ const (
 	ProfileControlItems   = 256
 )
 
+// CallerRingBytes is what the shell keeps of a caller's audio: 4.1 s of 16 bit at 16 kHz.
+// An edge that carries it and holds more has lost it, whatever its bounds say.
+const CallerRingBytes = 1 << 17
+
 // Bounds are the four independent bounds of an edge (flow section 1).
 type Bounds struct {
 	Items, MS, Bytes, LatencyMS int64
@@ -59,7 +63,7 @@ func Tunings() []Tuning { return []Tuning{LatencyFirst, AccuracyFirst} }
 // recogniser that stalls for seconds still hears every sample, and is behind by that much.
 func (t Tuning) Bounds() Bounds {
 	if t == AccuracyFirst {
-		return Bounds{Items: 256, MS: 4000, Bytes: 131072, LatencyMS: 4000}
+		return Bounds{Items: 256, MS: 4000, Bytes: CallerRingBytes, LatencyMS: 4000}
 	}
 	return Bounds{Items: 64, MS: 200, Bytes: 262144, LatencyMS: 100}
 }
@@ -142,18 +146,18 @@ func VoiceGraph() []VoiceEdge {
 	speech.Policy.LaneHandling.DataLane = controlplane.TreatBlock
 	speech.Policy.MaxBlockTimeMS = ProfileBlockMS
 	speech.Policy.Watermarks.QueueMS = &controlplane.Watermark{High: 30_000, Low: 20_000}
-	// A caption may lag behind the sound by two seconds and still be read.
 	// The detector catches up on a second of audio in the time of a frame, and what it missed
 	// it cannot catch up on: it is given time before anything is dropped.
 	detector := Tuning("").Bounds()
 	detector.MS, detector.LatencyMS = 1000, 1000
+	// A caption may lag behind the sound by two seconds and still be read.
 	captions := Tuning("").Bounds()
 	captions.MS, captions.LatencyMS = 2000, 2000
 
 	return []VoiceEdge{
 		segments,
 		plain(EdgeSTTLLM, "stt", "llm", interim),
-		plain(EdgeTelemetry, "nodes", "observers", ProfileTelemetryEdge()),
+		plain(EdgeTelemetry, "nodes", "observer", ProfileTelemetryEdge()),
 		bounded(EdgeTextClient, "session", "client", interim, captions),
 		bounded(EdgeTransportSTT, "transport", "stt", audio, AccuracyFirst.Bounds()),
 		bounded(EdgeTransportVAD, "transport", "endpointer", audio, detector),

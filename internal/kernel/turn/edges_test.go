@@ -83,7 +83,7 @@ func TestVoiceSettings(t *testing.T) {
 func TestMarks(t *testing.T) {
 	for bound, want := range map[int64]controlplane.Watermark{
 		64: {High: 48, Low: 16}, 200: {High: 150, Low: 50}, 256: {High: 192, Low: 64}, 512: {High: 384, Low: 128},
-		1: {High: 1}, 2: {High: 1}, 3: {High: 2}, MaxBytes: {High: 805306368, Low: 268435456},
+		1: {High: 1}, 2: {High: 1}, 3: {High: 2}, controlplane.MaxEdgeBytes: {High: 805306368, Low: 268435456},
 	} {
 		if got := Marks(bound); got != want {
 			t.Errorf("Marks(%d) = %v, want %v", bound, got, want)

@@ -12,17 +12,6 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 )
 
-// The most that a setting may be. More is a slip of units, and would not fit where the
-// kernel and the shell count it.
-const (
-	MaxMS     = 24 * 60 * 60 * 1000 // a day
-	MaxItems  = 1 << 20
-	MaxBytes  = 1 << 30
-	MaxTasks  = 1 << 20 // outstanding tasks of a node
-	MaxEdges  = 64
-	MaxStride = 1 << 20 // the N of a sampling edge
-)
-
 // PolicyError names a value of the settings that the kernel cannot run with.
 type PolicyError struct {
 	Field string // its path in the plan
@@ -38,19 +27,19 @@ func (e *PolicyError) Error() string {
 // asks what the plan's schema asks, and that numbers are small enough to be counted.
 func (s *FlowSettings) Validate() error {
 	c := flowCheck{}
-	c.within("edge_buffer_policies", int64(len(s.Edges)), 1, MaxEdges)
+	c.within("edge_buffer_policies", int64(len(s.Edges)), 1, controlplane.MaxEdges)
 	for i := range s.Edges {
 		c.edge("edge_buffer_policies."+s.Edges[i].Key, &s.Edges[i].Value)
 	}
 	c.flow(&s.Flow)
 	for _, f := range s.Budgets.Fields() {
-		c.field("budgets."+f.Path, f.Value, 1, MaxMS)
+		c.field("budgets."+f.Path, f.Value, 1, controlplane.MaxSettingMS)
 	}
 	if n := len(s.Budgets.Fields()); n != 4 { // a budget of 0 is no field
 		c.fault("budgets", fmt.Sprintf("%d of 4", n), "every budget, at least 1 ms each")
 	}
 	for _, n := range s.Nodes {
-		c.within("node_execution_policies."+n.Key+".concurrency_limit", n.Value.ConcurrencyLimit, 0, MaxTasks)
+		c.within("node_execution_policies."+n.Key+".concurrency_limit", n.Value.ConcurrencyLimit, 0, controlplane.MaxTasks)
 	}
 	all := controlplane.AdaptiveActions()
 	rank := -1
@@ -108,23 +97,23 @@ func (c *flowCheck) edge(at string, p *controlplane.EdgeBufferPolicy) {
 	default:
 		known(c, at+".drop_victim", p.DropVictim, controlplane.VictimNewest, controlplane.VictimOldest)
 	}
-	c.within(at+".max_queue_items", p.MaxQueueItems, 1, MaxItems)
-	c.within(at+".max_queue_ms", p.MaxQueueMS, 1, MaxMS)
-	c.within(at+".max_queue_bytes", p.MaxQueueBytes, 1, MaxBytes)
-	c.within(at+".max_latency_contribution_ms", p.MaxLatencyContributionMS, 1, MaxMS)
+	c.within(at+".max_queue_items", p.MaxQueueItems, 1, controlplane.MaxEdgeItems)
+	c.within(at+".max_queue_ms", p.MaxQueueMS, 1, controlplane.MaxSettingMS)
+	c.within(at+".max_queue_bytes", p.MaxQueueBytes, 1, controlplane.MaxEdgeBytes)
+	c.within(at+".max_latency_contribution_ms", p.MaxLatencyContributionMS, 1, controlplane.MaxSettingMS)
 	least := int64(0)
 	if p.Strategy == controlplane.StrategyBlock || p.LaneHandling.DataLane == controlplane.TreatBlock {
 		least = 1 // flow section 1: what blocks says for how long
 	}
-	c.within(at+".max_block_time_ms", p.MaxBlockTimeMS, least, MaxMS)
+	c.within(at+".max_block_time_ms", p.MaxBlockTimeMS, least, controlplane.MaxSettingMS)
 	if p.SampleEvery != 0 {
-		c.within(at+".sample_every", p.SampleEvery, 2, MaxStride)
+		c.within(at+".sample_every", p.SampleEvery, 2, controlplane.MaxSampleEvery)
 	}
 	if p.Watermarks.QueueItems == nil && p.Watermarks.QueueMS == nil {
 		c.fault(at+".watermarks", "", "queue_items, queue_ms or both")
 	}
-	c.watermark(at+".watermarks.queue_items", p.Watermarks.QueueItems, MaxItems)
-	c.watermark(at+".watermarks.queue_ms", p.Watermarks.QueueMS, MaxMS)
+	c.watermark(at+".watermarks.queue_items", p.Watermarks.QueueItems, controlplane.MaxEdgeItems)
+	c.watermark(at+".watermarks.queue_ms", p.Watermarks.QueueMS, controlplane.MaxSettingMS)
 	c.lanes(at, p)
 	known(c, at+".defaulting_source", p.DefaultingSource, controlplane.DefaultedExplicit, controlplane.DefaultedFromProfile)
 	if p.SyncDropPolicy != nil {
@@ -190,7 +179,7 @@ func (c *flowCheck) flow(f *controlplane.FlowControl) {
 		}},
 	} {
 		known(c, "flow_control.mode_by_lane."+l.lane, l.mode, controlplane.FlowSignal, controlplane.FlowCredit, controlplane.FlowHybrid)
-		c.watermark("flow_control.watermarks."+l.lane, &l.mark, MaxItems)
+		c.watermark("flow_control.watermarks."+l.lane, &l.mark, controlplane.MaxEdgeItems)
 		known(c, "flow_control.shedding_strategy_by_lane."+l.lane, l.shed, l.set...)
 	}
 }

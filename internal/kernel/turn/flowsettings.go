@@ -4,6 +4,7 @@ package turn
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
 )
@@ -28,6 +29,8 @@ const (
 	simpleNodeBudgetMS = 800
 	simplePathBudgetMS = 1500
 	simpleEdgeBudgetMS = 100
+	// ProfileHardCapMS is turn_hard_cap_ms: a turn that is still talking ends here.
+	ProfileHardCapMS = 60_000
 )
 
 // ProfileBudgets are the budgets of simple/v1.
@@ -113,6 +116,32 @@ func voiceProvenance() controlplane.Table[string] {
 		entry("edge_buffer_policies.tts-transport.watermarks.queue_ms.low", spec),
 		entry("flow_control", profile),
 	}
+}
+
+// LayerOf reads a list of name=layer, with blanks between, and says which layer a name is
+// given there. A pair without a name speaks of all that are not named; where there is
+// none either, the value came from the session's own settings.
+func LayerOf(list, name string) string {
+	layer := controlplane.ProvenanceSession
+	for pair := range strings.FieldsSeq(list) {
+		switch n, l, _ := strings.Cut(pair, "="); n {
+		case name:
+			return l
+		case "":
+			layer = l
+		}
+	}
+	return layer
+}
+
+// UnknownLayer gives the first pair of such a list that names no layer, "" when all do.
+func UnknownLayer(list string) string {
+	for pair := range strings.FieldsSeq(list) {
+		if _, layer, ok := strings.Cut(pair, "="); !ok || !slices.Contains(controlplane.Layers(), layer) {
+			return pair
+		}
+	}
+	return ""
 }
 
 // Chosen lists the values of an edge that are not the profile's.

@@ -31,7 +31,7 @@ type PlanRequest struct {
 // Seconds are the provider ids of second candidates, empty = none.
 type Seconds struct{ STT, LLM, TTS string }
 
-// PlanOverrides are values of the session layer; zero leaves the profile's value.
+// PlanOverrides are values that a session was given; zero leaves the profile's value.
 type PlanOverrides struct {
 	TurnBudgetMS int64
 	NodeBudgetMS int64
@@ -40,6 +40,8 @@ type PlanOverrides struct {
 	InvocationMS int64
 	Attempts     int64
 	Actions      []controlplane.AdaptiveAction // in canonical order; nil = the profile's
+	// Layers names the layers of budgets and actions by their paths in the plan; see LayerOf.
+	Layers string
 }
 
 // ErrProfile is wrapped when a plan cannot be built because the profile is unknown.
@@ -216,7 +218,7 @@ func (r *PlanRequest) providerPlans(actions []controlplane.AdaptiveAction) []con
 }
 
 // provenance names the layer that each derived field came from (turn-plan section 5):
-// those of the flow, and those of the session.
+// those of the flow, and those of what the session was given.
 func (r *PlanRequest) provenance(flow controlplane.Table[string]) controlplane.Table[string] {
 	layer := func(override int64) string {
 		if override != 0 {
@@ -228,7 +230,7 @@ func (r *PlanRequest) provenance(flow controlplane.Table[string]) controlplane.T
 	o := &r.Overrides
 	actions := controlplane.Origin(flow, "allowed_adaptive_actions")
 	if o.Actions != nil {
-		actions = controlplane.ProvenanceSession
+		actions = LayerOf(o.Layers, "allowed_adaptive_actions")
 	}
 	own := controlplane.Table[string]{ // in order
 		entry("determinism.merge_rule_id", from),
@@ -254,7 +256,7 @@ func (r *PlanRequest) provenance(flow controlplane.Table[string]) controlplane.T
 		{"allowed_adaptive_actions", o.Actions != nil},
 	} {
 		if set.is {
-			own = slices.Insert(own, 0, entry(set.path, controlplane.ProvenanceSession))
+			own = slices.Insert(own, 0, entry(set.path, LayerOf(o.Layers, set.path)))
 		}
 	}
 	return overlay(flow, own)

@@ -212,6 +212,32 @@ func TestPlanProvenance(t *testing.T) {
 	}
 }
 
+// What the session was given names its layer (turn-plan section 5); without one it is its own.
+func TestPlanProvenanceOfLayers(t *testing.T) {
+	r := request()
+	r.Overrides = PlanOverrides{
+		TurnBudgetMS: 3000, PathBudgetMS: 900, NodeBudgetMS: 70, Actions: []controlplane.AdaptiveAction{},
+		Layers: "budgets.turn_budget_ms=tenant =environment allowed_adaptive_actions=pipeline_spec budgets.edge_budget_ms_default=tenant",
+	}
+	p := resolver(t, r).Resolve("t1", 1, snapshots())
+	for path, want := range map[string]string{
+		"budgets.turn_budget_ms":                  controlplane.ProvenanceTenant,
+		"budgets.path_budget_ms_default":          controlplane.ProvenanceEnvironment,
+		"budgets.edge_budget_ms_default":          controlplane.ProvenanceProfile, // it was not set
+		"allowed_adaptive_actions":                controlplane.ProvenancePipelineSpec,
+		"provider_plans.allowed_adaptive_actions": controlplane.ProvenancePipelineSpec,
+	} {
+		if got := p.Origin(path); got != want {
+			t.Errorf("%s comes from %q, want %q", path, got, want)
+		}
+	}
+	for list, want := range map[string]string{"": "session", "b=tenant": "session", "=tenant": "tenant", "=tenant a=environment": "environment", "a=tenant =environment": "tenant"} {
+		if got := LayerOf(list, "a"); got != want {
+			t.Errorf("LayerOf(%q) is %q, want %q", list, got, want)
+		}
+	}
+}
+
 // F-143: of every value of every edge the plan names the layer, and of the edge whether
 // it was written or derived; the two do not contradict each other.
 func TestPlanProvenanceCoversTheFlow(t *testing.T) {

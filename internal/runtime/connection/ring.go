@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // Ring keeps the latest caller audio: as pre-roll for a recogniser that opens after
@@ -30,8 +31,8 @@ const (
 	// ringMin holds the pre-roll of 300 ms and the time that the detector and the kernel
 	// take to open a recogniser, about 110 ms: 512 ms, 16 KB.
 	ringMin = 1 << 13
-	// ringMax is 4.1 s, 128 KB.
-	ringMax = 1 << 16
+	// ringMax is 4.1 s, 128 KB: the kernel's books end where the ring does.
+	ringMax = turn.CallerRingBytes / 2
 )
 
 // Reader is one listener's place in a Ring.

@@ -82,6 +82,11 @@ func (s *Settings) Validate() error {
 			faults = append(faults, fmt.Errorf("sessionhost: edges[%d]: %w", i, err))
 		}
 	}
+	if s.Flow != nil {
+		if err := s.Flow.Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("sessionhost: flow: %w", err))
+		}
+	}
 	if err := s.Providers.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
 	}
