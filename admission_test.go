@@ -5,12 +5,14 @@ package parley_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/parley-voice/parley"
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/observability/replay"
 	"github.com/parley-voice/parley/node"
@@ -68,6 +70,54 @@ func TestRefusedCall(t *testing.T) {
 	}
 }
 
+// The quotas of a file are those of the runtime, a tenant's over everybody's, and stand in
+// place of those of the configuration.
+func TestQuotasOfAFile(t *testing.T) {
+	flow, err := parley.ReadFlow(parley.FlowSource{Name: "voice.yaml", Spec: []byte(`
+quotas:
+  defaults: {concurrent_sessions: {max: 1, action: reject}}
+  tenants: {acme: {concurrent_sessions: {max: 2, action: throttle, retry_after_ms: 700}}}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := answering()
+	c.Flow, c.Quotas = flow, parley.Quotas{Quotas: []parley.Quota{{Scope: "tenant", Limit: "concurrent_sessions", Max: 100}}}
+	world, err := parley.NewVirtual(c, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range []struct {
+		tenant string
+		want   parley.Refusal
+	}{
+		{tenant: "acme"},
+		{tenant: "acme"},
+		{"acme", parley.Refusal{Outcome: "defer", RetryAfter: 700 * time.Millisecond}},
+		{tenant: "umbrella"},
+		{"umbrella", parley.Refusal{Outcome: "reject"}},
+	} {
+		_, err := world.Start(t.Context(), parley.Call{ID: fmt.Sprint("call", i), Tenant: call.tenant, Transport: line(t)})
+		refusal := &parley.Refusal{}
+		if err != nil && !errors.As(err, &refusal) || refusal.Outcome != call.want.Outcome || refusal.RetryAfter != call.want.RetryAfter {
+			t.Errorf("call %d, of %s: %v", i, call.tenant, err)
+		}
+	}
+}
+
+// A quota cannot degrade where the plans may not.
+func TestQuotasKeepToTheActions(t *testing.T) {
+	c := config()
+	c.Quotas = parley.Quotas{Quotas: []parley.Quota{{Scope: "tenant", Limit: "turns_per_minute", Max: 10, Action: "degrade"}}}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	c.AdaptiveActions = []controlplane.AdaptiveAction{controlplane.ActionRetry}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "do not contain degrade") {
+		t.Errorf("a quota that degrades, without the action: %v", err)
+	}
+}
+
 // In real time too, and the runtime says what it counted.
 func TestRuntimeRefuses(t *testing.T) {
 	c := answering()
@@ -112,7 +162,7 @@ func TestBadQuotas(t *testing.T) {
 		err := open()
 		for _, part := range []string{
 			"max_sessions: -2: use 0",
-			`quota tenant:sessions_per_minute: headroom_per_mille is "1200": give a whole number from 0 to 1000`,
+			`quota tenant:sessions_per_minute: headroom_per_mille is "1200": give a whole number from 0 to 999`,
 			`quota session:concurrent_sessions of tenant acme: limit is "concurrent_sessions": give a limit that is counted of a session`,
 		} {
 			if err == nil || !strings.Contains(err.Error(), part) {

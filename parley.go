@@ -87,9 +87,9 @@ type Config struct {
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
 	TurnBudget, ProviderTimeout time.Duration
-	// Flow sets the edges, flow control, budgets and actions of the calls, with the layer
-	// of each value (see ReadFlow); nil = the profile's. What somebody set there stands in
-	// place of TurnBudget and AdaptiveActions.
+	// Flow sets the edges, flow control, budgets, actions and quotas of the calls, with the
+	// layer of each value (see ReadFlow); nil = the profile's. What somebody set there
+	// stands in place of TurnBudget, AdaptiveActions and Quotas.
 	Flow *Flow
 
 	// Shards is the number of goroutines that own sessions; 0 = one a core.
@@ -98,7 +98,8 @@ type Config struct {
 	// carry, which a Runtime finds out: a few at first, and more as it learns what a call
 	// costs. In virtual time 0 is no bound.
 	MaxSessions int
-	// Quotas bound what tenants, their sessions and turns use.
+	// Quotas bound what tenants, their sessions and turns use. Those of Flow, if it has
+	// some, stand in their place.
 	Quotas Quotas
 	// Build names the program in recordings.
 	Build string
@@ -133,14 +134,32 @@ func (c *Config) Validate() error {
 	if c.MaxSessions < 0 {
 		faults = append(faults, fmt.Errorf("parley: max_sessions: %d: use 0 for what the processors carry, or a positive number", c.MaxSessions))
 	}
-	allowed := c.AdaptiveActions
-	if allowed == nil {
-		allowed = controlplane.AdaptiveActions()
-	}
-	if err := c.Quotas.Validate(allowed); err != nil {
+	quotas := c.quotas()
+	if err := quotas.Validate(c.allowed()); err != nil {
 		faults = append(faults, fmt.Errorf("parley: quotas: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// quotas are those in force.
+func (c *Config) quotas() Quotas {
+	if c.Flow != nil {
+		if p := c.Flow.QuotaPolicy(); len(p.Quotas)+len(p.Tenants) > 0 {
+			return p
+		}
+	}
+	return c.Quotas
+}
+
+// allowed is what the calls' plans list; none where that cannot be read, which is a fault
+// of its own.
+func (c *Config) allowed() []controlplane.AdaptiveAction {
+	s := session.Settings{AdaptiveActions: c.actions()}
+	if c.Flow != nil {
+		c.Flow.Apply(&s)
+	}
+	list, _ := turn.ParseActions(s.AdaptiveActions)
+	return list
 }
 
 func (c *Config) providers() invocation.Providers {
@@ -192,7 +211,7 @@ func New(c Config) (*Runtime, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	host, err := sessionhost.New(sessionhost.Config{Shards: c.Shards, MaxSessions: c.MaxSessions, Quotas: c.Quotas, Adaptive: true})
+	host, err := sessionhost.New(sessionhost.Config{Shards: c.Shards, MaxSessions: c.MaxSessions, Quotas: c.quotas(), Adaptive: true})
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)
 	}
@@ -228,12 +247,12 @@ func NewVirtual(c Config, wall time.Time) (*Virtual, error) {
 		return nil, err
 	}
 	world := sessionhost.NewVirtual(wall.UnixMilli())
-	if c.MaxSessions > 0 || len(c.Quotas.Quotas)+len(c.Quotas.Tenants) > 0 {
+	if quotas := c.quotas(); c.MaxSessions > 0 || len(quotas.Quotas)+len(quotas.Tenants) > 0 {
 		slots := gate.SlotConfig{MaxSessions: int64(c.MaxSessions)}
 		if slots.MaxSessions == 0 {
 			slots.MaxSessions = gate.MaxSlots
 		}
-		if err := world.Govern(admission.Config{Quotas: c.Quotas, Slots: slots}); err != nil {
+		if err := world.Govern(admission.Config{Quotas: quotas, Slots: slots}); err != nil {
 			return nil, fmt.Errorf("parley: %w", err)
 		}
 	}

@@ -62,7 +62,7 @@ func (w *world) drawQuotas() {
 		q := gate.Quota{Scope: c.scope, Limit: c.limit, Max: r.Between(2, 20)}
 		q.Action = [...]gate.Action{"", gate.ActionReject, gate.ActionDefer, gate.ActionThrottle, gate.ActionDegrade}[r.Below(5)]
 		if w.faults.Has(LoadHeadroom) && q.Action != gate.ActionDegrade {
-			q.HeadroomPerMille = r.Between(200, 1000)
+			q.HeadroomPerMille = r.Between(0, 800)
 		}
 		h.quotas = append(h.quotas, session.Quota{Quota: q})
 	}
@@ -98,7 +98,7 @@ func (w *world) use(f Fault) {
 		case f == LoadQuota && w.random.Chance(1, 3):
 			n = q.Max + w.random.Below(3)
 		case f == LoadHeadroom && w.random.Chance(1, 2):
-			n = max(q.Max*max(q.HeadroomPerMille, 900)/1000-w.random.Below(2), 0)
+			n = max(q.Max-q.Max*max(q.HeadroomPerMille, 100)/1000-w.random.Below(2), 0)
 		}
 		for c := range h.counts {
 			if gate.CountName(c) == string(q.Scope)+"_"+string(q.Limit) {

@@ -54,26 +54,30 @@ const (
 	saysReject
 )
 
-// says restates authority-state section 7 for the counts in force: at the limit the action,
-// from the headroom's share of it on a deferral; the strictest word counts.
+// says restates authority-state section 7 for the counts in force: where no more is left
+// than the headroom, the action; the strictest word counts.
 func (l *loadWatch) says(r *rules, starting bool) (worst word) {
 	for i := range l.quotas {
 		q := &l.quotas[i]
-		if q.Max == 0 || starting != strings.Contains(string(q.Limit), "sessions") {
+		if q.Max == 0 || starting != strings.Contains(string(q.Limit), "sessions") || l.left(q) > 0 {
 			continue
 		}
-		used, found := l.used(q), saysNothing
-		switch {
-		case used >= q.Max && (q.Action == "" || q.Action == "reject"):
-			found = saysReject
-		case used >= q.Max && q.Action == "degrade":
-			found = r.degrades(q.Limit)
-		case used >= q.Max, q.HeadroomPerMille > 0 && used*1000 >= q.Max*q.HeadroomPerMille:
-			found = saysDefer
+		switch q.Action {
+		case "defer", "throttle":
+			worst = max(worst, saysDefer)
+		case "degrade":
+			worst = max(worst, r.degrades(q.Limit))
+		case "", "reject":
+			worst = saysReject
 		}
-		worst = max(worst, found)
 	}
 	return worst
+}
+
+// left is what may be used before the action is taken.
+func (l *loadWatch) left(q *gate.Quota) int64 {
+	free := q.Max * q.HeadroomPerMille / 1000
+	return q.Max - free - l.used(q)
 }
 
 // degrades restates what of its fidelity the session can give up for a limit: something,
@@ -205,7 +209,7 @@ func (k *watch) named(reason string) bool {
 		used := k.loads.used(q)
 		switch {
 		case string(q.Limit) != limit || q.Max == 0:
-		case head == "headroom" && used < q.Max && used*1000 >= q.Max*q.HeadroomPerMille && q.HeadroomPerMille > 0:
+		case head == "headroom" && used < q.Max && k.loads.left(q) <= 0:
 			return true
 		case head == string(q.Scope)+"_quota" && used >= q.Max:
 			return true

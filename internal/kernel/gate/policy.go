@@ -112,11 +112,11 @@ func (q *Quota) Validate(allowed []controlplane.AdaptiveAction) error {
 		fault("scope", string(q.Scope), "tenant, session or turn")
 	case !slices.Contains(limits[:], q.Limit):
 		fault("limit", string(q.Limit), fmt.Sprintf("one of %v", limits))
-	case !q.Limit.Applies(q.Scope):
+	case !Applies(q.Limit, q.Scope):
 		fault("limit", string(q.Limit), "a limit that is counted of a "+string(q.Scope)+": "+applicable(q.Scope))
 	}
 	within("max", q.Max, MaxQuota)
-	within("headroom_per_mille", q.HeadroomPerMille, 1000)
+	within("headroom_per_mille", q.HeadroomPerMille, 999)
 	within("retry_after_ms", q.RetryAfterMS, maxRetryAfterSet)
 	switch q.Action {
 	case "", ActionReject, ActionDefer, ActionThrottle:
@@ -125,7 +125,7 @@ func (q *Quota) Validate(allowed []controlplane.AdaptiveAction) error {
 			fault("action", string(q.Action), "reject, defer or throttle: the plan's allowed_adaptive_actions do not contain degrade")
 		}
 		if q.HeadroomPerMille > 0 {
-			fault("headroom_per_mille", strconv.FormatInt(q.HeadroomPerMille, 10), "0: with degrade the limit would be milder than its headroom, which defers")
+			fault("headroom_per_mille", strconv.FormatInt(q.HeadroomPerMille, 10), "0: before the limit nobody is let in with less")
 		}
 	default:
 		fault("action", string(q.Action), "reject, defer, throttle or degrade")
@@ -136,7 +136,7 @@ func (q *Quota) Validate(allowed []controlplane.AdaptiveAction) error {
 func applicable(s Scope) string {
 	list := ""
 	for _, l := range Limits() {
-		if !l.Applies(s) {
+		if !Applies(l, s) {
 			continue
 		}
 		if list != "" {

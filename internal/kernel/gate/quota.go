@@ -9,42 +9,40 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 )
 
-// Scope says whose use a quota bounds.
-type Scope string
+// The words of quotas are those in which they are published and authored.
+type (
+	Scope  = controlplane.QuotaScope
+	Limit  = controlplane.QuotaLimit
+	Action = controlplane.QuotaAction
+)
 
 // The scopes (authority-state section 7).
 const (
-	ScopeTenant  Scope = "tenant"
-	ScopeSession Scope = "session"
-	ScopeTurn    Scope = "turn"
+	ScopeTenant  = controlplane.QuotaOfTenant
+	ScopeSession = controlplane.QuotaOfSession
+	ScopeTurn    = controlplane.QuotaOfTurn
 )
-
-// Limit names what a quota counts.
-type Limit string
 
 // The limits (authority-state section 7). What is counted of audio and characters
 // follows the scope: a tenant's of the last minute, a session's since it began, a turn's
 // of the utterance that proposes it.
 const (
-	ConcurrentSessions  Limit = "concurrent_sessions"  // sessions that are open
-	SessionsPerMinute   Limit = "sessions_per_minute"  // sessions let in
-	TurnsPerMinute      Limit = "turns_per_minute"     // turns opened
-	TokensPerMinute     Limit = "tokens_per_minute"    // of language models, in and out
-	AudioSeconds        Limit = "audio_seconds"        // given to recognisers
-	TTSCharacters       Limit = "tts_characters"       // given to synthesisers
-	ProviderConcurrency Limit = "provider_concurrency" // provider calls under way
+	ConcurrentSessions  = controlplane.QuotaConcurrentSessions  // sessions that are open
+	SessionsPerMinute   = controlplane.QuotaSessionsPerMinute   // sessions let in
+	TurnsPerMinute      = controlplane.QuotaTurnsPerMinute      // turns opened
+	TokensPerMinute     = controlplane.QuotaTokensPerMinute     // of language models, in and out
+	AudioSeconds        = controlplane.QuotaAudioSeconds        // given to recognisers
+	TTSCharacters       = controlplane.QuotaTTSCharacters       // given to synthesisers
+	ProviderConcurrency = controlplane.QuotaProviderConcurrency // provider calls under way
 )
-
-// Action is what happens to who comes when a limit is reached.
-type Action string
 
 // The actions. ActionThrottle is another word for ActionDefer: a deferral always says
 // after what time to come again.
 const (
-	ActionReject   Action = "reject" // the default
-	ActionDefer    Action = "defer"
+	ActionReject          = controlplane.QuotaReject // the default
+	ActionDefer           = controlplane.QuotaDefer
 	ActionThrottle Action = "throttle"
-	ActionDegrade  Action = "degrade" // let in, with reduced fidelity
+	ActionDegrade         = controlplane.QuotaDegrade // let in, with reduced fidelity
 )
 
 // Yield is what of its fidelity a session can give up, so that ActionDegrade can be
@@ -68,9 +66,9 @@ const (
 	TurnStart
 )
 
-// Spoken says that what the limit counts comes of speaking: only a turn that answers in
-// text uses less of it.
-func (l Limit) Spoken() bool { return l == TTSCharacters || l == ProviderConcurrency }
+// Spoken says that what a limit counts comes of speaking: only a turn that answers in text
+// uses less of it.
+func Spoken(l Limit) bool { return l == TTSCharacters || l == ProviderConcurrency }
 
 // Scopes lists the scopes, the widest first.
 func Scopes() [3]Scope { return [...]Scope{ScopeTenant, ScopeSession, ScopeTurn} }
@@ -82,8 +80,8 @@ func Limits() [7]Limit {
 	}
 }
 
-// point is where the limit is asked for.
-func (l Limit) point() Point {
+// pointOf is where a limit is asked for.
+func pointOf(l Limit) Point {
 	if l == ConcurrentSessions || l == SessionsPerMinute {
 		return SessionStart
 	}
@@ -137,7 +135,7 @@ func placeOf(s Scope, l Limit) int {
 }
 
 // Applies says whether a limit can bound a scope.
-func (l Limit) Applies(s Scope) bool { return placeOf(s, l) >= 0 }
+func Applies(l Limit, s Scope) bool { return placeOf(s, l) >= 0 }
 
 // CountName names a count in records.
 func CountName(i int) string {
@@ -164,8 +162,8 @@ type Quota struct {
 	// 0 = no bound.
 	Max    int64
 	Action Action // empty = reject
-	// HeadroomPerMille is the share of Max from which on who comes is deferred, before
-	// the limit is reached (F-172); 0 = only the limit counts.
+	// HeadroomPerMille is the share of Max that is kept free: Action meets who comes that
+	// much before the limit is reached (F-172); 0 = only the limit counts.
 	HeadroomPerMille int64
 	// RetryAfterMS is what a deferral says; 0 = by the limit, see DefaultRetryAfterMS.
 	RetryAfterMS int64
@@ -196,13 +194,8 @@ func (q *Quota) retryAfterMS() int64 {
 	return q.DefaultRetryAfterMS()
 }
 
-// threshold is the use from which on who comes is deferred; beyond Max there is none.
-func (q *Quota) threshold() int64 {
-	if q.HeadroomPerMille == 0 {
-		return q.Max
-	}
-	return (q.Max*q.HeadroomPerMille + 999) / 1000
-}
+// threshold is the use from which on Action meets who comes.
+func (q *Quota) threshold() int64 { return q.Max - q.Max*q.HeadroomPerMille/1000 }
 
 // severity orders what quotas say of one arrival: the strictest counts.
 type severity uint8
@@ -211,25 +204,21 @@ const (
 	lets severity = iota
 	degrades
 	silences // degrades, and only giving up the voice spares what the limit counts
-	nearly   // deferred, the headroom is gone
-	defers   // deferred, the limit is reached
+	defers
 	rejects
 )
 
 // judge holds a count against the quota.
 func (q *Quota) judge(used int64, y Yield) severity {
-	switch {
-	case q.Max == 0 || used < q.threshold():
+	if q.Max == 0 || used < q.threshold() {
 		return lets
-	case used < q.Max:
-		return nearly
 	}
 	switch q.Action {
 	case ActionDegrade:
 		switch {
-		case q.Limit.Spoken() && y >= YieldVoice:
+		case Spoken(q.Limit) && y >= YieldVoice:
 			return silences
-		case !q.Limit.Spoken() && y >= YieldFidelity:
+		case !Spoken(q.Limit) && y >= YieldFidelity:
 			return degrades
 		}
 	case ActionDefer, ActionThrottle:
@@ -240,16 +229,16 @@ func (q *Quota) judge(used int64, y Yield) severity {
 }
 
 // verdict says what a severity comes to. The reason of a limit names its scope, that of
-// the headroom is the limit's alone: the scope stands beside it.
+// its headroom is the limit's alone: the scope stands beside it.
 func (q *Quota) verdict(s severity, used int64) Verdict {
 	v := Verdict{Reason: string(q.Scope) + "_quota:" + string(q.Limit), Scope: q.Scope, Limit: q.Limit, Used: used, Max: q.Max}
+	if used < q.Max {
+		v.Reason = "headroom:" + string(q.Limit)
+	}
 	switch s {
 	case lets:
 		return Verdict{}
 	case degrades, silences:
-	case nearly:
-		v.Outcome, v.RetryAfterMS = controlplane.OutcomeDefer, q.retryAfterMS()
-		v.Reason = "headroom:" + string(q.Limit)
 	case defers:
 		v.Outcome, v.RetryAfterMS = controlplane.OutcomeDefer, q.retryAfterMS()
 	case rejects:
@@ -306,12 +295,12 @@ func (q *Quotas) Verdict(at Point, c *Counts, y Yield) Verdict {
 	worst, verdict, wait := lets, Verdict{}, int64(0)
 	for i := range q.list {
 		one := &q.list[i]
-		if one.Limit.point() != at {
+		if pointOf(one.Limit) != at {
 			continue
 		}
 		used := c[placeOf(one.Scope, one.Limit)]
 		found := one.judge(used, y)
-		if found == nearly || found == defers {
+		if found == defers {
 			wait = max(wait, one.retryAfterMS())
 		}
 		if found > worst {

@@ -42,18 +42,21 @@ func TestQuotaVerdict(t *testing.T) {
 		},
 		"degrade lets in": {Quota{Max: 6, Action: ActionDegrade}, 6, Verdict{Reason: "tenant_quota:turns_per_minute", Used: 6, Max: 6}},
 		"no bound":        {Quota{Action: ActionReject}, 1 << 50, Verdict{}},
-		"below headroom":  {Quota{Max: 60, HeadroomPerMille: 800}, 47, Verdict{}},
-		"at headroom": {
-			Quota{Max: 60, HeadroomPerMille: 800}, 48, Verdict{Outcome: deferred, Reason: "headroom:turns_per_minute", Used: 48, Max: 60, RetryAfterMS: 1000},
+		"below headroom":  {Quota{Max: 60, HeadroomPerMille: 200}, 47, Verdict{}},
+		"in the headroom": {
+			Quota{Max: 60, HeadroomPerMille: 200}, 48, Verdict{Outcome: reject, Reason: "headroom:turns_per_minute", Used: 48, Max: 60},
+		},
+		"in the headroom of what defers": {
+			Quota{Max: 60, Action: ActionDefer, HeadroomPerMille: 200},
+			48,
+			Verdict{Outcome: deferred, Reason: "headroom:turns_per_minute", Used: 48, Max: 60, RetryAfterMS: 1000},
 		},
 		"headroom ends at the limit": {
-			Quota{Max: 60, HeadroomPerMille: 800}, 60, Verdict{Outcome: reject, Reason: "tenant_quota:turns_per_minute", Used: 60, Max: 60},
+			Quota{Max: 60, HeadroomPerMille: 200}, 60, Verdict{Outcome: reject, Reason: "tenant_quota:turns_per_minute", Used: 60, Max: 60},
 		},
-		"a share is rounded up": {Quota{Max: 7, HeadroomPerMille: 500}, 3, Verdict{}},
-		"a whole headroom is none": {
-			Quota{Max: 60, HeadroomPerMille: 1000}, 59, Verdict{},
-		},
-		"the smallest headroom is not the first one": {Quota{Max: 60, HeadroomPerMille: 1}, 0, Verdict{}},
+		"a part of one is not kept free":   {Quota{Max: 7, HeadroomPerMille: 500}, 3, Verdict{}},
+		"the smallest headroom is nothing": {Quota{Max: 60, HeadroomPerMille: 1}, 59, Verdict{}},
+		"the largest is not everything":    {Quota{Max: 60, HeadroomPerMille: 999}, 0, Verdict{}},
 	} {
 		row.quota.Scope, row.quota.Limit = ScopeTenant, TurnsPerMinute
 		if row.want != (Verdict{}) {
@@ -84,15 +87,15 @@ func TestQuotaPrecedence(t *testing.T) {
 		wait  int64
 	}{
 		{Quota{Scope: ScopeTurn, Limit: AudioSeconds, Max: 1, Action: ActionDegrade}, "turn_quota:audio_seconds", 0},
-		{Quota{Scope: ScopeSession, Limit: AudioSeconds, Max: 2, HeadroomPerMille: 500, RetryAfterMS: 300}, "headroom:audio_seconds", 300},
-		{Quota{Scope: ScopeSession, Limit: TTSCharacters, Max: 1, Action: ActionDefer, RetryAfterMS: 200}, "session_quota:tts_characters", 300},
+		{Quota{Scope: ScopeSession, Limit: AudioSeconds, Max: 2, Action: ActionDefer, HeadroomPerMille: 500, RetryAfterMS: 300}, "headroom:audio_seconds", 300},
+		{Quota{Scope: ScopeSession, Limit: TTSCharacters, Max: 1, Action: ActionDefer, RetryAfterMS: 200}, "headroom:audio_seconds", 300},
 		{Quota{Scope: ScopeTenant, Limit: TTSCharacters, Max: 1, Action: ActionDefer, RetryAfterMS: 900}, "tenant_quota:tts_characters", 900},
 		{Quota{Scope: ScopeSession, Limit: ProviderConcurrency, Max: 1}, "session_quota:provider_concurrency", 0},
 		{Quota{Scope: ScopeTenant, Limit: TokensPerMinute, Max: 1}, "tenant_quota:tokens_per_minute", 0},
 		// Taken back, in the same order from the end.
 		{Quota{Scope: ScopeTenant, Limit: TokensPerMinute}, "session_quota:provider_concurrency", 0},
 		{Quota{Scope: ScopeSession, Limit: ProviderConcurrency}, "tenant_quota:tts_characters", 900},
-		{Quota{Scope: ScopeTenant, Limit: TTSCharacters}, "session_quota:tts_characters", 300},
+		{Quota{Scope: ScopeTenant, Limit: TTSCharacters}, "headroom:audio_seconds", 300},
 		{Quota{Scope: ScopeSession, Limit: TTSCharacters}, "headroom:audio_seconds", 300},
 		{Quota{Scope: ScopeSession, Limit: AudioSeconds}, "turn_quota:audio_seconds", 0},
 		{Quota{Scope: ScopeTurn, Limit: AudioSeconds}, "", 0},
@@ -146,10 +149,10 @@ func TestLimitsHaveTheirPlace(t *testing.T) {
 		for _, l := range Limits() {
 			q := Quota{Scope: s, Limit: l, Max: 5}
 			err := q.Validate(nil)
-			if l.Applies(s) != (err == nil) {
-				t.Errorf("%s %s: applies %v, error %v", s, l, l.Applies(s), err)
+			if Applies(l, s) != (err == nil) {
+				t.Errorf("%s %s: applies %v, error %v", s, l, Applies(l, s), err)
 			}
-			if !l.Applies(s) {
+			if !Applies(l, s) {
 				if (&Counts{}).At(s, l) != nil || (&Quotas{}).Get(s, l) != (Quota{}) {
 					t.Errorf("%s %s is counted and does not apply", s, l)
 				}
@@ -194,20 +197,20 @@ func TestQuotaValidation(t *testing.T) {
 		harm   func(q *Quota)
 		fields []string
 	}{
-		"scope":               {func(q *Quota) { q.Scope = "city" }, []string{"scope"}},
-		"limit":               {func(q *Quota) { q.Limit = "smiles" }, []string{"limit"}},
-		"limit of a scope":    {func(q *Quota) { q.Scope, q.Limit = ScopeSession, SessionsPerMinute }, []string{"limit"}},
-		"limit of a turn":     {func(q *Quota) { q.Scope = ScopeTurn }, []string{"limit"}},
-		"negative":            {func(q *Quota) { q.Max = -1 }, []string{"max"}},
-		"too large":           {func(q *Quota) { q.Max = MaxQuota + 1 }, []string{"max"}},
-		"action":              {func(q *Quota) { q.Action = "panic" }, []string{"action"}},
-		"headroom":            {func(q *Quota) { q.HeadroomPerMille = 1001 }, []string{"headroom_per_mille"}},
-		"negative headroom":   {func(q *Quota) { q.HeadroomPerMille = -1 }, []string{"headroom_per_mille"}},
-		"retry":               {func(q *Quota) { q.RetryAfterMS = -5 }, []string{"retry_after_ms"}},
-		"a day":               {func(q *Quota) { q.RetryAfterMS = 24 * maxRetryAfterSet }, []string{"retry_after_ms"}},
-		"degrade":             {func(q *Quota) { q.Action = ActionDegrade }, []string{"action"}},
-		"degrade and headway": {func(q *Quota) { q.Action, q.HeadroomPerMille = ActionDegrade, 800 }, []string{"action", "headroom_per_mille"}},
-		"all":                 {func(q *Quota) { *q = Quota{Scope: "x", Max: -1, Action: "y", HeadroomPerMille: -1, RetryAfterMS: -1} }, []string{"scope", "max", "headroom_per_mille", "retry_after_ms", "action"}},
+		"scope":                {func(q *Quota) { q.Scope = "city" }, []string{"scope"}},
+		"limit":                {func(q *Quota) { q.Limit = "smiles" }, []string{"limit"}},
+		"limit of a scope":     {func(q *Quota) { q.Scope, q.Limit = ScopeSession, SessionsPerMinute }, []string{"limit"}},
+		"limit of a turn":      {func(q *Quota) { q.Scope = ScopeTurn }, []string{"limit"}},
+		"negative":             {func(q *Quota) { q.Max = -1 }, []string{"max"}},
+		"too large":            {func(q *Quota) { q.Max = MaxQuota + 1 }, []string{"max"}},
+		"action":               {func(q *Quota) { q.Action = "panic" }, []string{"action"}},
+		"headroom":             {func(q *Quota) { q.HeadroomPerMille = 1000 }, []string{"headroom_per_mille"}},
+		"negative headroom":    {func(q *Quota) { q.HeadroomPerMille = -1 }, []string{"headroom_per_mille"}},
+		"retry":                {func(q *Quota) { q.RetryAfterMS = -5 }, []string{"retry_after_ms"}},
+		"a day":                {func(q *Quota) { q.RetryAfterMS = 24 * maxRetryAfterSet }, []string{"retry_after_ms"}},
+		"degrade":              {func(q *Quota) { q.Action = ActionDegrade }, []string{"action"}},
+		"degrade and headroom": {func(q *Quota) { q.Action, q.HeadroomPerMille = ActionDegrade, 800 }, []string{"action", "headroom_per_mille"}},
+		"all":                  {func(q *Quota) { *q = Quota{Scope: "x", Max: -1, Action: "y", HeadroomPerMille: -1, RetryAfterMS: -1} }, []string{"scope", "max", "headroom_per_mille", "retry_after_ms", "action"}},
 	} {
 		q := good
 		row.harm(&q)
@@ -332,12 +335,12 @@ func TestQuotaProperties(t *testing.T) {
 		var c Counts
 		for _, s := range Scopes() {
 			for _, l := range Limits() {
-				if !l.Applies(s) || r.Chance(1, 2) {
+				if !Applies(l, s) || r.Chance(1, 2) {
 					continue
 				}
 				one := Quota{Scope: s, Limit: l, Max: r.Between(0, 9), Action: [...]Action{"", ActionReject, ActionDefer, ActionThrottle, ActionDegrade}[r.Below(5)]}
 				if one.Action != ActionDegrade && r.Chance(1, 2) {
-					one.HeadroomPerMille = r.Between(0, 1000)
+					one.HeadroomPerMille = r.Between(0, 999)
 				}
 				if err := one.Validate(controlplane.AdaptiveActions()); err != nil {
 					t.Fatal(err)
@@ -355,7 +358,7 @@ func TestQuotaProperties(t *testing.T) {
 			refused++
 			if v.Degrades() {
 				degraded++
-				if yield == YieldNothing || yield == YieldFidelity && v.Limit.Spoken() {
+				if yield == YieldNothing || yield == YieldFidelity && Spoken(v.Limit) {
 					t.Fatalf("%+v of a session that yields %d", v, yield)
 				}
 			}

@@ -165,7 +165,7 @@ func (m *Machine) openDegraded(v gate.Verdict) {
 		}
 		v = *m.entry.degraded
 	}
-	spares := func(s turn.Step) bool { return s == turn.TextOnly || !v.Limit.Spoken() }
+	spares := func(s turn.Step) bool { return s == turn.TextOnly || !gate.Spoken(v.Limit) }
 	if step, ok := m.ladder.Next(m.turn.fidelity, spares); ok {
 		m.degrade(step, eventabi.EmitterBudget, v.Reason)
 	}

@@ -130,7 +130,7 @@ func (d *drunk) entry() Input {
 			Limit:            pick(d, gate.TurnsPerMinute, gate.TokensPerMinute, gate.AudioSeconds, gate.TTSCharacters, gate.ProviderConcurrency, gate.SessionsPerMinute, "odd"),
 			Max:              d.random.Between(-1, 9),
 			Action:           pick(d, "", gate.ActionReject, gate.ActionDefer, gate.ActionThrottle, gate.ActionDegrade, "odd"),
-			HeadroomPerMille: pick[int64](d, 0, 0, 700, 1001),
+			HeadroomPerMille: pick[int64](d, 0, 0, 300, 1000),
 		}}
 	case 1:
 		return &Admission{Outcome: pick(d, "", "admit", "reject", "defer", "odd"), RetryAfterMS: d.random.Below(99)}

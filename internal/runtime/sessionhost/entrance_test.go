@@ -38,7 +38,7 @@ func unbound(t *testing.T) func(context.Context, transport.Bootstrap, transport.
 // the same counts; its decision is recorded and observed, and nothing else of it is left.
 func TestRefusal(t *testing.T) {
 	quotas := func(q ...gate.Quota) Config { return Config{Shards: 1, Quotas: gate.Policy{Quotas: q}} }
-	headroom := tenantQuota(gate.ConcurrentSessions, 2, gate.ActionReject)
+	headroom := tenantQuota(gate.ConcurrentSessions, 2, gate.ActionDefer)
 	headroom.HeadroomPerMille = 500
 	for name, row := range map[string]struct {
 		config Config
