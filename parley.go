@@ -14,11 +14,13 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/observability/replay"
 	"github.com/parley-voice/parley/internal/observability/timeline"
+	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 	"github.com/parley-voice/parley/node"
@@ -38,6 +40,21 @@ type (
 	Stats = sessionhost.Stats
 	// Policy is how proposals and interruptions are judged; zero fields are the profile's.
 	Policy = turn.Policy
+	// Quotas bound what tenants, their sessions and turns use.
+	Quotas = gate.Policy
+	// Quota is one of them: a scope (tenant, session, turn), a limit (concurrent_sessions,
+	// sessions_per_minute, turns_per_minute, tokens_per_minute, audio_seconds,
+	// tts_characters, provider_concurrency), and what happens when it is reached (reject,
+	// defer, throttle, degrade).
+	Quota = gate.Quota
+	// QuotaOverride changes fields of a quota for one tenant.
+	QuotaOverride = gate.Override
+	// Refusal is what the error of a call that was not let in wraps.
+	Refusal = sessionhost.Refusal
+	// AdmissionStats is what a runtime counted of the calls that came, and how it stands.
+	AdmissionStats = admission.Stats
+	// TenantStats is what it counted of one tenant.
+	TenantStats = admission.TenantStats
 )
 
 // Config is what a Runtime runs its calls with.
@@ -70,13 +87,20 @@ type Config struct {
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
 	TurnBudget, ProviderTimeout time.Duration
-	// Flow sets the edges, flow control, budgets and actions of the calls, with the layer
-	// of each value (see ReadFlow); nil = the profile's. What somebody set there stands in
-	// place of TurnBudget and AdaptiveActions.
+	// Flow sets the edges, flow control, budgets, actions and quotas of the calls, with the
+	// layer of each value (see ReadFlow); nil = the profile's. What somebody set there
+	// stands in place of TurnBudget, AdaptiveActions and Quotas.
 	Flow *Flow
 
 	// Shards is the number of goroutines that own sessions; 0 = one a core.
 	Shards int
+	// MaxSessions is how many calls there may be at a time; 0 = as many as the processors
+	// carry, which a Runtime finds out: a few at first, and more as it learns what a call
+	// costs. In virtual time 0 is no bound.
+	MaxSessions int
+	// Quotas bound what tenants, their sessions and turns use. Those of Flow, if it has
+	// some, stand in their place.
+	Quotas Quotas
 	// Build names the program in recordings.
 	Build string
 }
@@ -107,7 +131,35 @@ func (c *Config) Validate() error {
 			faults = append(faults, fmt.Errorf("parley: %s: %v: use 0 for the profile's value, or a positive time", f.name, f.value))
 		}
 	}
+	if c.MaxSessions < 0 {
+		faults = append(faults, fmt.Errorf("parley: max_sessions: %d: use 0 for what the processors carry, or a positive number", c.MaxSessions))
+	}
+	quotas := c.quotas()
+	if err := quotas.Validate(c.allowed()); err != nil {
+		faults = append(faults, fmt.Errorf("parley: quotas: %w", err))
+	}
 	return errors.Join(faults...)
+}
+
+// quotas are those in force.
+func (c *Config) quotas() Quotas {
+	if c.Flow != nil {
+		if p := c.Flow.QuotaPolicy(); len(p.Quotas)+len(p.Tenants) > 0 {
+			return p
+		}
+	}
+	return c.Quotas
+}
+
+// allowed is what the calls' plans list; none where that cannot be read, which is a fault
+// of its own.
+func (c *Config) allowed() []controlplane.AdaptiveAction {
+	s := session.Settings{AdaptiveActions: c.actions()}
+	if c.Flow != nil {
+		c.Flow.Apply(&s)
+	}
+	list, _ := turn.ParseActions(s.AdaptiveActions)
+	return list
 }
 
 func (c *Config) providers() invocation.Providers {
@@ -159,14 +211,21 @@ func New(c Config) (*Runtime, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	host, err := sessionhost.New(sessionhost.Config{Shards: c.Shards})
+	host, err := sessionhost.New(sessionhost.Config{Shards: c.Shards, MaxSessions: c.MaxSessions, Quotas: c.quotas(), Adaptive: true})
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)
 	}
 	return &Runtime{config: c, host: host}, nil
 }
 
-// Start begins a call. ctx bounds the binding of the transport only.
+// Admission gives what the runtime counted of the calls that came, and how it stands.
+func (r *Runtime) Admission() AdmissionStats { return r.host.Admission() }
+
+// Tenants gives what the runtime counted of each tenant.
+func (r *Runtime) Tenants() []TenantStats { return r.host.Tenants() }
+
+// Start begins a call. ctx bounds the binding of the transport only. The error of a call
+// that is not let in wraps a *Refusal; its recording, if it has one, holds the decision.
 func (r *Runtime) Start(ctx context.Context, call Call) (*Session, error) {
 	return start(ctx, &r.config, call, false, time.Now(), r.host.Open)
 }
@@ -187,7 +246,17 @@ func NewVirtual(c Config, wall time.Time) (*Virtual, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Virtual{config: c, wall: wall, world: sessionhost.NewVirtual(wall.UnixMilli())}, nil
+	world := sessionhost.NewVirtual(wall.UnixMilli())
+	if quotas := c.quotas(); c.MaxSessions > 0 || len(quotas.Quotas)+len(quotas.Tenants) > 0 {
+		slots := gate.SlotConfig{MaxSessions: int64(c.MaxSessions)}
+		if slots.MaxSessions == 0 {
+			slots.MaxSessions = gate.MaxSlots
+		}
+		if err := world.Govern(admission.Config{Quotas: quotas, Slots: slots}); err != nil {
+			return nil, fmt.Errorf("parley: %w", err)
+		}
+	}
+	return &Virtual{config: c, wall: wall, world: world}, nil
 }
 
 // Start begins a call.
@@ -234,6 +303,10 @@ func start(ctx context.Context, c *Config, call Call, virtual bool, now time.Tim
 	}
 	s.Recorder = recorder
 	x, err := open(ctx, s)
+	var refusal *Refusal
+	if errors.As(err, &refusal) { // its recording is closed
+		return nil, err
+	}
 	if err != nil {
 		return nil, errors.Join(err, recorder.Close("not_opened", recorder.Digest()))
 	}

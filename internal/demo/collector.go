@@ -95,11 +95,7 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.speech(at, report.VoiceOff)
 		c.caller = false
 	case *session.EndOfUtterance:
-		c.speech(at, report.EndOfUtterance)
-		c.caller, c.eou = false, at
-		if t := c.turn(c.current); t != nil && t.EOUMs == nil && t.ClosedMs == nil {
-			t.EOUMs = report.At(at) // the turn opened before
-		}
+		c.utteranceEnded(at)
 	case *session.Transcript:
 		c.transcript(at, r, n.Text)
 	case *session.Progress:
@@ -148,10 +144,20 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		*session.CancelCall, *session.CloseRequest, *session.Decide, *session.Delivery, *session.Detach, *session.Discard,
 		*session.EndOfAudio, *session.EvidenceLost, *session.Finalize, *session.Hook, *session.LeaseChange, *session.Link,
 		*session.Open, *session.Play, *session.Refused, *session.SessionChange, *session.Snapshots, *session.Stop,
-		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap:
+		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap, *session.Quota,
+		*session.Usage, *session.Admission, *session.Load, *session.Combine, *session.Deliver, *session.EdgePolicy,
+		*session.FlowPolicy, *session.Merged, *session.Offer, *session.Overflow, *session.Ready, *session.Release, *session.Skip:
 		// not shown; the recording has them
 	}
 	c.floor(at)
+}
+
+func (c *Collector) utteranceEnded(at time.Duration) {
+	c.speech(at, report.EndOfUtterance)
+	c.caller, c.eou = false, at
+	if t := c.turn(c.current); t != nil && t.EOUMs == nil && t.ClosedMs == nil {
+		t.EOUMs = report.At(at) // the turn opened before
+	}
 }
 
 // adapts notes what a turn does about something that fails or takes too long.

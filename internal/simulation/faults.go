@@ -50,6 +50,9 @@ const (
 	DiskSlow                         // evidence is appended late
 	LoadFlood                        // hundreds of inputs in one pass
 	LoadAdmissionRace                // admission closes in the very pass of a proposal
+	LoadQuota                        // others have used up what quotas allow
+	LoadHeadroom                     // others have used up the headroom before it
+	LoadLevels                       // the host's overload level changes
 	faultCount
 )
 
@@ -62,7 +65,7 @@ func faultNames() [faultCount]string {
 		"time_wall_step", "time_late_timer", "time_drift", "time_wander", "time_clock_step",
 		"worker_pause", "worker_crash", "worker_two_owners", "worker_lost_renewal", "worker_rotation",
 		"store_rollback", "store_stale", "node_slow", "node_hang", "node_panic", "node_garbage",
-		"disk_full", "disk_slow", "load_flood", "load_admission_race",
+		"disk_full", "disk_slow", "load_flood", "load_admission_race", "load_quota", "load_headroom", "load_levels",
 	}
 }
 

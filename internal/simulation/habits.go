@@ -88,6 +88,10 @@ func (w *world) drawHabits() {
 	if r.Chance(1, 2) {
 		w.drawSettings()
 	}
+	if w.faults.Has(LoadLevels) && r.Chance(1, 2) { // so that there is something to turn away
+		h.settings.Policy.Overlap, h.settings.Policy.MaxQueued = turn.OverlapQueue, r.Between(1, 3)
+	}
+	w.drawQuotas()
 }
 
 // drawActions picks what the plans allow.
@@ -186,6 +190,7 @@ func (w *world) open() {
 			boot.TTS = ""
 		}
 	}
+	w.ask()
 	w.add(boot)
 	if !w.fault(StoreStale, 4) {
 		w.fresh()
@@ -196,12 +201,14 @@ func (w *world) open() {
 	for _, f := range [...]Fault{
 		WorkerPause, WorkerCrash, WorkerTwoOwners, WorkerLostRenewal, WorkerRotation, StoreRollback, StoreStale,
 		NodeSlow, NodeHang, NodePanic, NodeGarbage, DiskFull, LoadFlood, LoadAdmissionRace, TransportHalfOpen, TransportReconnect,
+		LoadQuota, LoadHeadroom,
 		TimeWander, TimeClockStep,
 	} {
 		if w.faults.Has(f) {
 			w.after(0, w.troubleIn(f), evTrouble, 0, int64(f))
 		}
 	}
+	w.startPressure()
 	w.plan(0, w.random.Between(0, 500), w.nextAct())
 	w.pass()
 }

@@ -51,6 +51,14 @@ const (
 	GenerationsRise       // every turn's generation is new and above all before it
 	ProposalsAreNotStates // turn ids are never used twice
 
+	// Who is let in.
+
+	OpenWithinQuota    // no turn opens on a proposal that a quota refuses; what a quota degrades is told
+	EntryFollowsCounts // a session begins when neither host nor quotas speak against it, and only then; else nothing of it is left
+	RefusalsReasoned   // a refusal has a reason; a quota's names a limit that is reached, and a deferral says when to come again
+	QueuedBeforeLive   // overload turns queued proposals away, and touches no live turn
+	LevelsMonotone     // a level sheds what those below it shed, and comes and goes as the pressure does
+
 	// Budgets and adaptation.
 
 	AdaptsAsAllowed       // retries, switches, degrade steps and the fallback line occur only where the plan lists them
@@ -120,6 +128,7 @@ func invariantNames() [invariantCount]string {
 		"cancelled_has_cancel", "no_barge_in_on_noise", "turn_bounded", "no_turn_outside_active",
 		"decisions_well_formed", "signals_well_formed", "nothing_after_terminal", "one_voice_at_a_time",
 		"generations_rise", "proposals_are_not_states",
+		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "levels_monotone",
 		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
 		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
 		"stale_no_effect",

@@ -4,6 +4,7 @@ package simulation
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parley-voice/parley/api/controlplane"
@@ -171,7 +172,7 @@ func sleepPast(state callState, kind func(c *callWatch) bool, bound func(k *watc
 
 func mutations() map[Invariant]func(*world) {
 	all := soundMutations()
-	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations()} {
+	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations(), loadMutations()} {
 		for i, f := range more {
 			all[i] = f
 		}
@@ -451,5 +452,54 @@ func sessionMutations() map[Invariant]func(*world) {
 		ComesToRest:     func(w *world) { w.egress.defect = stuck },
 		NoPanic:         func(*world) { panic("a bug") },
 		DigestEqual:     on(func(_ *world, e *session.Finalize) { e.Through++ }),
+	}
+}
+
+func loadMutations() map[Invariant]func(*world) {
+	quota := func(reason string) bool {
+		return strings.HasPrefix(reason, "tenant_quota:") || strings.HasPrefix(reason, "session_quota:") || strings.HasPrefix(reason, "headroom:")
+	}
+	overload := func(reason string) bool { return strings.HasPrefix(reason, "overload:") }
+	return map[Invariant]func(*world){
+		// A proposal that a quota refuses is admitted instead, and opens.
+		OpenWithinQuota: edit(func(_ *world, list []session.Effect) []session.Effect {
+			for i, e := range list {
+				d, ok := e.(*session.Decide)
+				if !ok || i == 0 || d.Outcome.Scope != controlplane.OutcomeTurn || !quota(d.Outcome.Reason) || d.Outcome.OutcomeKind == controlplane.OutcomeAdmit {
+					continue
+				}
+				admit, ok := list[i-1].(*session.Emit)
+				if !ok {
+					continue
+				}
+				admit.Envelope.Signal, d.Outcome.OutcomeKind = eventabi.SignalAdmit, controlplane.OutcomeAdmit
+				opened := forged(&admit.Envelope, eventabi.SignalTurnOpen)
+				turnScope(&opened.Envelope, d.Outcome.TurnID, eventabi.EmitterArbiter, "")
+				opened.Envelope.Payload = []byte(`{"plan_hash":"x"}`)
+				return slices.Insert(list, i+1, session.Effect(opened))
+			}
+			return list
+		}),
+		// A session that is refused begins all the same.
+		EntryFollowsCounts: edit(func(_ *world, list []session.Effect) []session.Effect {
+			for _, e := range list {
+				if c, ok := e.(*session.SessionChange); ok && strings.HasPrefix(c.Reason, "session_refused:") {
+					c.To = controlplane.SessionActive
+					return slices.DeleteFunc(list, func(e session.Effect) bool { _, end := e.(*session.Ended); return end })
+				}
+			}
+			return list
+		}),
+		RefusalsReasoned: on(func(_ *world, e *session.Decide) {
+			if quota(e.Outcome.Reason) && e.Outcome.OutcomeKind != controlplane.OutcomeAdmit {
+				e.Outcome.Reason = "tenant_quota:smiles"
+			}
+		}),
+		QueuedBeforeLive: drop(func(_ *world, e session.Effect) bool {
+			d, ok := e.(*session.Decide)
+			emit, is := e.(*session.Emit)
+			return ok && overload(d.Outcome.Reason) || is && overload(emit.Envelope.Reason)
+		}),
+		LevelsMonotone: func(w *world) { w.host.defect = hasty },
 	}
 }

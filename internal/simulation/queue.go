@@ -31,6 +31,7 @@ const (
 	evTrouble                    // a fault of the surroundings; arg is the Fault
 	evLink                       // the link changes; arg is the state
 	evIdle                       // the caller looks whether anything goes on
+	evPressure                   // the host measures its pressure
 	evDuplicate                  // a message is delivered again, in a pass of its own
 	evFrame                      // a caller frame that was held up, in a pass of its own; arg is its position
 )

@@ -182,8 +182,12 @@ func (w *world) trouble(e *event) {
 		return
 	}
 	f := Fault(e.arg)
-	w.covered[f]++
 	w.after(e.at, w.troubleIn(f), evTrouble, 0, e.arg)
+	if f == LoadQuota || f == LoadHeadroom {
+		w.use(f)
+		return
+	}
+	w.covered[f]++
 	switch {
 	case f == WorkerPause:
 		w.pausedUntil = e.at.Add(timebase.MS(w.random.Between(100, 3000)))

@@ -60,9 +60,10 @@ type watch struct {
 	owners []ownerWatch
 	texts  []text // the world's, by handle
 
-	pass passWatch
-	talk talkWatch
-	time timeWatch
+	pass  passWatch
+	talk  talkWatch
+	time  timeWatch
+	loads loadWatch
 }
 
 // broken is a violation as the watch saw it.
@@ -87,6 +88,7 @@ type rules struct {
 	plain                                              bool // the profile's policy and a streaming recogniser
 	binds                                              bool // a turn answers the words that ended last
 	early                                              bool // turns open at speech start
+	queues                                             bool // a proposal waits for the live turn
 }
 
 // passWatch is what one pass brought.
@@ -106,6 +108,7 @@ type passWatch struct {
 	due       bool // time was to act as well
 	signal    *eventabi.Envelope
 	epoch     eventabi.Epoch // of the last signal
+	load      passLoad
 }
 
 // init lays out what all sessions share.
@@ -127,8 +130,9 @@ func (k *watch) begin(w *world) {
 		live: -1, epoch: 0, drainBy: timebase.Never, stampMS: -1,
 		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], paid: k.paid[:0], spoken: k.spoken[:0], items: k.items[:0],
 		owners: k.owners[:0], keys: k.keys[:0], texts: w.texts,
-		pass: passWatch{speeches: k.pass.speeches[:0]},
-		talk: talkWatch{pending: k.talk.pending[:0]},
+		pass:  passWatch{speeches: k.pass.speeches[:0]},
+		talk:  talkWatch{pending: k.talk.pending[:0]},
+		loads: loadWatch{quotas: k.loads.quotas[:0]},
 	}
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
@@ -172,9 +176,7 @@ func (k *watch) effect(e session.Effect) {
 	}
 	k.pass.fences = false
 	if k.ended && !k.ending {
-		_, refused := e.(*session.Refused)
-		_, discarded := e.(*session.Discard)
-		k.ok(EndsOnce, refused || discarded, "a decision after the session has ended")
+		k.ok(EndsOnce, leftover(e), "a decision after the session has ended")
 		return
 	}
 	if k.pass.accepted != "" {
@@ -231,8 +233,16 @@ func (k *watch) effect(e session.Effect) {
 		k.refused(e)
 	case *session.Nondeterministic:
 		k.nondeterministic(e)
-	case *session.Fence, *session.Superseded:
+	case *session.Fence, *session.Superseded, *session.Combine, *session.Deliver, *session.Merged, *session.Release, *session.Skip:
 	}
+}
+
+// leftover says that a decision only turns something away, which a session does that has
+// ended.
+func leftover(e session.Effect) bool {
+	_, refused := e.(*session.Refused)
+	_, discarded := e.(*session.Discard)
+	return refused || discarded
 }
 
 // acceptedChunk checks that an output_accepted is followed by its chunk; where the turn
@@ -273,6 +283,7 @@ func (k *watch) settled(w *world) {
 	}
 	k.bounds(w)
 	k.words(w)
+	k.loadSettled(w)
 	k.clocks(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false

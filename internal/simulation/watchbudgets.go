@@ -83,6 +83,10 @@ func (k *watch) degrade(e *session.Degrade) {
 	}
 	k.ok(FidelityOnlyFalls, rankOfStep(e.Step) > rankOfStep(k.turns[i].step), "a step that does not lower the fidelity")
 	k.turns[i].step = e.Step
+	k.pass.load.told = max(k.pass.load.told, saysDegrade)
+	if e.Step == textOnly {
+		k.pass.load.told = saysText
+	}
 	k.adapted[tookSwitch+rankOfStep(e.Step)-1]++
 	if e.Step != textOnly {
 		return

@@ -28,6 +28,7 @@ func (k *watch) before(w *world) {
 	k.now = max(k.now, w.passAt)
 	k.texts = w.texts
 	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
+	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
 	k.faulted, k.ending = false, false
 	k.beforeTime()
 	k.talk.closed, k.talk.turnedAway, k.talk.opens, k.talk.pending = false, false, 0, k.talk.pending[:0]
@@ -146,9 +147,18 @@ func (k *watch) control(in session.Input) {
 		k.faulted = true
 	case *session.CancelAck:
 		k.ackInput(in)
+	case *session.Quota:
+		k.loads.quota(in)
+	case *session.Usage:
+		k.loads.counts = in.Counts
+	case *session.Admission:
+		k.loads.host = in.Outcome
+	case *session.Load:
+		k.load(in)
 	case *session.ClockReading:
 		k.read(in)
-	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent:
+	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.EdgePolicy, *session.FlowPolicy,
+		*session.Offer, *session.Ready, *session.Overflow:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd:
 	}
@@ -182,7 +192,9 @@ func (k *watch) data(in session.Input) {
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
-		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading:
+		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
+		*session.Quota, *session.Usage, *session.Admission, *session.Load,
+		*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow:
 	}
 }
 
@@ -229,7 +241,9 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 	if k.rules.dedupe == 0 {
 		k.rules.dedupe = 8192
 	}
+	k.rules.queues = p.Overlap == turn.OverlapQueue
 	k.epoch = in.Epoch
+	k.entered(in)
 	k.beginTime(in)
 }
 

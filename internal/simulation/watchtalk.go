@@ -83,6 +83,9 @@ func (k *watch) typed(in *session.TextIn) {
 	w := k.ownerOf(o)
 	w.words, w.final = in.Text.Class != session.TextNone, true
 	k.talk.typedNow = o
+	if in.Text.Class != session.TextNone {
+		k.pass.load.typed++
+	}
 	k.talk.loud = true
 	k.propose(o)
 }
@@ -164,7 +167,10 @@ func (k *watch) transcript(in *session.Transcript) {
 
 // refused forgets proposals that failed without a signal of their own.
 func (k *watch) refused(e *session.Refused) {
-	k.talk.turnedAway = k.talk.turnedAway || e.What == "turn_open_proposed"
+	if e.What == "turn_open_proposed" {
+		k.talk.turnedAway = true
+		k.pass.load.away++
+	}
 	if e.Code == "timebase_out_of_bounds" && e.What == "clock_reading" {
 		k.ok(RebaseEvidenced, k.time.refuse, "a reading within the bounds was refused")
 		k.time.refuse = false

@@ -97,6 +97,7 @@ func (k *watch) emit(v *eventabi.Envelope) {
 		k.cancelSignal(v)
 	case s == eventabi.SignalReject, s == eventabi.SignalDefer, s == eventabi.SignalStaleEpochReject, s == eventabi.SignalDeauthorizedDrain:
 		k.talk.turnedAway = true
+		k.turnedAway(v)
 	case s == eventabi.SignalConnected, s == eventabi.SignalReconnecting, s == eventabi.SignalDisconnected, s == eventabi.SignalEnded:
 		k.connection(v.Signal)
 	}
@@ -152,6 +153,7 @@ func (k *watch) decide(o *controlplane.DecisionOutcome) {
 	s := k.pass.signal
 	k.ok(DecisionsWellFormed, o.Scope != controlplane.OutcomeTurn || o.TurnID != "", "a decision of scope turn without turn_id")
 	k.ok(DecisionsWellFormed, s != nil && s.EventID == o.EventID && string(s.Signal) == string(o.OutcomeKind), "a decision without its signal")
+	k.refusal(o)
 }
 
 // turnOpen checks what must be so for a turn to open (lifecycle section 3, T5).
@@ -167,6 +169,7 @@ func (k *watch) turnOpen(v *eventabi.Envelope) {
 	k.ok(OpenAfterGates, !k.revoked, "turn_open without authority")
 	k.ok(OpenAfterGates, bytes.Contains(v.Payload, []byte(`"plan_hash":"`)), "turn_open without a plan")
 	k.ok(OpenAfterGates, k.snapshotsHold(), "turn_open without valid snapshots")
+	k.mayOpen()
 	k.pass.admitted = false
 	t.signalled, t.wasOpen, t.opened = true, true, k.now
 	k.live = i
@@ -364,6 +367,7 @@ func (k *watch) sessionChange(e *session.SessionChange) {
 	k.state = e.To
 	if e.To == controlplane.SessionDraining {
 		k.drainBy = k.now.Add(k.rules.drain)
+		k.talk.over = k.now // an utterance under way ends here, also one without a recogniser
 	}
 }
 

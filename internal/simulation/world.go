@@ -39,6 +39,7 @@ type world struct {
 	turns  int64
 	want   int64
 
+	host       host
 	epoch      eventabi.Epoch
 	versions   int64
 	linkDown   bool // nothing comes from the client
@@ -338,6 +339,8 @@ func (w *world) handle(e *event) {
 		w.link(e)
 	case evIdle:
 		w.idle(e)
+	case evPressure:
+		w.pressure(e)
 	case evDuplicate:
 		w.again()
 	case evFrame:
@@ -359,6 +362,7 @@ func (w *world) settle() {
 		w.sayLink(session.LinkResumed)
 	}
 	w.fresh()
+	w.relieve()
 	w.egress.advance(w.now)
 	w.pass()
 }

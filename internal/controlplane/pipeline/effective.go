@@ -82,12 +82,9 @@ func (e *Effective) Quotas(tenant string) []Quota {
 		if len(q) == 0 {
 			continue
 		}
-		scope, limit, nested := strings.Cut(place, ".")
-		if !nested {
-			scope, limit = string(controlplane.QuotaOfTenant), place
-		}
+		scope, limit := quotaAt(place)
 		out = append(out, Quota{
-			Scope: controlplane.QuotaScope(scope), Limit: controlplane.QuotaLimit(limit),
+			Scope: scope, Limit: limit,
 			Max: q["max"].number(), Action: controlplane.QuotaAction(q["action"].text),
 			HeadroomPerMille: q["headroom_per_mille"].number(), RetryAfterMS: q["retry_after_ms"].number(),
 		})

@@ -221,6 +221,21 @@ quotas:
 	if got, want := e.Quotas("acme"), []Quota{sessions, turns, words, audio}; !slices.Equal(got, want) {
 		t.Errorf("acme has %v, want %v", got, want)
 	}
+	// What a host is given says the same of each of them.
+	p := e.QuotaPolicy()
+	if err := p.Validate(controlplane.AdaptiveActions()); err != nil {
+		t.Error(err)
+	}
+	for _, tenant := range []string{"somebody", "acme"} {
+		var list []Quota
+		quotas := p.For(tenant)
+		for _, q := range quotas.List() {
+			list = append(list, Quota{Scope: q.Scope, Limit: q.Limit, Max: q.Max, Action: q.Action, HeadroomPerMille: q.HeadroomPerMille, RetryAfterMS: q.RetryAfterMS})
+		}
+		if want := e.Quotas(tenant); !slices.Equal(list, want) {
+			t.Errorf("a host bounds %s by %v, want %v", tenant, list, want)
+		}
+	}
 	if got := e.Quotas(`a".b`); len(got) != 3 {
 		t.Errorf("a tenant with an odd name has %v", got)
 	}

@@ -3,9 +3,12 @@
 package pipeline
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -66,6 +69,53 @@ func (e *Effective) Apply(s *session.Settings) {
 	if len(layers) > 0 {
 		s.Layers = strings.Join(layers, " ")
 	}
+}
+
+// QuotaPolicy is what a host bounds: the quotas of everybody, and of single tenants the
+// fields that are otherwise. Without quotas it bounds nothing.
+func (e *Effective) QuotaPolicy() gate.Policy {
+	var p gate.Policy
+	everybody := e.values.below("quotas.defaults")
+	for _, place := range quotaPlaces() {
+		if q := everybody.below(place); len(q) > 0 {
+			scope, limit := quotaAt(place)
+			p.Quotas = append(p.Quotas, gate.Quota{
+				Scope: scope, Limit: limit, Max: q["max"].number(), Action: gate.Action(q["action"].text),
+				HeadroomPerMille: q["headroom_per_mille"].number(), RetryAfterMS: q["retry_after_ms"].number(),
+			})
+		}
+	}
+	tenants := e.values.groups("quotas.tenants")
+	for _, tenant := range slices.Sorted(maps.Keys(tenants)) {
+		for _, place := range quotaPlaces() {
+			if own := tenants[tenant].below(place); len(own) > 0 {
+				if p.Tenants == nil {
+					p.Tenants = map[string][]gate.Override{}
+				}
+				p.Tenants[tenant] = append(p.Tenants[tenant], override(place, own))
+			}
+		}
+	}
+	return p
+}
+
+// override is what a tenant has otherwise of one quota.
+func override(place string, own settings) gate.Override {
+	scope, limit := quotaAt(place)
+	o := gate.Override{Scope: scope, Limit: limit}
+	for field, to := range map[string]**int64{
+		"max": &o.Max, "headroom_per_mille": &o.HeadroomPerMille, "retry_after_ms": &o.RetryAfterMS,
+	} {
+		if v, given := own[field]; given {
+			n := v.number()
+			*to = &n
+		}
+	}
+	if v, given := own["action"]; given {
+		action := gate.Action(v.text)
+		o.Action = &action
+	}
+	return o
 }
 
 // moved says whether something below a path is not what profile and voice graph say.

@@ -148,6 +148,14 @@ func quotaPlaces() []string {
 	return out
 }
 
+// quotaAt gives whose use the quota at a place bounds, and what it counts.
+func quotaAt(place string) (controlplane.QuotaScope, controlplane.QuotaLimit) {
+	if scope, limit, nested := strings.Cut(place, "."); nested {
+		return controlplane.QuotaScope(scope), controlplane.QuotaLimit(limit)
+	}
+	return controlplane.QuotaOfTenant, controlplane.QuotaLimit(place)
+}
+
 // quota checks one quota: what stands at a place, over what holds for everybody.
 func (w *work) quota(place string, own, below settings, path string) {
 	if len(own) == 0 {

@@ -30,7 +30,8 @@
 //  1. Control is served before data, data before telemetry; within a lane in order of
 //     arrival, modified by fairness keys only. Priority changes what runs first, never the
 //     recorded order of arrival.
-//  2. No bound is ever exceeded by what an Offer lets in.
+//  2. No bound is ever exceeded by what an Offer lets in; what is not to come in (Refuse)
+//     does not, but for what may not be shed.
 //  3. offered = delivered + dropped + merged away + coalesced + what lies there or waits;
 //     each handle is released, joined or delivered exactly once.
 //  4. Protected items (final text, semantic output, markers) are delivered, or section 8

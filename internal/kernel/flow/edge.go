@@ -61,6 +61,17 @@ func (e *Edge) Spec() *Spec { return e.spec }
 
 // Offer gives the edge an item. Its sequence is above all before it.
 func (e *Edge) Offer(now timebase.Instant, it Item, log *Log) Verdict {
+	return e.offer(now, &it, NoReason, log)
+}
+
+// Refuse gives the edge an item that is not to come in, though there may be room: it is
+// dropped on arrival for a reason that is not the edge's own. What may not be shed, and
+// control, is offered like any other.
+func (e *Edge) Refuse(now timebase.Instant, it Item, why Reason, log *Log) Verdict {
+	return e.offer(now, &it, why, log)
+}
+
+func (e *Edge) offer(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	e.ordinal[it.Lane]++
 	it.ordinal, it.oldest = e.ordinal[it.Lane], e.ordinal[it.Lane]
 	if it.First == 0 {
@@ -69,12 +80,15 @@ func (e *Edge) Offer(now timebase.Instant, it Item, log *Log) Verdict {
 	var v Verdict
 	switch {
 	case it.Lane == Control:
-		v = e.offerControl(now, &it, log)
+		v = e.offerControl(now, it, log)
+	case it.Lane == Telemetry && unwanted != NoReason:
+		e.drop(*it, unwanted, log)
+		v = Refused
 	case it.Lane == Telemetry:
-		v = e.offerTelemetry(now, &it, log)
+		v = e.offerTelemetry(now, it, log)
 	default:
 		e.open(log)
-		v = e.offerData(now, &it, log)
+		v = e.offerData(now, it, unwanted, log)
 	}
 	if v != Breach {
 		e.stats.Offered[it.Lane]++
@@ -85,13 +99,16 @@ func (e *Edge) Offer(now timebase.Instant, it Item, log *Log) Verdict {
 
 // offerData is an offer on the data lane. A credit is spent by sending, whatever becomes
 // of the item.
-func (e *Edge) offerData(now timebase.Instant, it *Item, log *Log) Verdict {
+func (e *Edge) offerData(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	it.paid = e.spend()
-	if e.lost(it.Group) {
+	switch {
+	case e.lost(it.Group):
 		e.dropLate(it, log)
 		return Refused
-	}
-	if len(e.waiting) > 0 || !it.paid {
+	case unwanted != NoReason && !e.kept(it):
+		e.dropGroup(*it, unwanted, log)
+		return Refused
+	case len(e.waiting) > 0 || !it.paid:
 		return e.park(now, it, log)
 	}
 	return e.admit(now, it, log)

@@ -35,6 +35,48 @@ func TestEdgeOrder(t *testing.T) {
 		take => nothing`)
 }
 
+// Flow section 7: an overloaded host sheds at the scheduling point edge_enqueue, though
+// there is room. What may not be shed comes in, and so does control; a run is one notice,
+// ahead of the next delivery.
+func TestRefuse(t *testing.T) {
+	e := play(t, wide(), `
+		offer interim => taken
+		refuse shed interim => refused; release 2
+		refuse shed audio => refused; release 3
+		refuse shed final => taken
+		refuse shed marker lane=control => taken
+		refuse shed metric => refused; release 6
+		take => marker 5; drop 2..3 shed #1; reset 2..3 shed #1; drop 6..6 shed telemetry
+		take => interim 1
+		take => final 4
+		take => nothing`)
+	if s := e.Stats(); s.Dropped[Shed] != 3 || s.Offered[Data] != 4 || s.Offered[Telemetry] != 1 {
+		t.Errorf("counted %+v", s)
+	}
+}
+
+// Of a group that is lost as a whole the loss is the group's, and one that has a member
+// that may not be shed keeps all of them.
+func TestRefuseGroups(t *testing.T) {
+	play(t, wide(func(s *Spec) { s.Sync = controlplane.SyncAtomicDrop }), `
+		offer interim g=1 => taken
+		refuse shed interim g=1 => refused; release 2; release 1
+		offer interim g=1 => refused; release 3
+		offer final g=2 => taken
+		refuse shed interim g=2 => taken
+		take => final 4; drop 1..3 sync_atomic g=1
+		take => interim 5`)
+}
+
+// A refused offer spends a credit like any other, and gets it back at once.
+func TestRefuseSpendsACredit(t *testing.T) {
+	play(t, wide(func(s *Spec) {
+		s.Mode[Data], s.FlowHigh[Data] = controlplane.FlowCredit, 2
+	}), `
+		refuse shed interim => refused; grant 2; release 1; grant 1
+		offer interim => taken`)
+}
+
 // A consumer that is known by its position takes what ends at or before it, of one scope,
 // and of what it is in the midst of the part that it has read.
 func TestConsume(t *testing.T) {

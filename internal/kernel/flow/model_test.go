@@ -111,14 +111,26 @@ func (b *book) advance(by timebase.Span) {
 	}
 }
 
-func (b *book) offer(it Item) {
+func (b *book) offer(it Item) { b.offered(it, NoReason) }
+
+// offered offers an item that the edge is to refuse for a reason, if there is one.
+func (b *book) offered(it Item, unwanted Reason) {
 	b.seq++
 	it.Seq, it.Handle = b.seq, b.seq
 	b.ordinals[it.Lane]++
 	x := &entry{Item: it, ordinal: b.ordinals[it.Lane]}
 	x.First = it.Seq
 	b.all = append(b.all, x)
-	v := b.call(func(e *Edge, log *Log) any { return e.Offer(b.now, it, log) }).(Verdict)
+	must := unwanted != NoReason && it.Lane != Control && !b.holds(&x.Item)
+	v := b.call(func(e *Edge, log *Log) any {
+		if unwanted != NoReason {
+			return e.Refuse(b.now, it, unwanted, log)
+		}
+		return e.Offer(b.now, it, log)
+	}).(Verdict)
+	if must && v != Refused {
+		b.t.Fatalf("%d was not to come in, and the verdict is %d", it.Seq, v)
+	}
 	if it.Lane == Data {
 		if b.s.credits() && !b.opened { // the first window is granted before anything is sent
 			b.event(0)

@@ -92,9 +92,11 @@ func (b *book) anyItem(c chance) Item {
 func (b *book) anyCall(c chance) {
 	scope := func() uint32 { return uint32(c("scope", 0, 2)) }
 	reason := func() Reason { return choose(c, "reason", Fenced, Shed) }
-	switch c("call", 0, 20) {
+	switch c("call", 0, 21) {
 	default:
 		b.offer(b.anyItem(c))
+	case 12:
+		b.offered(b.anyItem(c), Shed)
 	case 0, 1, 2, 3:
 		b.advance(timebase.MS(c("ms", 0, 25)))
 	case 4, 5, 6, 7:

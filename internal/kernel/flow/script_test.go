@@ -76,6 +76,10 @@ func (r *rig) do(f []string) string {
 		return ""
 	case "offer":
 		return r.offer(f[1:])
+	case "refuse":
+		return r.offered(f[2:], func(now timebase.Instant, it Item, log *Log) Verdict {
+			return r.e.Refuse(now, it, reasonOf(f[1]), log)
+		})
 	case "take":
 		it, ok := r.e.Take(r.now, &r.log)
 		if !ok {
@@ -115,7 +119,9 @@ func (r *rig) do(f []string) string {
 	return ""
 }
 
-func (r *rig) offer(f []string) string {
+func (r *rig) offer(f []string) string { return r.offered(f, r.e.Offer) }
+
+func (r *rig) offered(f []string, give func(timebase.Instant, Item, *Log) Verdict) string {
 	r.seq++
 	it := Item{Seq: r.seq, Handle: r.seq, Lane: Data, Bytes: 10, Kind: kindCount}
 	for k := range kindCount {
@@ -157,7 +163,7 @@ func (r *rig) offer(f []string) string {
 			panic("no field " + name)
 		}
 	}
-	return [...]string{"taken", "waits", "refused", "overflow", "breach"}[r.e.Offer(r.now, it, &r.log)]
+	return [...]string{"taken", "waits", "refused", "overflow", "breach"}[give(r.now, it, &r.log)]
 }
 
 func number(s string) int64 {

@@ -8,14 +8,22 @@ import (
 )
 
 // Verdict is the answer of a gate: the outcome of a refusal with its reason. The zero
-// Verdict lets pass.
+// Verdict lets pass, and one with a reason and no outcome lets pass with reduced fidelity.
 type Verdict struct {
-	Outcome controlplane.OutcomeKind
-	Reason  string
+	Outcome      controlplane.OutcomeKind
+	Reason       string
+	RetryAfterMS int64 // of a deferral, where the gate knows it
+	// Of a quota: whose it is, and the count that it was held against.
+	Scope     Scope
+	Limit     Limit
+	Used, Max int64
 }
 
 // Passes says that the gate refuses nothing.
 func (v Verdict) Passes() bool { return v.Outcome == "" }
+
+// Degrades says that the gate lets pass with reduced fidelity.
+func (v Verdict) Degrades() bool { return v.Outcome == "" && v.Reason != "" }
 
 // Signal is the control signal that tells a refusal; it has the outcome's name
 // (event-abi section 7).

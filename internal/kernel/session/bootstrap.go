@@ -20,7 +20,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.pipeline = in.Pipeline
 	m.clock.Calibrate(timebase.Anchor{At: m.now, WallMS: in.WallMS})
 	m.authority.Epoch = in.Epoch
-	why := in.unusable()
+	why := m.unusable(in)
 	if why == "" {
 		why = m.unusableEdge()
 	}
@@ -34,9 +34,16 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.plans.open(in, &m.settings, &m.edges)
 	m.fallback = in.Fallback
 	m.ladder = m.voiceLadder()
+	v := m.sessionVerdict()
+	if !v.Passes() {
+		m.refuseBy(v, sessionScope(v), "")
+		m.end("session_refused:" + v.Reason)
+		return
+	}
 	m.link.state = controlplane.ConnectionConnected
 	m.change(controlplane.SessionActive, "bootstrap")
 	m.emit(eventabi.SignalConnected, eventabi.EmitterConnection, "", "")
+	m.sessionLetIn(v)
 }
 
 func (s Settings) withDefaults() Settings {

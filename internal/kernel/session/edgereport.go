@@ -15,8 +15,8 @@ import (
 // from one may make more happen.
 func (m *Machine) report() {
 	log := &m.edges.log
-	for i := 0; i < len(log.List); i++ {
-		ev := log.List[i] // a copy: the list may grow
+	for i := 0; i < len(log.List); i++ { //nolint:intrange // the list may grow
+		ev := log.List[i] // a copy: it may move
 		m.reportOne(&ev)
 	}
 	log.Reset()
@@ -102,6 +102,7 @@ func laneName(l flow.Lane) eventabi.Lane {
 		return eventabi.ControlLane
 	case flow.Telemetry:
 		return eventabi.TelemetryLane
+	case flow.Data:
 	}
 	return eventabi.DataLane
 }

@@ -20,7 +20,7 @@ type edges struct {
 	set    []EdgePolicy
 	flow   *FlowPolicy // nil = the profile's
 	kinds  []voiceEdge // by number on the board; voiceEdges = a further edge
-	shed   []bool      // by number: a run of offers is being shed for load, and was announced
+	shed   []shedWork  // by number
 	words  []words     // transcripts that lie on their edge
 	parked []chunk     // sound that waits with the synthesiser for room at egress
 	live   bool        // the client reads text
@@ -92,7 +92,7 @@ func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
 	}
 	ends.Key = policy.FairnessKey
 	m.edges.kinds = append(m.edges.kinds, v)
-	m.edges.shed = append(m.edges.shed, false)
+	m.edges.shed = append(m.edges.shed, shedWork{})
 	m.edges.lost = append(m.edges.lost, false)
 	return m.edges.board.Add(ends, &spec)
 }
@@ -152,10 +152,16 @@ func (m *Machine) offer(in *Offer) {
 // give offers an item to an edge of the board, stamped with the input under way.
 func (m *Machine) give(n int, it flow.Item) flow.Verdict {
 	it.Seq = int64(m.identity.sequence)
-	if m.shedding(n, &it) {
+	if m.edges.lost[n] {
+		m.released(&flow.Event{Edge: n, Handle: it.Handle})
 		return flow.Refused
 	}
-	v := m.edges.board.Edge(n).Offer(m.now, it, &m.edges.log)
+	var v flow.Verdict
+	if w := m.workOn(n, &it); m.load.Sheds(w) {
+		v = m.shedOffer(n, it, w)
+	} else {
+		v = m.edges.board.Edge(n).Offer(m.now, it, &m.edges.log)
+	}
 	if v == flow.Breach {
 		m.breach("edge_" + m.edges.board.Ends(n).ID)
 	}

@@ -113,6 +113,30 @@ type Snapshots struct {
 	Reason    string
 }
 
+// Quota puts a bound on what is used, or takes it back with Max 0 (authority-state section
+// 7). Given before the bootstrap it is there from the start; later it counts from the next
+// turn on.
+type Quota struct{ Quota gate.Quota }
+
+// Usage reports what was used of what quotas bound, as the shell counted it at this
+// instant: in front of the bootstrap without the session that asks, later without the turn
+// that may open.
+type Usage struct{ Counts [gate.Reported]int64 }
+
+// Admission asks, before the bootstrap, whether the session may begin, and is what the host
+// says of that itself, for its capacity or its load: empty or "admit", "reject", "defer".
+type Admission struct {
+	Outcome      string
+	Reason       string
+	RetryAfterMS int64 // of a deferral
+}
+
+// Load reports how overloaded the host is. The shell sends it when it changes.
+type Load struct {
+	Level  gate.Level
+	Reason string // what is under pressure
+}
+
 // SnapshotKinds is the number of snapshot references in a plan's provenance.
 const SnapshotKinds = gate.SnapshotKinds
 

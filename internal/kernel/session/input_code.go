@@ -2,23 +2,14 @@
 
 package session
 
-import "github.com/parley-voice/parley/api/eventabi"
+import (
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
+)
 
 // newInput gives an empty input of a kind, nil when the kind is unknown.
 func newInput(kind string) Input {
 	switch kind {
-	case "bootstrap":
-		return &Bootstrap{}
-	case "close_request":
-		return &CloseRequest{}
-	case "link":
-		return &Link{}
-	case "lease":
-		return &LeaseChange{}
-	case "snapshots":
-		return &Snapshots{}
-	case "wake":
-		return &Wake{}
 	case "audio_in":
 		return &AudioIn{}
 	case "voice_on":
@@ -45,32 +36,59 @@ func newInput(kind string) Input {
 		return &Cancel{}
 	case "stop":
 		return &Stop{}
-	case "edge_policy":
-		return &EdgePolicy{}
-	case "flow_policy":
-		return &FlowPolicy{}
 	case "offer":
 		return &Offer{}
 	case "ready":
 		return &Ready{}
-	case "overflow":
-		return &Overflow{}
 	case "appended":
 		return &Appended{}
+	case "cancel_ack":
+		return &CancelAck{}
+	case "audio_gap":
+		return &AudioGap{}
+	}
+	return newSurrounding(kind)
+}
+
+// newSurrounding is newInput for what is not of the conversation itself.
+func newSurrounding(kind string) Input {
+	switch kind {
+	case "bootstrap":
+		return &Bootstrap{}
+	case "close_request":
+		return &CloseRequest{}
+	case "link":
+		return &Link{}
+	case "lease":
+		return &LeaseChange{}
+	case "snapshots":
+		return &Snapshots{}
+	case "quota":
+		return &Quota{}
+	case "usage":
+		return &Usage{}
+	case "admission":
+		return &Admission{}
+	case "load":
+		return &Load{}
+	case "wake":
+		return &Wake{}
+	case "edge_policy":
+		return &EdgePolicy{}
+	case "flow_policy":
+		return &FlowPolicy{}
+	case "overflow":
+		return &Overflow{}
 	case "evidence_lost":
 		return &EvidenceLost{}
 	case "node_failed":
 		return &NodeFailed{}
 	case "node_spent":
 		return &NodeSpent{}
-	case "cancel_ack":
-		return &CancelAck{}
 	case "runtime_fault":
 		return &RuntimeFault{}
 	case "clock_reading":
 		return &ClockReading{}
-	case "audio_gap":
-		return &AudioGap{}
 	}
 	return nil
 }
@@ -80,6 +98,10 @@ func (*CloseRequest) kind() string   { return "close_request" }
 func (*Link) kind() string           { return "link" }
 func (*LeaseChange) kind() string    { return "lease" }
 func (*Snapshots) kind() string      { return "snapshots" }
+func (*Quota) kind() string          { return "quota" }
+func (*Usage) kind() string          { return "usage" }
+func (*Admission) kind() string      { return "admission" }
+func (*Load) kind() string           { return "load" }
 func (*Wake) kind() string           { return "wake" }
 func (*AudioIn) kind() string        { return "audio_in" }
 func (*VoiceOn) kind() string        { return "voice_on" }
@@ -113,6 +135,10 @@ func (*CloseRequest) lane() eventabi.Lane   { return eventabi.ControlLane }
 func (*Link) lane() eventabi.Lane           { return eventabi.ControlLane }
 func (*LeaseChange) lane() eventabi.Lane    { return eventabi.ControlLane }
 func (*Snapshots) lane() eventabi.Lane      { return eventabi.ControlLane }
+func (*Quota) lane() eventabi.Lane          { return eventabi.ControlLane }
+func (*Usage) lane() eventabi.Lane          { return eventabi.ControlLane }
+func (*Admission) lane() eventabi.Lane      { return eventabi.ControlLane }
+func (*Load) lane() eventabi.Lane           { return eventabi.ControlLane }
 func (*Wake) lane() eventabi.Lane           { return eventabi.ControlLane }
 func (*AudioIn) lane() eventabi.Lane        { return eventabi.DataLane }
 func (*VoiceOn) lane() eventabi.Lane        { return eventabi.ControlLane }
@@ -184,6 +210,33 @@ func (in *Snapshots) code(c *coder) {
 	}
 	num(c, "age_ms", &in.AgeMS)
 	str(c, "admission", &in.Admission)
+	str(c, "reason", &in.Reason)
+}
+
+func (in *Quota) code(c *coder) {
+	q := &in.Quota
+	str(c, "scope", &q.Scope)
+	str(c, "limit", &q.Limit)
+	num(c, "max", &q.Max)
+	str(c, "action", &q.Action)
+	num(c, "headroom_per_mille", &q.HeadroomPerMille)
+	num(c, "retry_after_ms", &q.RetryAfterMS)
+}
+
+func (in *Usage) code(c *coder) {
+	for i := range in.Counts {
+		num(c, gate.CountName(i), &in.Counts[i])
+	}
+}
+
+func (in *Admission) code(c *coder) {
+	str(c, "outcome", &in.Outcome)
+	str(c, "reason", &in.Reason)
+	num(c, "retry_after_ms", &in.RetryAfterMS)
+}
+
+func (in *Load) code(c *coder) {
+	num(c, "level", &in.Level)
 	str(c, "reason", &in.Reason)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -45,6 +46,8 @@ func (m *Machine) verify(list []Effect) {
 func (m *Machine) verifyDecisions(list []Effect) {
 	ensure(m.fencedUnplayed(list), "fenced_turn_gets_no_play")
 	ensure(openAfterAdmit(list), "turn_open_follows_admit")
+	ensure(refusalsReasoned(list), "refusals_have_reasons")
+	ensure(m.shedAsLoaded(list), "overload_sheds_in_order")
 	ensure(terminalThenClose(list), "terminal_then_close")
 	ensure(evidencePerClose(list), "evidence_once_per_close")
 	ensure(m.sequenceRises(list), "sequence_strictly_rises")
@@ -69,6 +72,7 @@ func (m *Machine) verifyWaiting() {
 	ensure(!m.barge.wanted || m.state == controlplane.SessionEnded || m.protected(), "barge_in_waits_only_for_protected_output")
 	ensure(len(m.proposals) == 0 || m.barge.wanted, "proposals_wait_only_for_a_barge_in")
 	ensure(len(m.queue) == 0 || live || m.barge.wanted, "queue_waits_only_for_a_turn")
+	ensure(len(m.queue) == 0 || !m.load.Sheds(gate.WorkQueuedProposal), "overload_queues_nothing")
 	ensure(m.judgedOnce(), "judged_start_is_the_only_one")
 	ensure(m.waitingProposed(), "waiting_utterance_has_a_proposal")
 	ensure(m.callsOwned(), "running_calls_have_an_owner")
@@ -130,21 +134,46 @@ func (m *Machine) fencedUnplayed(list []Effect) bool {
 	return true
 }
 
+// openAfterAdmit: each turn_open has an admission of its own turn in front of it; that of
+// the session is none.
 func openAfterAdmit(list []Effect) bool {
-	admitted := false
+	var admitted eventabi.TurnID
 	for _, e := range list {
-		emit, ok := e.(*Emit)
-		if !ok {
-			continue
+		if d, ok := e.(*Decide); ok && d.Outcome.OutcomeKind == controlplane.OutcomeAdmit {
+			admitted = d.Outcome.TurnID
 		}
-		if emit.Envelope.Signal == eventabi.SignalAdmit {
-			admitted = true
-		}
-		if emit.Envelope.Signal == eventabi.SignalTurnOpen {
-			if !admitted {
+		if emit, ok := e.(*Emit); ok && emit.Envelope.Signal == eventabi.SignalTurnOpen {
+			if admitted == "" || admitted != emit.Envelope.TurnID {
 				return false
 			}
-			admitted = false
+			admitted = ""
+		}
+	}
+	return true
+}
+
+// refusalsReasoned: who is not let in is told why (event-abi section 5).
+func refusalsReasoned(list []Effect) bool {
+	for _, e := range list {
+		if d, ok := e.(*Decide); ok && d.Outcome.Reason == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// shedAsLoaded: the load sheds a kind of work only at a level that does (flow section 7,
+// "Overload order"). A pass takes its control first, and so the load that it comes to.
+func (m *Machine) shedAsLoaded(list []Effect) bool {
+	for _, e := range list {
+		d, ok := e.(*Decide)
+		if !ok || d.Outcome.OutcomeKind != controlplane.OutcomeShed {
+			continue
+		}
+		for w := gate.WorkTelemetry; w <= gate.WorkControl; w++ {
+			if d.Outcome.Reason == w.Reason() && !m.load.Sheds(w) {
+				return false
+			}
 		}
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -61,6 +62,15 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 		"turn_open_follows_admit": func(m *Machine) []Effect {
 			m.identity.sequence = high
 			return []Effect{signal(eventabi.SignalTurnOpen, "t9", high)}
+		},
+		"refusals_have_reasons": func(*Machine) []Effect {
+			return []Effect{&Decide{Outcome: controlplane.DecisionOutcome{OutcomeKind: controlplane.OutcomeReject}}}
+		},
+		"overload_sheds_in_order": func(m *Machine) []Effect {
+			m.load = gate.LevelTelemetry
+			return []Effect{&Decide{Outcome: controlplane.DecisionOutcome{
+				OutcomeKind: controlplane.OutcomeShed, Reason: gate.WorkLowPriority.Reason(),
+			}}}
 		},
 		"terminal_then_close": func(m *Machine) []Effect {
 			m.identity.sequence = high
@@ -117,6 +127,11 @@ func TestEveryInvariantCanBreak(t *testing.T) {
 			m.arbiter = turn.Arbiter{}
 			m.counters.Commits++
 			m.calls = nil
+			m.queue = append(m.queue, proposal{})
+			return nil
+		},
+		"overload_queues_nothing": func(m *Machine) []Effect {
+			m.load = gate.LevelQueued
 			m.queue = append(m.queue, proposal{})
 			return nil
 		},

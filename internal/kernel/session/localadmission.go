@@ -63,10 +63,17 @@ func (m *Machine) verdict(p proposal) gate.Verdict {
 	if v := m.plans.decision; !v.Passes() {
 		return v
 	}
+	quota := m.quotaVerdict(p)
+	if !quota.Passes() {
+		return quota
+	}
 	if v := m.authority.Verdict(p.epoch); !v.Passes() {
 		return v
 	}
-	return m.plans.verdict()
+	if v := m.plans.verdict(); !v.Passes() {
+		return v
+	}
+	return quota // it may degrade
 }
 
 // verdict answers for a plan that cannot be built, or could not be evidenced. An
@@ -81,19 +88,6 @@ func (p *plans) verdict() gate.Verdict {
 		return gate.Verdict{Outcome: controlplane.OutcomeReject, Reason: string(controlplane.AbortEvidenceUnavailable)}
 	}
 	return gate.Verdict{}
-}
-
-// admitted takes a proposal through the gates and emits the outcome of the first that
-// refuses it.
-func (m *Machine) admitted(p proposal, id eventabi.TurnID) bool {
-	v := m.verdict(p)
-	if v.Passes() {
-		return true
-	}
-	signal := m.emit(v.Signal(), v.Emitter(), "", v.Reason)
-	m.decide(signal, v.Outcome, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
-	m.move(id, controlplane.Trigger(v.Outcome))
-	return false
 }
 
 // turnAway refuses a proposal that never reached the gates.

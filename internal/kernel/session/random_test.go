@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -28,7 +29,18 @@ type drunk struct {
 
 func newDrunk(seed uint64, keep bool) *drunk {
 	d := &drunk{random: timebase.NewRandom(seed), machine: New(), keep: keep}
-	d.step(d.boot(), d.snapshots())
+	first := []Input{d.boot(), d.snapshots()}
+	for d.random.Chance(1, 3) {
+		in := d.entry()
+		if _, ok := in.(*Usage); ok || d.random.Chance(1, 4) {
+			first = append([]Input{in}, first...)
+		}
+	}
+	if d.random.Chance(1, 2) { // a node that reads along
+		policy := turn.VoiceGraph()[d.random.Below(int64(len(turn.VoiceGraph())))].Policy
+		first = append([]Input{&EdgePolicy{Edge: "a-b", From: pick(d, "a", FromCallerText, FromAgentText), To: "b", Policy: policy}}, first...)
+	}
+	d.step(first...)
 	return d
 }
 
@@ -109,6 +121,29 @@ func (d *drunk) snapshots() *Snapshots {
 	return s
 }
 
+// entry draws what the host counts and says, sense or not.
+func (d *drunk) entry() Input {
+	switch d.random.Below(5) {
+	case 0:
+		return &Quota{Quota: gate.Quota{
+			Scope:            pick(d, gate.ScopeTenant, gate.ScopeSession, gate.ScopeTurn, "odd"),
+			Limit:            pick(d, gate.TurnsPerMinute, gate.TokensPerMinute, gate.AudioSeconds, gate.TTSCharacters, gate.ProviderConcurrency, gate.SessionsPerMinute, "odd"),
+			Max:              d.random.Between(-1, 9),
+			Action:           pick(d, "", gate.ActionReject, gate.ActionDefer, gate.ActionThrottle, gate.ActionDegrade, "odd"),
+			HeadroomPerMille: pick[int64](d, 0, 0, 300, 1000),
+		}}
+	case 1:
+		return &Admission{Outcome: pick(d, "", "admit", "reject", "defer", "odd"), RetryAfterMS: d.random.Below(99)}
+	case 2:
+		return &Load{Level: gate.Level(d.random.Below(7)), Reason: pick(d, "", "processor")}
+	}
+	u := &Usage{}
+	for i := range u.Counts {
+		u.Counts[i] = d.random.Between(-1, 9)
+	}
+	return u
+}
+
 func (d *drunk) text() TextRef {
 	return TextRef{Handle: d.random.Below(99), Runes: d.random.Below(90), Words: d.random.Below(9), Class: TextClass(d.random.Below(3))}
 }
@@ -166,11 +201,24 @@ func (d *drunk) input() Input {
 	case 12:
 		return d.snapshots()
 	case 13:
-		return &Wake{}
+		return pick(d, Input(&Wake{}), d.entry(), d.item())
 	case 14:
 		return d.sound()
 	}
 	return d.trouble()
+}
+
+// item is what happens at edges beside the voice graph.
+func (d *drunk) item() Input {
+	if d.random.Chance(1, 3) {
+		return &Ready{To: pick(d, "client", "observer", "b", "odd"), Count: d.random.Between(-1, 9)}
+	}
+	return &Offer{
+		Edge: pick[eventabi.EdgeID](d, "a-b", "a-b", "telemetry", "text-client", "odd"), Handle: d.random.Below(99),
+		Kind:   pick(d, ItemMetric, ItemInterim, ItemInterim, ItemAudio, ItemFinal, ItemSemantic, ItemMarker, "odd"),
+		Stream: d.random.Below(3), Group: d.random.Below(4), Bytes: d.random.Between(-1, 900),
+		Media: timebase.Samples(d.random.Below(3)) * 320, Turn: d.turn(),
+	}
 }
 
 // sound is caller audio that comes, or does not.

@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -27,6 +28,8 @@ type Machine struct {
 	settings  Settings
 	policy    turn.Policy
 	plans     plans
+	entry     entry
+	load      gate.Level // of the host; what it sheds is Level.Sheds to say
 	link      link
 	drain     drain
 	ladder    turn.Ladder
@@ -111,6 +114,9 @@ func (m *Machine) Projection(at timebase.Instant) (timebase.Anchor, bool) { retu
 // degrade step is in force (lifecycle section 1).
 func (m *Machine) Degraded() bool { return m.drain.degraded || m.Fidelity() != turn.FullFidelity }
 
+// Load gives the host's overload level as the session knows it.
+func (m *Machine) Load() gate.Level { return m.load }
+
 // Fidelity is the degrade step in force: the live turn's.
 func (m *Machine) Fidelity() turn.Step {
 	if !m.arbiter.Live() {
@@ -192,7 +198,8 @@ func (m *Machine) take(in Input) {
 	switch m.state {
 	case controlplane.SessionConnecting:
 		switch in.kind() {
-		case "bootstrap", "edge_policy", "flow_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow":
+		case "bootstrap", "edge_policy", "flow_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow",
+			"quota", "usage", "admission", "load":
 		default:
 			m.turnBack("session_not_active", in)
 			return
@@ -217,27 +224,17 @@ func (m *Machine) take(in Input) {
 // turnBack refuses an input that the session's state does not admit.
 func (m *Machine) turnBack(code string, in Input) {
 	m.refuse(code, in.kind(), "")
-	switch in := in.(type) {
-	case *Speech:
-		m.fx.add(&Discard{Handle: in.Handle})
-	case *Offer:
-		m.fx.add(&Release{Edge: in.Edge, Handle: in.Handle})
+	if speech, ok := in.(*Speech); ok {
+		m.fx.add(&Discard{Handle: speech.Handle})
+	}
+	if offer, ok := in.(*Offer); ok {
+		m.fx.add(&Release{Edge: offer.Edge, Handle: offer.Handle})
 	}
 }
 
+// apply takes what belongs to the conversation; what surrounds it is below.
 func (m *Machine) apply(in Input) {
 	switch in := in.(type) {
-	case *Bootstrap:
-		m.bootstrap(in)
-	case *CloseRequest:
-		m.closeRequest(in)
-	case *Link:
-		m.linkChanged(in)
-	case *LeaseChange:
-		m.leaseChanged(in)
-	case *Snapshots:
-		m.snapshotsCame(in)
-	case *Wake:
 	case *AudioIn:
 		m.audioIn(in)
 	case *VoiceOn:
@@ -264,18 +261,50 @@ func (m *Machine) apply(in Input) {
 		m.cancel(in)
 	case *Stop:
 		m.stop(in)
-	case *EdgePolicy:
-		m.edgePolicy(in)
-	case *FlowPolicy:
-		m.flowPolicy(in)
 	case *Offer:
 		m.offer(in)
 	case *Ready:
 		m.ready(in)
-	case *Overflow:
-		m.laneOverflow(in)
 	case *Appended:
 		m.appended(in)
+	case *CancelAck:
+		m.cancelAck(in)
+	case *AudioGap:
+		m.audioGap(in)
+	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
+		*EdgePolicy, *FlowPolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
+		m.surround(in)
+	}
+}
+
+// surround takes what the session is set up with, and what becomes of its surroundings.
+func (m *Machine) surround(in Input) {
+	switch in := in.(type) {
+	case *Bootstrap:
+		m.bootstrap(in)
+	case *CloseRequest:
+		m.closeRequest(in)
+	case *Link:
+		m.linkChanged(in)
+	case *LeaseChange:
+		m.leaseChanged(in)
+	case *Snapshots:
+		m.snapshotsCame(in)
+	case *Quota:
+		m.quotaSet(in)
+	case *Usage:
+		copy(m.entry.counts[:], in.Counts[:])
+	case *Admission:
+		m.admissionAsked(in)
+	case *Load:
+		m.loadChanged(in)
+	case *Wake:
+	case *EdgePolicy:
+		m.edgePolicy(in)
+	case *FlowPolicy:
+		m.flowPolicy(in)
+	case *Overflow:
+		m.laneOverflow(in)
 	case *EvidenceLost:
 		m.arbiter.Raise(turn.CauseEvidence, controlplane.AbortEvidenceUnavailable)
 		m.plans.evidenceLost = true
@@ -283,14 +312,13 @@ func (m *Machine) apply(in Input) {
 		m.nodeFailed(in)
 	case *NodeSpent:
 		m.nodeSpent(in)
-	case *CancelAck:
-		m.cancelAck(in)
 	case *RuntimeFault:
 		m.runtimeFault(in)
 	case *ClockReading:
 		m.clockReading(in)
-	case *AudioGap:
-		m.audioGap(in)
+	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
+		*InvocationEnd, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap:
+		// the conversation's
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -124,6 +125,40 @@ func TestDegraded(t *testing.T) {
 	r.step("node_failed node=vad reason=panic")
 	if !r.m.Degraded() {
 		t.Error("a session that lost a node is not degraded")
+	}
+}
+
+// Lifecycle section 1: degraded is also a session whose turn runs with reduced fidelity, for
+// as long as it runs.
+func TestDegradedTurn(t *testing.T) {
+	r := newRig(t, "boot")
+	r.step("quota scope=session limit=tts_characters max=100 action=degrade", "usage session_tts_characters=100")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	if !r.m.Degraded() {
+		t.Error("a turn that opened with reduced fidelity degrades nothing")
+	}
+	r.step("cancel scope=turn")
+	if r.m.Degraded() {
+		t.Error("a turn that is over degrades the session")
+	}
+	r.step("usage", "text_in text=2 runes=4 words=1 class=2")
+	if !r.m.arbiter.Live() || r.m.Degraded() {
+		t.Error("the next turn does not climb back")
+	}
+}
+
+// The flags of the levels that edges and observers go by.
+func TestLoadIsKnown(t *testing.T) {
+	r := newRig(t, "boot")
+	for _, line := range []string{"load level=1", "load level=4 reason=memory", "load level=200", "load"} {
+		r.step(line)
+		in, err := ParseInput(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := min(in.(*Load).Level, gate.LevelLowPriority); r.m.Load() != want {
+			t.Errorf("%s: the level is %d", line, r.m.Load())
+		}
 	}
 }
 
@@ -290,7 +325,7 @@ func TestTurnEnds(t *testing.T) {
 // have seen it.
 func TestTheDrunkAdapts(t *testing.T) {
 	counts := map[string]int{}
-	for seed := range uint64(200) {
+	for seed := range uint64(1000) {
 		d := newDrunk(seed, true)
 		d.stagger(120)
 		for _, e := range d.seen {
@@ -305,7 +340,7 @@ func TestTheDrunkAdapts(t *testing.T) {
 			}
 		}
 	}
-	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "provider_switch", "continue", "degrade", "terminate"} {
+	for _, way := range []string{"shorten_context", "simplify_tts", "text_only", "fallback", "provider_switch", "continue", "degrade", "terminate", "shed"} {
 		if counts[way] == 0 {
 			t.Errorf("%s never happened: %v", way, counts)
 		}

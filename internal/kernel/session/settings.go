@@ -212,10 +212,14 @@ func (c *settingsCheck) id(field, v string, required bool) {
 	}
 }
 
-// unusable gives the reason with which a bootstrap is refused, empty when it is fit.
-func (in *Bootstrap) unusable() string {
+// unusable gives the reason with which a bootstrap is refused, empty when it is fit. What
+// was to bound the session and cannot be enforced is no less a reason than a setting.
+func (m *Machine) unusable(in *Bootstrap) string {
 	if in.Refusal != "" {
 		return in.Refusal
+	}
+	if m.entry.fault != "" {
+		return m.entry.fault
 	}
 	var fault *SettingError
 	if errors.As(in.Validate(), &fault) {

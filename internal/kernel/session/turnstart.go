@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -82,6 +83,10 @@ func (m *Machine) postpone(p proposal) {
 		m.dropProposal(m.queue[0], "proposal_superseded")
 		m.queue = append(m.queue[:0], m.queue[1:]...)
 	}
+	if m.load.Sheds(gate.WorkQueuedProposal) {
+		m.turnAway(p, gate.WorkQueuedProposal.Reason())
+		return
+	}
 	m.queue = append(m.queue, p)
 }
 
@@ -89,13 +94,15 @@ func (m *Machine) postpone(p proposal) {
 func (m *Machine) openTurn(p proposal) {
 	id := m.identity.nextTurn()
 	m.move(id, controlplane.TriggerTurnOpenProposed)
-	if !m.admitted(p, id) {
+	v := m.verdict(p)
+	if !v.Passes() {
+		m.refuseBy(v, controlplane.OutcomeTurn, id)
+		m.move(id, controlplane.Trigger(v.Outcome))
 		m.abandon(p)
 		return
 	}
 	plan := m.plans.resolver.Resolve(id, m.authority.Epoch, m.plans.snapshots.Provenance())
-	admit := m.emit(eventabi.SignalAdmit, eventabi.EmitterAdmission, "", "authorized")
-	m.decide(admit, controlplane.OutcomeAdmit, controlplane.PhasePreTurn, controlplane.OutcomeTurn, id)
+	m.admitBy(v, controlplane.OutcomeTurn, id)
 	m.identity.opened++
 	m.generation++
 	m.turn = liveTurn{
@@ -108,6 +115,7 @@ func (m *Machine) openTurn(p proposal) {
 	m.openSignal()
 	m.move(id, controlplane.TriggerTurnOpen)
 	m.counters.Turns++
+	m.openDegraded(v)
 	m.adopt(p)
 	m.ask()
 }

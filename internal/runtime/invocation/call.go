@@ -32,6 +32,7 @@ type Call struct {
 	chunks   int64
 	bytes    int64
 	late     int64
+	usage    provider.Usage
 	guard    *time.Timer
 	due      timebase.Instant // virtual time: when the last chunk arrives
 }
@@ -224,6 +225,9 @@ func (call *Call) pass(at timebase.Instant, c provider.Chunk) {
 	}
 	switch c.Kind {
 	case provider.ChunkFinal, provider.ChunkError:
+		call.mu.Lock()
+		call.usage = c.Usage
+		call.mu.Unlock()
 		call.end(c.Outcome, false)
 	case provider.ChunkStart, provider.ChunkMetadata, provider.ChunkTextDelta, provider.ChunkTextFinal, provider.ChunkAudio:
 		call.on(at, c)
@@ -306,6 +310,7 @@ func (call *Call) end(o provider.Outcome, detached bool) {
 	e := End{
 		Request: call.request, Outcome: o, Cancelled: call.stopping, Detached: detached,
 		Duration: now.Sub(call.began), Chunks: call.chunks, Bytes: call.bytes, Late: call.late,
+		Usage: call.usage,
 	}
 	if call.first != 0 {
 		e.First = call.first.Sub(call.began)

@@ -38,6 +38,7 @@ type Request struct {
 	Idle       time.Duration // between results; the backstop's measure
 	Candidate  int64         // which of the modality's adapters it is for
 	Provider   provider.Descriptor
+	InputBytes int64 // of what a language model is given to read
 }
 
 // End is how an attempt ended, with what it measured.
@@ -51,6 +52,21 @@ type End struct {
 	Chunks    int64
 	Bytes     int64
 	Late      int64 // chunks held back so far
+	// Usage is what the engine said it used, when it came to its own end.
+	Usage provider.Usage
+}
+
+// tokenBytes is how many bytes make a token of a language model, about: four characters
+// of English.
+const tokenBytes = 4
+
+// Tokens is what a language model read and wrote. Where the engine does not say, or was
+// stopped before it could, it is estimated from the length of the texts.
+func (e *End) Tokens() int64 {
+	if said := e.Usage.InputTokens + e.Usage.OutputTokens; said > 0 {
+		return int64(said)
+	}
+	return (e.InputBytes + e.Bytes + tokenBytes - 1) / tokenBytes
 }
 
 // Controller runs the calls of one session.

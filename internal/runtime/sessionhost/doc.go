@@ -31,4 +31,6 @@
 //     runtime_internal_error, and no other.
 //  6. Every session ends: by the kernel's drain deadline, or by force.
 //  7. A caller frame and an agent frame cost no allocation in the steady state.
+//  8. A session that is not let in leaves its refusal, recorded and observed, and nothing
+//     else: no transport is bound and no owner hears of it.
 package sessionhost

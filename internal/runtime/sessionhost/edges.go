@@ -19,18 +19,6 @@ const (
 // anyNumber is what a consumer asks for that takes everything at once.
 const anyNumber = math.MaxInt32
 
-// postEdges hands over what was set for the session's edges, ahead of the bootstrap.
-func (s *Session) postEdges() {
-	for i := range s.settings.Edges {
-		p := s.settings.Edges[i]
-		s.post(&p)
-	}
-	if s.settings.Flow != nil {
-		f := *s.settings.Flow
-		s.post(&f)
-	}
-}
-
 // postReady says who takes from which edges, behind the bootstrap.
 func (s *Session) postReady() {
 	if sink, ok := s.link.(transport.TextSink); ok {

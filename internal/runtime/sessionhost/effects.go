@@ -69,6 +69,9 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.AppendTerminal:
 		s.appendTerminal(at, e)
 	case *session.TurnChange:
+		if e.Transition.ToState == controlplane.TurnActive {
+			s.place.TurnOpened(s.hostTime())
+		}
 		if e.Transition.ToState == controlplane.TurnClosed {
 			s.graph.endTurn(e.Turn)
 			s.egress.Forget(e.Turn)
@@ -83,9 +86,11 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.skip(e)
 	case *session.Ended:
 		s.teardown(e.Reason)
+	case *session.Decide:
+		s.place.Decided(&e.Outcome)
 	case *session.Evidence:
 		s.notice.KernelOverhead = s.overhead.closeTurn() // the rest is the recorder's
-	case *session.Merged, *session.Decide, *session.SessionChange, *session.Refused, *session.Superseded,
+	case *session.Merged, *session.SessionChange, *session.Refused, *session.Superseded,
 		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
@@ -154,7 +159,7 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
-		*session.ClockReading, *session.AudioGap:
+		*session.ClockReading, *session.AudioGap, *session.Quota, *session.Usage, *session.Admission, *session.Load:
 	}
 	s.tell(at, in)
 }

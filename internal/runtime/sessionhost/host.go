@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 )
 
@@ -20,8 +22,23 @@ import (
 type Config struct {
 	// Shards is the number of owner goroutines; 0 = one a core.
 	Shards int
-	// MaxSessions bounds the sessions that are open at a time; 0 = DefaultMaxSessions.
+	// MaxSessions bounds the sessions that are open at a time; 0 = DefaultMaxSessions, and
+	// of an adaptive host what its processors can carry.
 	MaxSessions int
+	// Quotas bound what tenants, their sessions and turns use.
+	Quotas gate.Policy
+	// Adaptive has the host measure its pressure every 250 ms, on one goroutine: it sheds
+	// by the levels of package gate, and, where MaxSessions is 0, estimates how many
+	// sessions its processors can carry.
+	Adaptive bool
+	// What an adaptive host goes by. MemoryLimit is in bytes; 0 = that of the Go runtime
+	// (GOMEMLIMIT), if there is one. ProcessorTime is what the process has used so far;
+	// nil = as the system says, and unknown on systems other than Unix and Windows.
+	Ladder        gate.LadderConfig
+	Capacity      gate.SlotConfig // MaxSessions and Processors are the host's to fill in
+	MemoryLimit   int64
+	ProcessorTime func() time.Duration
+	Gauges        Gauges
 }
 
 // DefaultMaxSessions is the bound of sessions a host.
@@ -37,6 +54,8 @@ var (
 // Host runs sessions in real time.
 type Host struct {
 	config Config
+	desk   *admission.Controller
+	clock  func() timebase.Instant
 	shards []*shard
 	pool   nodehost.Pool
 	owners sync.WaitGroup
@@ -45,6 +64,7 @@ type Host struct {
 	sessions map[eventabi.SessionID]*Session // also those that are being bound
 	next     int
 	closed   bool
+	load     *session.Load // the level that sessions know, nil = there was none yet
 
 	// binding counts the sessions whose transports are being bound; closing ends that.
 	binding sync.WaitGroup
@@ -60,24 +80,42 @@ func New(c Config) (*Host, error) {
 	if c.Shards == 0 {
 		c.Shards = runtime.GOMAXPROCS(0)
 	}
-	if c.MaxSessions == 0 {
-		c.MaxSessions = DefaultMaxSessions
+	desk, err := admission.New(c.admission())
+	if err != nil {
+		return nil, fmt.Errorf("sessionhost: %w", err)
 	}
-	h := &Host{config: c, sessions: map[eventabi.SessionID]*Session{}}
-	h.closing, h.refuse = context.WithCancel(context.Background())
 	began := time.Now()
 	clock := func() timebase.Instant { return timebase.Instant(time.Since(began)) }
+	h := &Host{config: c, desk: desk, clock: clock, sessions: map[eventabi.SessionID]*Session{}}
+	h.closing, h.refuse = context.WithCancel(context.Background())
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {
 		s := newShard(clock, wall, &h.pool)
 		h.shards = append(h.shards, s)
 		h.owners.Go(s.run)
 	}
+	if c.Adaptive {
+		h.owners.Go(h.watch)
+	}
 	return h, nil
 }
 
+// admission is what the host lets in.
+func (c *Config) admission() admission.Config {
+	slots := c.Capacity
+	slots.MaxSessions, slots.Processors = int64(c.MaxSessions), 0
+	if c.MaxSessions == 0 {
+		slots.MaxSessions = DefaultMaxSessions
+		if c.Adaptive {
+			slots.Processors = newBarometer(c).processors
+		}
+	}
+	return admission.Config{Quotas: c.Quotas, Slots: slots, Ladder: c.Ladder}
+}
+
 // Open opens a session and returns when its transport is bound; the kernel takes the
-// bootstrap from there. ctx bounds the binding only, and so does Close.
+// bootstrap from there. ctx bounds the binding only, and so does Close. The error of a
+// session that is not let in wraps a *Refusal.
 func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -90,8 +128,14 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 		return nil, err
 	}
 	sh := h.shards[h.next%len(h.shards)]
+	decision, place := h.desk.Enter(s.Bootstrap.Tenant, s.yield(), h.clock())
+	if place == nil {
+		h.mu.Unlock()
+		return nil, refuse(&s, decision, sh.wallMS())
+	}
 	h.next++
 	x := newSession(s, sh)
+	x.decision, x.place = decision, place
 	x.gone = func() { h.remove(x) }
 	h.sessions[x.ID()] = x
 	sh.sessions.Add(1)
@@ -107,6 +151,7 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 		h.remove(x)
 		return nil, fmt.Errorf("sessionhost: session %s: %w", x.ID(), err)
 	}
+	h.tellNew(x)
 	return x, nil
 }
 
@@ -114,8 +159,6 @@ func (h *Host) room(id eventabi.SessionID) error {
 	switch {
 	case h.closed:
 		return ErrClosed
-	case len(h.sessions) >= h.config.MaxSessions:
-		return fmt.Errorf("%w: %d sessions are open: raise max_sessions or open it elsewhere", ErrFull, len(h.sessions))
 	case h.sessions[id] != nil:
 		return fmt.Errorf("%w: %s", ErrSession, id)
 	}
@@ -126,7 +169,15 @@ func (h *Host) remove(x *Session) {
 	h.mu.Lock()
 	delete(h.sessions, x.ID())
 	h.mu.Unlock()
+	x.place.Leave(h.clock())
 }
+
+// Admission gives what the host counted of the sessions that came, and its capacity and
+// level.
+func (h *Host) Admission() admission.Stats { return h.desk.Stats() }
+
+// Tenants gives what the host counted of each tenant.
+func (h *Host) Tenants() []admission.TenantStats { return h.desk.Tenants(h.clock()) }
 
 // Sessions counts the open sessions.
 func (h *Host) Sessions() int {

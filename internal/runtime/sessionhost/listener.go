@@ -39,7 +39,7 @@ func (g *graph) listen(e *session.Open) {
 	stt := s.settings.Providers.STTs()[e.Candidate]
 	r := g.request(e.Invocation, "", 1, 0)
 	r.Candidate, r.Provider = e.Candidate, stt.Descriptor()
-	call := g.calls.Begin(r)
+	call := g.begin(r)
 	if call == nil {
 		return
 	}
@@ -122,6 +122,7 @@ func (g *graph) unlisten(id eventabi.InvocationID) {
 		return kept
 	})
 	if gone != nil {
+		g.s.place.Audio(g.s.hostTime(), gone.reader.At()-gone.from)
 		gone.reader.Close()
 		gone.instance.Stop()
 	}

@@ -39,7 +39,6 @@ type metric struct {
 	value      int64
 	node       eventabi.NodeID
 	edge       eventabi.EdgeID
-	label      string // reason, where there is one
 }
 
 // edgeSums are the sums of an edge that are told as differences.

@@ -90,10 +90,15 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	k.look(s.feedback)
 	k.look(s.pending)
 	s.deciding = k.other
-	if (k.opens || s.machine.Waiting()) && (!s.fresh || at.Sub(s.refreshed) > freshFor) {
-		s.snapshots = s.settings.Snapshots.Snapshots(at)
-		s.refreshed, s.fresh = at, true
-		in = append(in, &s.snapshots)
+	if k.opens || s.machine.Waiting() {
+		if !s.fresh || at.Sub(s.refreshed) > freshFor {
+			s.snapshots = s.settings.Snapshots.Snapshots(at)
+			s.refreshed, s.fresh = at, true
+			in = append(in, &s.snapshots)
+		}
+		if !k.begins { // the counts that let it in stand in front of the bootstrap
+			in = s.refreshUsage(at, in)
+		}
 	}
 	in = append(in, s.feedback...)
 	if k.other {
@@ -110,20 +115,23 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	return in
 }
 
-// looked is what a pass holds: something that can open a turn, something that is not a
-// caller frame.
-type looked struct{ opens, other bool }
+// looked is what a pass holds: the bootstrap, something that can open a turn, something
+// that is not a caller frame.
+type looked struct{ begins, opens, other bool }
 
 func (k *looked) look(list []session.Input) {
 	for _, in := range list {
 		switch in := in.(type) {
 		case *session.AudioIn:
 			continue
-		case *session.Bootstrap, *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
+		case *session.Bootstrap:
+			k.begins, k.opens = true, true
+		case *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
 			k.opens = true
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
+			*session.Quota, *session.Usage, *session.Admission, *session.Load,
 			*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,

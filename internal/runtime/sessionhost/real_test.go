@@ -30,8 +30,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // and passes when all of them wait. When it returns, everything must be gone.
 func hosted(t *testing.T, f func(t *testing.T, h *Host)) {
 	t.Helper()
+	hostedBy(t, Config{Shards: 2}, f)
+}
+
+func hostedBy(t *testing.T, c Config, f func(t *testing.T, h *Host)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h, err := New(Config{Shards: 2})
+		h, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,8 +362,7 @@ func TestDrainIsBounded(t *testing.T) {
 }
 
 func TestHostRefuses(t *testing.T) {
-	hosted(t, func(t *testing.T, h *Host) {
-		h.config.MaxSessions = 2
+	hostedBy(t, Config{Shards: 2, MaxSessions: 2}, func(t *testing.T, h *Host) {
 		r := newRig("s1")
 		open(t, h, r)
 		if _, err := h.Open(t.Context(), r.settings); !errors.Is(err, ErrSession) {
@@ -368,11 +372,12 @@ func TestHostRefuses(t *testing.T) {
 		if _, err := h.Open(t.Context(), newRig("s3").settings); !errors.Is(err, ErrFull) {
 			t.Errorf("a session too many: %v", err)
 		}
+	})
+	hosted(t, func(t *testing.T, h *Host) {
 		bad := newRig("s4")
 		bad.settings.Connect = func(context.Context, transport.Bootstrap, transport.Ingress) (transport.Link, error) {
 			return nil, errors.New("no such room")
 		}
-		h.config.MaxSessions = 10
 		if _, err := h.Open(t.Context(), bad.settings); err == nil || !strings.Contains(err.Error(), "no such room") {
 			t.Errorf("a transport that refuses: %v", err)
 		}

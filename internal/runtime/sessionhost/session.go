@@ -12,6 +12,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
+	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/transport"
@@ -46,6 +47,8 @@ type item struct {
 // Session is one conversation. Its exported methods may be called from any goroutine.
 type Session struct {
 	settings Settings
+	place    *admission.Place    // nil = nothing is counted
+	decision *admission.Decision // that let it in, until the kernel has it; nil = nobody was asked
 	driver   driver
 	exec     nodehost.Executor
 	born     timebase.Instant // on the driver's clock
@@ -83,6 +86,7 @@ type Session struct {
 	again     []session.Input
 	progress  session.Delivery
 	snapshots session.Snapshots
+	usage     *session.Usage // as the kernel has it; nil = nothing is bounded
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
 	reading   session.ClockReading
@@ -182,19 +186,7 @@ func (s *Session) connect(ctx context.Context) error {
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
-	b := s.settings.Bootstrap
-	if b.WallMS == 0 {
-		b.WallMS = s.driver.wallMS()
-	}
-	s.wall = b.WallMS - s.Now().MS()
-	if text := s.settings.FallbackReply; text != "" {
-		b.Fallback = s.refer(text, s.content.keepText(text))
-	}
-	if _, reads := link.(transport.TextSink); !reads {
-		b.Settings.VoiceOnly = true
-	}
-	s.postEdges()
-	s.post(&b)
+	s.enter()
 	s.postReady()
 	s.open.Store(true)
 	return nil

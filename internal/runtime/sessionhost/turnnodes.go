@@ -4,6 +4,7 @@ package sessionhost
 
 import (
 	"sync"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
@@ -98,20 +99,24 @@ func (t *turnNodes) attempt(id eventabi.InvocationID) int64 {
 // of it.
 func (g *graph) respond(e *session.Generate) {
 	s := g.s
+	last := maxPrompt
+	if g.lowered(e.Turn, turn.ShortenContext) {
+		last = shortPrompt
+	}
+	prompt := s.talk.prompt(last)
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.LLMs()[e.Candidate].Descriptor()
-	call := g.calls.Begin(r)
+	for i := range prompt {
+		r.InputBytes += int64(len(prompt[i].Text))
+	}
+	call := g.begin(r)
 	t := g.nodes(e.Turn)
 	if call == nil || t.llm == nil || t.segmenter == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
-	last := maxPrompt
-	if g.lowered(e.Turn, turn.ShortenContext) {
-		last = shortPrompt
-	}
 	t.mu.Lock()
-	t.prompt = s.talk.prompt(last)
+	t.prompt = prompt
 	t.mu.Unlock()
 	s.exec.Go(func() {
 		if !t.llm.Call(&node.Event{
@@ -126,9 +131,10 @@ func (g *graph) respond(e *session.Generate) {
 // say has a segment spoken, and tells the segmenter that there is room for another.
 func (g *graph) say(e *session.Say, text string) {
 	s := g.s
+	s.place.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.TTSs()[e.Candidate].Descriptor()
-	call := g.calls.Begin(r)
+	call := g.begin(r)
 	t := g.nodes(e.Turn)
 	if call == nil || t.tts == nil {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 )
 
@@ -25,6 +26,7 @@ type Virtual struct {
 	sequence int64
 	touched  []*Session
 	open     int
+	desk     *admission.Controller // nil = everybody is let in
 }
 
 // event is something that is due.
@@ -43,16 +45,38 @@ const maxAtOnce = 100_000
 // an equal base.
 func NewVirtual(wallMS int64) *Virtual { return &Virtual{base: wallMS} }
 
-// Open opens a session in the world. Its clock starts now.
+// Govern has sessions that are opened from now on ask to be let in, and counts what they
+// use. Pressure is not measured in virtual time.
+func (v *Virtual) Govern(c admission.Config) error {
+	desk, err := admission.New(c)
+	if err != nil {
+		return fmt.Errorf("sessionhost: %w", err)
+	}
+	v.desk = desk
+	return nil
+}
+
+// Open opens a session in the world. Its clock starts now. The error of a session that is
+// not let in wraps a *Refusal.
 func (v *Virtual) Open(ctx context.Context, s Settings) (*Session, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	s.bind()
+	var decision *admission.Decision
+	var place *admission.Place
+	if v.desk != nil {
+		if decision, place = v.desk.Enter(s.Bootstrap.Tenant, s.yield(), v.clock); place == nil {
+			return nil, refuse(&s, decision, v.wallMS())
+		}
+	}
 	x := newSession(s, v)
+	x.decision, x.place = decision, place
+	x.gone = func() { x.place.Leave(v.clock) }
 	v.open++
 	if err := x.connect(ctx); err != nil {
 		v.open--
+		x.gone()
 		return nil, fmt.Errorf("sessionhost: session %s: %w", x.ID(), err)
 	}
 	return x, nil

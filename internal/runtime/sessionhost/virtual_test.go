@@ -146,6 +146,7 @@ type parrot struct {
 	machine   *session.Machine
 	digest    session.Digest
 	decisions int
+	closed    string
 }
 
 func (p *parrot) Pass(at timebase.Instant, in []session.Input, decisions []session.Effect) error {
@@ -159,7 +160,14 @@ func (p *parrot) Pass(at timebase.Instant, in []session.Input, decisions []sessi
 	return nil
 }
 func (p *parrot) Terminal(timebase.Instant, *session.AppendTerminal) error { return nil }
-func (p *parrot) Close(string, [32]byte) error                             { return nil }
+
+func (p *parrot) Close(reason string, digest [32]byte) error {
+	p.closed = reason
+	if own := p.digest.Sum(); own != digest {
+		p.t.Errorf("the replay has the digest %x, the session %x", own[:4], digest[:4])
+	}
+	return nil
+}
 
 // Barge-in (lifecycle section 7): hold at speech start, fence at confirmation, the heard
 // text cut at the playout position, the new turn after the old one's close.

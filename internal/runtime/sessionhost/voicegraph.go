@@ -241,10 +241,23 @@ func (g *graph) isClosed() bool {
 // maxEnds bounds the ends that wait to be looked at; they are measurements only.
 const maxEnds = 256
 
+// begin registers an attempt and counts it, until its end.
+func (g *graph) begin(r invocation.Request) *invocation.Call {
+	call := g.calls.Begin(r)
+	if call != nil {
+		g.s.place.Call(1)
+	}
+	return call
+}
+
 // callEnded reports an attempt's end to the kernel: as the acknowledgement of a cancel
 // where the adapter honours cancels, else as an outcome. A call that the kernel gave up
 // is not reported again.
 func (g *graph) callEnded(e invocation.End) {
+	g.s.place.Call(-1)
+	if e.Provider.Modality == provider.ModalityLLM {
+		g.s.place.Tokens(g.s.hostTime(), e.Tokens())
+	}
 	if e.Provider.Modality == provider.ModalitySTT {
 		g.unlisten(e.Invocation)
 	}
