@@ -90,9 +90,9 @@ func New(c Config) (*Host, error) {
 	h.closing, h.refuse = context.WithCancel(context.Background())
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {
-		s := newShard(clock, wall, &h.pool)
+		s := newShard(clock, wall, &h.pool, &h.owners)
 		h.shards = append(h.shards, s)
-		h.owners.Go(s.run)
+		s.launch()
 	}
 	if c.Adaptive {
 		h.owners.Go(h.watch)

@@ -94,9 +94,11 @@ func (m *meter) turn(at timebase.Instant) {
 			m.pending = map[int64]metric{}
 		}
 		m.pending[handle] = list[i]
-		m.s.pending = append(m.s.pending, &session.Offer{
+		if !m.s.post(&session.Offer{
 			Edge: "telemetry", Handle: handle, Kind: session.ItemMetric, Stream: handle, Bytes: metricBytes, Of: string(list[i].node),
-		})
+		}) {
+			m.forget(handle)
+		}
 	}
 }
 
