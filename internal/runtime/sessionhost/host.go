@@ -38,7 +38,7 @@ type Config struct {
 	Capacity      gate.SlotConfig // MaxSessions and Processors are the host's to fill in
 	MemoryLimit   int64
 	ProcessorTime func() time.Duration
-	Gauges        Gauges
+	Gauges        Gauges // nil = the host's own
 }
 
 // DefaultMaxSessions is the bound of sessions a host.

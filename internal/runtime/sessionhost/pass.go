@@ -51,6 +51,7 @@ func (s *Session) tick(at timebase.Instant) (more bool) {
 		s.egress.Tick(at)
 		s.deliveries()
 	}
+	s.meter.turn(at)
 	if len(s.feedback) > 0 || at >= s.machine.Deadline() {
 		return true
 	}
