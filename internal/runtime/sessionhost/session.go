@@ -91,7 +91,8 @@ type Session struct {
 	wanted    timebase.Instant // when the shard is to turn to the session again, on its clock
 	busy      bool             // somebody attends to it; of the shard, as the next two
 	missed    bool             // it was to be attended to meanwhile
-	exile     int              // turns that it has off the owner
+	exile     int              // turns that it has off the owner yet, of
+	sentence  int
 	controls  []timebase.Instant // when the control of the next pass was posted
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
