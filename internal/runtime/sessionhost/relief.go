@@ -38,6 +38,14 @@ func (g *lookout) begin() {
 	}
 }
 
+// end has it look no more.
+func (g *lookout) end() {
+	if g.timer != nil {
+		g.timer.Stop()
+		g.armed = false
+	}
+}
+
 // stuck takes a look.
 func (g *lookout) stuck(now timebase.Instant, turns int64) bool {
 	late := now.Sub(g.at) > timebase.Span(guardEvery)*3/2
