@@ -109,9 +109,9 @@ func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
 	t := c.turn(e.TurnID)
 	switch is := e.Signal; { // the few of them that are shown
 	case is == eventabi.SignalReject, is == eventabi.SignalDefer:
-		c.note(at, string(e.Signal)+": "+e.Reason)
-	case is == eventabi.SignalDiscontinuity:
-		c.note(at, "caller audio is missing: "+e.Reason)
+		c.remark(string(e.Signal) + ": " + e.Reason)
+	case is == eventabi.SignalDiscontinuity && e.EdgeID == "":
+		c.remark("caller audio is missing: " + e.Reason)
 	case is == eventabi.SignalProviderError:
 		text := "provider error: " + e.Reason
 		if c.detail != "" {

@@ -109,6 +109,7 @@ func (c *call) spec() parley.Call {
 		Transport: &c.line,
 		Record:    c.folder.path(recordingName),
 		Observe:   c.collector.Observe,
+		Waits:     c.collector.Look,
 		Frames: func(d parley.Direction, at time.Duration, sample int64, pcm []int16) {
 			c.mix.Add(int(d), sample, pcm)
 			c.collector.Level(int(d), at, pcm)

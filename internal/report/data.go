@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/parley-voice/parley/internal/observability/waits"
 )
 
 // Data is everything the timeline shows of one session. Instants are milliseconds since the session began, with
@@ -23,6 +25,8 @@ type Data struct {
 	Partials []Partial `json:"partials"`
 	// Signals holds the control signals in the order they were emitted.
 	Signals []Signal `json:"signals"`
+	// Waits is what waited, what was lost and what was turned away; nil when nobody kept account.
+	Waits *waits.Account `json:"waits"`
 	// Notes are remarks for the reader, such as a conversion of the input's sample rate.
 	Notes []string `json:"notes"`
 }

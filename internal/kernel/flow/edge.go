@@ -304,13 +304,14 @@ type Depth struct {
 	Waiting int64         // producers
 	High    bool          // above the high watermark
 	Off     bool          // the data producer was told to stop
+	Credit  int64         // credits in the data producer's hand, 0 where it needs none
 }
 
 // Depth tells what lies in the edge now.
 func (e *Edge) Depth(now timebase.Instant) Depth {
 	d := Depth{
 		Bytes: e.lanes[Data].bytes, Media: e.lanes[Data].media, Age: e.age(now),
-		Waiting: int64(len(e.waiting)), High: e.high, Off: e.off[Data],
+		Waiting: int64(len(e.waiting)), High: e.high, Off: e.off[Data], Credit: e.credit,
 	}
 	for lane := range laneCount {
 		d.Items[lane] = int64(e.lanes[lane].len())

@@ -307,22 +307,5 @@ func (m *Machine) settleClocks() {
 // bytesPerSample is what a sample takes: signed 16 bit (flow section 6).
 const bytesPerSample = 2
 
-// Depth tells what lies in an edge, for those who look on; false when it was never used.
-func (m *Machine) Depth(id eventabi.EdgeID) (flow.Depth, bool) {
-	n, ok := m.edges.board.Find(string(id))
-	if !ok {
-		return flow.Depth{}, false
-	}
-	return m.edges.board.Edge(n).Depth(m.now), true
-}
-
-// EdgeStats visits the edges that were used, in the order of their first use.
-func (m *Machine) EdgeStats(visit func(id eventabi.EdgeID, s *flow.Stats, d flow.Depth)) {
-	for n := range m.edges.board.Len() {
-		e := m.edges.board.Edge(n)
-		visit(eventabi.EdgeID(m.edges.board.Ends(n).ID), e.Stats(), e.Depth(m.now))
-	}
-}
-
 // edgesDue is when time alone changes something at an edge.
 func (m *Machine) edgesDue() timebase.Instant { return m.edges.board.Due() }

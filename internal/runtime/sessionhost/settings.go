@@ -60,6 +60,7 @@ type Settings struct {
 	Observer  Observer       // nil = nobody looks
 	Frames    FrameObserver  // nil = nobody looks
 	Metrics   MetricObserver // nil = nobody looks
+	Waits     EdgeObserver   // nil = nobody looks
 	Snapshots SnapshotSource
 }
 
