@@ -239,6 +239,7 @@ func printDemo(w io.Writer, f demoFlags, s report.Summary) {
 	if len(measured) > 0 {
 		fmt.Fprintln(w, strings.Join(measured, ", "))
 	}
+	printSummaryWaits(w, s)
 	if len(s.Turns) == 0 {
 		fmt.Fprintln(w, "no turn was taken: nobody was heard to speak")
 	}

@@ -277,11 +277,24 @@ func (m *Machine) frameEdges(in *AudioIn) {
 		e.Offer(m.now, it, &m.edges.log)
 	}
 	if u := m.open(); u == nil {
+		m.stoppedListening(in.Sample)
 		return
 	}
 	if e := m.edge(edgeSTT); e != nil {
 		e.Consume(m.now, 0, in.Listened, &m.edges.log)
 		e.Offer(m.now, it, &m.edges.log)
+	}
+}
+
+// stoppedListening takes from the recogniser's edge what lies there still when no utterance
+// is open: the recogniser has what it was to have, and nobody waits for the rest.
+func (m *Machine) stoppedListening(through timebase.Samples) {
+	n := m.edges.number[edgeSTT]
+	if n == 0 {
+		return
+	}
+	if e := m.edges.board.Edge(n - 1); !e.Idle() {
+		e.Consume(m.now, 0, through, &m.edges.log)
 	}
 }
 

@@ -248,6 +248,7 @@ func (k *Keeper) budget(at timebase.Instant, e *eventabi.Envelope, m Mark, count
 		Used    int64  `json:"used_ms"`
 		Limit   int64  `json:"limit_ms"`
 		Turn    int64  `json:"turn_budget_ms"`
+		Cap     int64  `json:"turn_hard_cap_ms"`
 	}
 	_ = json.Unmarshal(e.Payload, &body) // without a payload there is nothing to add
 	m.MS, m.Limit, m.Action, m.Name = body.Used, max(body.Limit, body.Turn), body.Outcome, body.Name
@@ -258,6 +259,9 @@ func (k *Keeper) budget(at timebase.Instant, e *eventabi.Envelope, m Mark, count
 		m.Name = string(e.ProviderInvocationID)
 	}
 	name, _, _ := strings.Cut(e.Reason, ":")
+	if name == "turn_hard_cap" {
+		m.Limit = body.Cap
+	}
 	counts[name]++
 	k.mark(at, m)
 }
