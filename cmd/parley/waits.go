@@ -66,14 +66,17 @@ func printEdges(w io.Writer, list []edgeCounts, all bool) {
 		fmt.Fprintf(w, "  nothing was dropped, merged or held back on %s\n", plural(len(list), "edge", "edges"))
 		return
 	}
-	fmt.Fprintf(w, "  %-*s %8s %9s %7s %6s %9s %9s  %s\n", width, "edge", "offered", "delivered", "dropped", "merged", "deepest", "longest", "and")
+	fmt.Fprintf(w, "  %-*s %8s %9s %7s %6s %9s %9s\n", width, "edge", "offered", "delivered", "dropped", "merged", "deepest", "longest")
 	for _, e := range list {
 		if e.quiet() && !all {
 			continue
 		}
 		c := e.counts
-		fmt.Fprintf(w, "  %-*s %8d %9d %7d %6d %9s %9s  %s\n", width, oneLine(e.id), c.Offered.Sum(), c.Delivered.Sum(), c.Drops, c.Merged,
-			fmt.Sprintf("%d/%d", c.PeakItems.Sum(), e.maxItems), fmt.Sprintf("%.0f ms", c.LongestWaitMS), e.rest())
+		fmt.Fprintf(w, "  %-*s %8d %9d %7d %6d %9s %9s\n", width, oneLine(e.id), c.Offered.Sum(), c.Delivered.Sum(), c.Drops, c.Merged,
+			fmt.Sprintf("%d/%d", c.PeakItems.Sum(), e.maxItems), fmt.Sprintf("%.0f ms", c.LongestWaitMS))
+		if rest := e.rest(); rest != "" {
+			fmt.Fprintf(w, "      %s\n", rest)
+		}
 		for _, s := range e.policy {
 			fmt.Fprintf(w, "      %-34s %-14s %s\n", s.Field, oneLine(s.Value), s.Layer)
 		}

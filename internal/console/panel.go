@@ -55,16 +55,15 @@ type repeat struct {
 	more int
 }
 
-// Mark shows something that pressure did: what, such as "drop", at an edge or, where it is empty, to the session. Of
-// marks that are alike (what and where) one a second stays; the next says how many there were in between.
-func (v *View) Mark(at time.Duration, what, edge, text string, bad bool) {
+// Mark shows something that pressure did, under a label such as "drop". Of marks with one key one a second stays; the
+// next says how many there were in between.
+func (v *View) Mark(at time.Duration, label, key, text string, bad bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.at = at
 	if v.repeats == nil {
 		v.repeats = map[string]*repeat{}
 	}
-	key := what + " " + edge
 	last := v.repeats[key]
 	if last != nil && at-last.at < repeatTime {
 		last.more++
@@ -79,7 +78,7 @@ func (v *View) Mark(at time.Duration, what, edge, text string, bad bool) {
 	if bad {
 		how = red
 	}
-	v.event(clip(clean(what), labelCells-1, v.ellipsis()), how, text, plain)
+	v.event(clip(clean(label), labelCells-1, v.ellipsis()), how, text, plain)
 }
 
 // panel is the rows of the panel, none when there are no edges or no room.

@@ -65,9 +65,9 @@ func (c *Collector) marked(m *waits.Mark) {
 	case waits.Merge, waits.XOff, waits.XOn, waits.Credit:
 		return
 	}
-	key := m.Edge
-	if key == "" {
-		key = m.Name + m.Reason // no two refusals are alike
+	key := string(m.What) + " " + m.Edge
+	if m.Edge == "" {
+		key += m.Name + m.Reason // no two refusals are alike
 	}
 	c.view.Mark(m.At(), label, key, m.Text(), m.Bad())
 }

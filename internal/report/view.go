@@ -63,6 +63,7 @@ func viewOf(d *Data) page {
 			Turn: orAbsent(signal.TurnID), Reason: orAbsent(signal.Reason),
 		})
 	}
+	p.Waited = waitedViewOf(d)
 	return p
 }
 
