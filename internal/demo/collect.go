@@ -103,8 +103,12 @@ func (c *Collector) turnChange(at time.Duration, r *session.TurnChange) {
 }
 
 func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
+	if e.Signal == eventabi.SignalCreditGrant {
+		return // counted with the edge
+	}
 	c.data.Signals = append(c.data.Signals, report.Signal{
-		AtMs: report.Millis(at), Signal: string(e.Signal), Emitter: string(e.EmittedBy), TurnID: string(e.TurnID), Reason: e.Reason,
+		AtMs: report.Millis(at), Signal: string(e.Signal), Emitter: string(e.EmittedBy), TurnID: string(e.TurnID),
+		EdgeID: string(e.EdgeID), Reason: e.Reason,
 	})
 	t := c.turn(e.TurnID)
 	switch is := e.Signal; { // the few of them that are shown

@@ -23,7 +23,8 @@ type Data struct {
 	Speech []Speech `json:"speech"`
 	// Partials holds the recogniser's results in the order they came, finals included.
 	Partials []Partial `json:"partials"`
-	// Signals holds the control signals in the order they were emitted.
+	// Signals holds the control signals in the order they were emitted, without the grants of credits, of which there
+	// may be one for each item: Waits has their number.
 	Signals []Signal `json:"signals"`
 	// Waits is what waited, what was lost and what was turned away; nil when nobody kept account.
 	Waits *waits.Account `json:"waits"`
@@ -203,6 +204,7 @@ type Signal struct {
 	Signal  string  `json:"signal"`
 	Emitter string  `json:"emitter"`
 	TurnID  string  `json:"turn_id,omitempty"`
+	EdgeID  string  `json:"edge_id,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
 }
 

@@ -13,7 +13,7 @@
 // Invariants:
 //
 //  1. Counts are the kernel's own; nothing is counted a second time here, but for marks.
-//  2. Memory is bounded: MaxMarks marks, what is beyond is counted; maxSteps steps of each
+//  2. Memory is bounded: MaxMarks marks, MaxMarksEach of an edge, what is beyond is counted; maxSteps steps of each
 //     edge, in coarser stretches the longer the session is.
 //  3. A step tells the deepest that the edge was in its stretch: no peak is smoothed away.
 package waits

@@ -25,8 +25,9 @@ type View interface {
 // Keeper keeps the account of one session. One goroutine uses it.
 type Keeper struct {
 	account Account
-	marked  func(m *Mark) // nil = nobody is told
-	tracks  []track       // of account.Edges, by number
+	marked  func(m *Mark)  // nil = nobody is told
+	tracks  []track        // of account.Edges, by number
+	marks   map[string]int // kept, by edge
 	booted  bool
 	bootAt  timebase.Instant
 	edge    int // of the look under way
@@ -46,7 +47,7 @@ type decided struct {
 
 // NewKeeper begins an account; marked is told each mark as it is made, nil = nobody.
 func NewKeeper(marked func(m *Mark)) *Keeper {
-	k := &Keeper{marked: marked}
+	k := &Keeper{marked: marked, marks: map[string]int{}}
 	k.account = Account{
 		Edges: []Edge{}, Marks: []Mark{},
 		Admission: Admission{Later: map[string]int64{}, Refused: map[string]int64{}},
@@ -111,11 +112,39 @@ func (k *Keeper) mark(at timebase.Instant, m Mark) {
 	if k.marked != nil {
 		k.marked(&m)
 	}
-	if len(k.account.Marks) >= MaxMarks {
+	if k.joins(&m) {
+		return
+	}
+	if len(k.account.Marks) >= MaxMarks || k.marks[m.Edge] >= MaxMarksEach {
 		k.account.Unmarked++
 		return
 	}
+	k.marks[m.Edge]++
 	k.account.Marks = append(k.account.Marks, m)
+}
+
+// joins adds a merge or a grant to the last mark of its edge, where that is like it and of
+// the same second.
+func (k *Keeper) joins(m *Mark) bool {
+	if m.What != Merge && m.What != Credit {
+		return false
+	}
+	for i := len(k.account.Marks) - 1; i >= 0; i-- {
+		last := &k.account.Marks[i]
+		if m.AtMS-last.AtMS > joinMS {
+			return false
+		}
+		if last.Edge != m.Edge {
+			continue
+		}
+		if last.What != m.What || last.Lane != m.Lane {
+			return false
+		}
+		last.Times = max(last.Times, 1) + 1
+		last.Count += m.Count
+		return true
+	}
+	return false
 }
 
 // Took notes what the kernel took or decided; what is no matter of waiting is left.

@@ -7,8 +7,16 @@ import (
 	"strings"
 )
 
-// MaxMarks bounds the marks of an account.
-const MaxMarks = 4000
+const (
+	// MaxMarks bounds the marks of an account.
+	MaxMarks = 4000
+	// MaxMarksEach bounds those of one edge, and those of none: one edge that flutters does
+	// not hide the others.
+	MaxMarksEach = 500
+	// joinMS is for how long merges and grants of credits at an edge are one mark: there may
+	// be one for each item.
+	joinMS = 1000
+)
 
 // What is the kind of a mark.
 type What string
@@ -44,8 +52,10 @@ type Mark struct {
 	// Name is the step of a degrade, the level of an overload, the outcome of a refusal, what
 	// a budget's end led to, or the domain of a discontinuity.
 	Name string `json:"name,omitempty"`
-	// Count is of dropped or merged items, or of credits.
+	// Count is of dropped or merged items, or of credits; Times is of how many merges or
+	// grants within a second it is the sum, 0 = one.
 	Count int64 `json:"count,omitempty"`
+	Times int64 `json:"times,omitempty"`
 	// Items and MS are the depth at a watermark, or what was used of a budget; Limit is the
 	// budget, or after how many milliseconds to come again.
 	Items  int64  `json:"items,omitempty"`
@@ -80,7 +90,7 @@ func (m *Mark) Text() string {
 	case Drop:
 		return fmt.Sprintf("%s dropped %s: %s", edge, count(m.Count, "item"), m.Reason)
 	case Merge:
-		return fmt.Sprintf("%s delivered %s as one", edge, count(m.Count, "item"))
+		return fmt.Sprintf("%s merged %s into %d", edge, count(m.Count, "item"), max(m.Times, 1))
 	case XOff:
 		return edge + ": the producer is to stop"
 	case XOn:
