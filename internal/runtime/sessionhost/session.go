@@ -263,7 +263,10 @@ func (s *Session) stats() Stats {
 func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witness.AfterFence(turn) }
 
 // post queues an input.
-func (s *Session) post(in session.Input) { s.driver.post(item{session: s, input: in}) }
+func (s *Session) post(in session.Input) {
+	s.meter.posted(in)
+	s.driver.post(item{session: s, input: in})
+}
 
 // lastHop is the sink of the egress: the witness and the link behind it first, then whoever
 // looks on.
