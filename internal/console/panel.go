@@ -39,6 +39,7 @@ const (
 	itemsCells = 10
 	waitCells  = 12
 	stateCells = 7
+	countCells = 6
 )
 
 // Edges brings the panel up to date. It is drawn with the next Tick, and on a terminal only; the slice is copied.
@@ -87,10 +88,14 @@ func (v *View) panel(room int) [][]run {
 	if len(v.edges) == 0 || most < 2 {
 		return nil
 	}
-	head := "  " + pad("edge", nameCells) + " " + pad("", fillCells) + right("items", itemsCells) + right("waits", waitCells) + "  "
-	lines := [][]run{dropRuns([]run{
-		{head, dim}, {pad("", stateCells), dim}, {right("in", 7), dim}, {right("out", 7), dim}, {right("drop", 6), dim}, {right("merge", 6), dim},
-	}, room)}
+	head := []run{{"  " + pad("edge", nameCells+1+fillCells), dim}}
+	for _, c := range [...]struct {
+		name  string
+		width int
+	}{{"items", itemsCells}, {"waits", waitCells}, {"", 2 + stateCells}, {"in", countCells}, {"out", countCells}, {"drop", countCells}, {"merge", countCells}} {
+		head = append(head, run{right(c.name, c.width), dim})
+	}
+	lines := [][]run{dropRuns(head, room)}
 	for i := range v.edges {
 		if len(lines) > most {
 			break
@@ -117,23 +122,23 @@ func (v *View) edgeRow(e *Edge) []run {
 		on, off = "#", "."
 	}
 	lit := e.fill()
-	count := func(n int64, width int, bad style) run {
+	count := func(n int64, how style) run {
 		if n == 0 {
-			return run{right("0", width), dim}
+			how = dim
 		}
-		return run{right(short(n), width), bad}
+		return run{right(short(n), countCells), how}
 	}
 	return []run{
 		{"  " + pad(clip(clean(e.Name), nameCells, v.ellipsis()), nameCells) + " ", plain},
 		{strings.Repeat(on, lit), how},
 		{strings.Repeat(off, fillCells-lit), dim},
 		{right(short(e.Items)+"/"+short(e.MaxItems), itemsCells), plain},
-		{right(wait(e.Wait, e.MaxWait), waitCells) + "  ", plain},
-		{pad(state, stateCells), how},
-		count(e.In, 7, plain),
-		count(e.Out, 7, plain),
-		count(e.Dropped, 6, red),
-		count(e.Merged, 6, magenta),
+		{right(wait(e.Wait, e.MaxWait), waitCells), plain},
+		{"  " + pad(state, stateCells), how},
+		count(e.In, plain),
+		count(e.Out, plain),
+		count(e.Dropped, red),
+		count(e.Merged, magenta),
 	}
 }
 
