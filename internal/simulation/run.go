@@ -260,7 +260,7 @@ func (r *batch) report() *Report {
 	rep := &Report{
 		Seeds: r.seeds, First: r.options.First, TurnsPerSeed: r.options.Turns, Interrupted: r.ctx.Err() != nil,
 		Sessions: r.sum.sessions, Turns: r.sum.turns, Steps: r.sum.steps, Decisions: r.sum.decisions,
-		Digest: hex.EncodeToString(r.digest[:]),
+		Digest:  hex.EncodeToString(r.digest[:]),
 		Commits: r.sum.commits, Interruptions: r.sum.interruptions, FalseInterruptions: r.sum.resumed,
 		FramesAfterFence: r.sum.afterFence,
 		Aborts:           map[string]int64{}, Adapted: map[string]int64{}, Faults: map[string]int64{}, Invariants: map[string]int64{},
