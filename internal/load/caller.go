@@ -52,7 +52,6 @@ type caller struct {
 	chance timebase.Random
 	calls  int
 	habits *Habits
-	engage func(s *sessionhost.Settings) // changes the settings of its calls; nil = nothing
 
 	due     time.Time // of the next call, while it waits at the door
 	session *sessionhost.Session

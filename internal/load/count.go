@@ -52,16 +52,39 @@ func (x *Crowd) leave(c *caller) {
 		select {
 		case <-s.Done():
 		case <-x.stopped:
+			x.mu.Lock()
+			x.open = append(x.open, s)
+			x.mu.Unlock()
 			return
 		}
 		x.ended.Add(1)
-		c.group.sum.take(s.Stats())
-		x.mu.Lock()
-		x.gone = append(x.gone, watched{weak.Make(s)})
-		x.mu.Unlock()
+		x.count(c.group, s)
 		c.due = time.Now()
 		x.door.push(c)
 	})
+}
+
+// count takes what a session counted that has ended, and watches whether it goes.
+func (x *Crowd) count(g *group, s *sessionhost.Session) {
+	g.sum.take(s.Stats())
+	x.mu.Lock()
+	x.gone = append(x.gone, watched{weak.Make(s)})
+	x.mu.Unlock()
+}
+
+// release gives the calls that are open when the crowd has stopped, and lets go of them.
+func (x *Crowd) release() []*sessionhost.Session {
+	list := x.open
+	x.open = nil
+	for _, d := range x.drivers {
+		for _, slot := range append(d.slots[:], d.joining) {
+			for _, c := range slot {
+				list = append(list, c.session)
+			}
+		}
+	}
+	x.drivers, x.door.list = nil, nil
+	return list
 }
 
 // take adds what a session counted.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +29,8 @@ type Crowd struct {
 	habits  Habits
 	engines invocation.Providers
 	apply   func(*sessionhost.Settings) // flow settings; nil = the profile's
+	tenants []Tenant
+	cost    ownCost
 	began   time.Time
 
 	group    *group // of the callers that are not told apart
@@ -46,7 +47,8 @@ type Crowd struct {
 
 	mu      sync.Mutex
 	callers int
-	gone    []watched // sessions that have ended and were not collected yet
+	open    []*sessionhost.Session // that were ending when the crowd stopped
+	gone    []watched              // sessions that have ended and were not collected yet
 }
 
 // CrowdConfig is what a crowd is made of.
@@ -56,6 +58,8 @@ type CrowdConfig struct {
 	Engines Engines
 	// Apply changes the settings of every call.
 	Apply func(*sessionhost.Settings)
+	// Tenants are whose callers come, by their shares; none = one.
+	Tenants []Tenant
 	// Drivers is the number of goroutines that send frames; 0 = one.
 	Drivers int
 }
@@ -65,7 +69,7 @@ func NewCrowd(h *sessionhost.Host, c CrowdConfig) *Crowd {
 	s := &simulated{engines: c.Engines, seed: uint64(c.Seed)}
 	x := &Crowd{
 		host: h, seed: uint64(c.Seed), habits: c.Habits, engines: s.providers(), apply: c.Apply,
-		began: time.Now(), group: &group{name: "callers"}, stopped: make(chan struct{}),
+		tenants: c.Tenants, cost: ownCosts(c.Habits), began: time.Now(), group: &group{name: "callers"}, stopped: make(chan struct{}),
 	}
 	x.door.wake = make(chan struct{}, 1)
 	for range max(1, c.Drivers) {
@@ -81,20 +85,38 @@ func NewCrowd(h *sessionhost.Host, c CrowdConfig) *Crowd {
 func (x *Crowd) Add(n int, over time.Duration) {
 	now := time.Now()
 	for i := range n {
-		c := x.caller(x.group, "load", &x.habits)
+		c := x.caller(x.group, &x.habits)
 		c.due = now.Add(over * time.Duration(i) / time.Duration(n))
 		x.door.push(c)
 	}
 }
 
-func (x *Crowd) caller(g *group, tenant string, h *Habits) *caller {
+func (x *Crowd) caller(g *group, h *Habits) *caller {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.callers++
 	return &caller{
-		crowd: x, number: x.callers, group: g, tenant: tenant, habits: h,
+		crowd: x, number: x.callers, group: g, tenant: x.tenant(x.callers), habits: h,
 		chance: timebase.NewRandom(x.seed ^ uint64(x.callers)*0x9e3779b97f4a7c15),
 	}
+}
+
+// tenant gives the n-th caller's, so that the shares are kept among any callers in a row.
+func (x *Crowd) tenant(n int) string {
+	sum := int64(0)
+	for _, t := range x.tenants {
+		sum += t.Share
+	}
+	if sum == 0 {
+		return "load"
+	}
+	rest := int64(n) % sum
+	for _, t := range x.tenants {
+		if rest -= t.Share; rest < 0 {
+			return t.Name
+		}
+	}
+	return x.tenants[0].Name
 }
 
 // Stop has nobody call any more and leaves the sessions to the host, which ends them when
@@ -149,21 +171,6 @@ func (d *door) next(now time.Time) (*caller, time.Duration) {
 	return c, 0
 }
 
-// waiting counts who waits.
-func (d *door) waiting() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.list)
-}
-
-// drop sends those away who wait and of whom it is asked.
-func (d *door) drop(of func(*caller) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.list = slices.DeleteFunc(d.list, of)
-	heap.Init(&d.list)
-}
-
 // answer opens the calls that are due, one after the other.
 func (x *Crowd) answer() {
 	timer := time.NewTimer(time.Hour)
@@ -192,9 +199,6 @@ func (x *Crowd) call(c *caller) {
 	x.offered.Add(1)
 	l := &line{crowd: x, group: c.group}
 	s := x.settings(c, l)
-	if c.engage != nil {
-		c.engage(&s)
-	}
 	opened, err := x.host.Open(context.Background(), s)
 	var refusal *sessionhost.Refusal
 	switch {
@@ -238,6 +242,7 @@ func (x *Crowd) settings(c *caller, l *line) sessionhost.Settings {
 		Segmenter:  func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
 		Language:   "en",
 		TextKey:    1,
+		Lateness:   &c.group.host,
 	}
 	if x.apply != nil {
 		x.apply(&s)

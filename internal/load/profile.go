@@ -42,9 +42,7 @@ type Profile struct {
 	Offer    int64
 	Rounds   int64
 	Sample   time.Duration
-	// Spec is the text of a pipeline spec with flow settings, SpecName its file.
-	Spec     string
-	SpecName string
+	SpecName string // file of a pipeline spec with flow settings; empty = none
 
 	Callers      Habits
 	Engines      Engines
@@ -133,8 +131,10 @@ func Builtin(s Scenario) Profile {
 	}
 	switch s {
 	case Overload:
+		p.Rounds, p.Callers.Life = 3, Span{30 * time.Second, 90 * time.Second}
+		p.Bounds.HeapPercent = 5
 	case Neighbours:
-		p.Sessions, p.Duration, p.Rounds = 200, 6*time.Second, 5
+		p.Sessions, p.Capacity, p.Duration, p.Rounds = 200, 400, 6*time.Second, 5
 		p.Tenants = append(p.Tenants, Tenant{Name: "flooder", Action: "reject", ConcurrentSessions: 10, SessionsPerMinute: 120, TurnsPerMinute: 120})
 		p.Disturbances = []Disturbance{
 			{Kind: Stall, Sessions: 1, Tenant: "staller"},
@@ -142,7 +142,7 @@ func Builtin(s Scenario) Profile {
 			{Kind: Flood, Sessions: 4, Tenant: "flooder", OpensPerSecond: 200, FramesPerSecond: 1000, TextsPerSecond: 100},
 		}
 	case Soak:
-		p.Sessions, p.Duration, p.WarmUp = 100, 10*time.Minute, time.Minute
+		p.Sessions, p.Capacity, p.Duration, p.WarmUp = 100, 200, 10*time.Minute, time.Minute
 		p.Callers.Life = Span{15 * time.Second, 45 * time.Second}
 	}
 	return p
