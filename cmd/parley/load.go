@@ -95,7 +95,7 @@ func runLoad(ctx context.Context, env *environment, f *loadFlags, args []string)
 		}
 		runs = append(runs, run)
 	}
-	machine := load.Machine{ProcessorTime: bench.ProcessorTime, Stolen: bench.StolenTime()}
+	machine := load.Machine{ProcessorTime: bench.ProcessorTime, Busy: bench.BusyTime, Stolen: bench.StolenTime()}
 	reports := []*load.Report{}
 	var faults []error
 	for _, run := range runs {
@@ -211,7 +211,7 @@ func printLoad(w io.Writer, r *load.Report) {
 
 func printWindows(w io.Writer, r *load.Report) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\nwindow\tsessions\tframes out/s\tlate p50\tp99\tp99.9\tat the link p99\tpreempt p95\tcores\tof the crowd\tus/session s\tstolen\t")
+	fmt.Fprintln(table, "\nwindow\tsessions\tframes out/s\tlate p50\tp99\tp99.9\tat the link p99\tpreempt p95\tcores\tof the crowd\tus/session s\tothers\tstolen\t")
 	for i := range r.Measurements {
 		m := &r.Measurements[i]
 		stolen := "unknown"
@@ -221,9 +221,9 @@ func printWindows(w io.Writer, r *load.Report) {
 		if m.Void() {
 			stolen += " VOID"
 		}
-		fmt.Fprintf(table, "%s\t%d\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%s\t\n",
-			m.Name, m.Sessions, float64(m.FramesOut)/m.Seconds, m.P50, m.P99, m.P999, m.LinkP99, m.Preempt, m.Cores, m.Crowd, m.PerSession, stolen)
+		fmt.Fprintf(table, "%s\t%d\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.2f\t%s\t\n",
+			m.Name, m.Sessions, float64(m.FramesOut)/m.Seconds, m.P50, m.P99, m.P999, m.LinkP99, m.Preempt, m.Cores, m.Crowd, m.PerSession, m.Others, stolen)
 	}
 	_ = table.Flush() // as above
-	fmt.Fprintln(w, "lateness and preempt in milliseconds")
+	fmt.Fprintln(w, "lateness and preempt in milliseconds; others: cores that other processes of the machine used")
 }

@@ -38,7 +38,7 @@ type Crowd struct {
 	offered  atomic.Int64 // calls that were tried
 	opened   atomic.Int64
 	ended    atomic.Int64
-	late     atomic.Int64 // times that a driver was more than a frame behind
+	late     atomic.Int64 // times that a driver was a frame or more behind
 
 	door    door
 	drivers []*driver
@@ -295,19 +295,28 @@ func (d *driver) run() {
 	for n := int64(0); ; {
 		now := time.Since(d.crowd.began)
 		due := int64(now / tick)
-		if due-n > int64(frameMS) {
+		if due-n > 2*int64(frameMS) {
 			d.crowd.late.Add(1)
 		}
 		for ; n < due; n++ {
 			d.turn(int(n % int64(frameMS)))
 		}
-		timer.Reset(time.Duration(n+1)*tick - time.Since(d.crowd.began))
+		timer.Reset(time.Duration(n+d.idle(n)+1)*tick - time.Since(d.crowd.began))
 		select {
 		case <-d.crowd.stopped:
 			return
 		case <-timer.C:
 		}
 	}
+}
+
+// idle counts the slots from the n-th on in which nobody sits; who joins waits no longer
+// than a turn of the wheel.
+func (d *driver) idle(n int64) (empty int64) {
+	for empty < int64(frameMS)-1 && len(d.slots[(n+empty)%int64(frameMS)]) == 0 {
+		empty++
+	}
+	return empty
 }
 
 func (d *driver) turn(slot int) {

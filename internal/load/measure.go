@@ -21,6 +21,8 @@ const StolenLimit = 0.01
 type Machine struct {
 	// ProcessorTime is what this process has used so far, user and system.
 	ProcessorTime func() time.Duration
+	// Busy is what all processes of the machine have used so far.
+	Busy func() time.Duration
 	// Stolen gives the share of processor time that other guests of the machine took since
 	// its last call; negative = not known.
 	Stolen func() float64
@@ -31,6 +33,13 @@ func (m *Machine) processorTime() time.Duration {
 		return 0
 	}
 	return m.ProcessorTime()
+}
+
+func (m *Machine) busy() time.Duration {
+	if m.Busy == nil {
+		return 0
+	}
+	return m.Busy()
 }
 
 // Window is what was measured between two instants.
@@ -52,7 +61,11 @@ type Window struct {
 	Cores      float64 `json:"cores"`
 	Crowd      float64 `json:"crowd_cores"`
 	PerSession float64 `json:"cpu_us_per_session_second"`
-	Stolen     float64 `json:"stolen"` // share, negative = not known
+	// Others is what other processes of the machine used, in cores; Stolen the share that
+	// other guests took, negative = not known.
+	Others float64 `json:"others_cores"`
+	Stolen float64 `json:"stolen"`
+	// DriverLate is how often the callers themselves were a frame late or more.
 	DriverLate int64   `json:"driver_late"`
 }
 
@@ -62,7 +75,7 @@ func (w *Window) Void() bool { return w.Stolen > StolenLimit }
 // mark is where a window begins.
 type mark struct {
 	at         time.Time
-	cpu        time.Duration
+	cpu, busy  time.Duration
 	host, link histogram.Snapshot
 	preempt    histogram.Snapshot
 	in, out    int64
@@ -75,7 +88,7 @@ func (x *Crowd) begin(m *Machine, g *group) *mark {
 		m.Stolen()
 	}
 	return &mark{
-		at: time.Now(), cpu: m.processorTime(), host: g.host.Snapshot(), link: g.sink.Snapshot(),
+		at: time.Now(), cpu: m.processorTime(), busy: m.busy(), host: g.host.Snapshot(), link: g.sink.Snapshot(),
 		preempt: x.host.Timing().ControlPreempt,
 		in:      x.group.framesIn.Load(), out: g.frames.Load(), late: x.late.Load(),
 	}
@@ -96,6 +109,7 @@ func (x *Crowd) end(m *Machine, g *group, from *mark) Window {
 	cpu := m.processorTime() - from.cpu
 	w.Cores = cpu.Seconds() / took.Seconds()
 	w.Crowd = (float64(w.FramesIn)*x.cost.step + float64(w.FramesOut)*x.cost.sink) / float64(took)
+	w.Others = max(0, (m.busy()-from.busy-cpu).Seconds()/took.Seconds())
 	if w.Sessions > 0 {
 		w.PerSession = max(0, w.Cores-w.Crowd) / float64(w.Sessions) * 1e6
 	}
