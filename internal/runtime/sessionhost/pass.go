@@ -20,6 +20,9 @@ func (s *Session) collect(it *item) {
 			s.waiting.Add(-1)
 		}
 		s.pending = append(s.pending, it.input)
+		if it.control {
+			s.controls = append(s.controls, it.posted)
+		}
 	default:
 		s.waiting.Add(-1)
 		s.frames = append(s.frames, it.frame)
@@ -45,6 +48,7 @@ func (s *Session) attend(at timebase.Instant) {
 		s.deliveries()
 	}
 	s.meter.turn(at)
+	s.preempted()
 	for n := 0; ; n++ {
 		if at >= s.machine.Deadline() {
 			s.pending = append(s.pending, &session.Wake{})

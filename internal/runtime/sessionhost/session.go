@@ -33,6 +33,8 @@ type driver interface {
 	executor(s *Session) nodehost.Executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
+	// timing is what the driver measures of itself; nil where time is virtual.
+	timing() *timing
 }
 
 // item is one thing in an inbox: an input, a caller frame's descriptor, or a question
@@ -42,6 +44,8 @@ type item struct {
 	input   session.Input // nil: a frame, or a question
 	ask     func()
 	frame   session.AudioIn
+	control bool
+	posted  timebase.Instant // of control, on the driver's clock
 }
 
 // Session is one conversation. Its exported methods may be called from any goroutine.
@@ -92,6 +96,7 @@ type Session struct {
 	reading   session.ClockReading
 	readNext  timebase.Instant // when the wall clock is read again
 	touched   bool
+	controls  []timebase.Instant // when the control of the next pass was posted
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
 	stepping  []session.Input // what the kernel is working on
@@ -183,6 +188,7 @@ func (s *Session) connect(ctx context.Context) error {
 	s.egress = connection.NewEgress(connection.Settings{
 		Fences:    &s.fences,
 		Sink:      &lastHop{session: s},
+		Late:      s.lateness(),
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
@@ -263,7 +269,13 @@ func (s *Session) stats() Stats {
 func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witness.AfterFence(turn) }
 
 // post queues an input.
-func (s *Session) post(in session.Input) { s.driver.post(item{session: s, input: in}) }
+func (s *Session) post(in session.Input) {
+	it := item{session: s, input: in}
+	if session.LaneOf(in) == eventabi.ControlLane {
+		it.control, it.posted = true, s.driver.now()
+	}
+	s.driver.post(it)
+}
 
 // lastHop is the sink of the egress: the witness and the link behind it first, then whoever
 // looks on.

@@ -168,6 +168,8 @@ func (v *Virtual) now() timebase.Instant { return v.clock }
 
 func (v *Virtual) wallMS() int64 { return v.base + v.clock.MS() }
 
+func (v *Virtual) timing() *timing { return nil }
+
 func (v *Virtual) post(it item) {
 	it.session.collect(&it)
 	v.touch(it.session)
