@@ -29,6 +29,13 @@ func ReadProfile(file string, text []byte) (Profile, error) {
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return Profile{}, &ProfileError{File: file, Line: 1, Field: "profile", Want: "write fields and their values, such as scenario: soak; 'parley load --print soak' shows them all"}
 	}
+	var more yaml.Node
+	if err := loader.Load(&more); !errors.Is(err, io.EOF) {
+		if err != nil {
+			return Profile{}, syntax(file, err)
+		}
+		return Profile{}, &ProfileError{File: file, Line: more.Line, Field: "profile", Want: "keep one document in a file"}
+	}
 	r := reader{file: file}
 	root := doc.Content[0]
 	p := Builtin(r.scenario(root))
