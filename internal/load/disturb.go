@@ -67,8 +67,10 @@ func (d *disturber) callAgain() {
 	}
 }
 
-// hangUp ends a call and takes what it counted.
+// hangUp ends a call and takes what it counted. What the call is about is cancelled: else
+// it would be said to its end.
 func (d *disturber) hangUp(s *sessionhost.Session) {
+	s.Cancel(sessionhost.Cancel{Scope: eventabi.CancelTurn})
 	s.Close("call_over")
 	select {
 	case <-s.Done():

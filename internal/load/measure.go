@@ -66,7 +66,7 @@ type Window struct {
 	Others float64 `json:"others_cores"`
 	Stolen float64 `json:"stolen"`
 	// DriverLate is how often the callers themselves were a frame late or more.
-	DriverLate int64   `json:"driver_late"`
+	DriverLate int64 `json:"driver_late"`
 }
 
 // Void says that too much was stolen for the window to count.
@@ -212,14 +212,19 @@ func median(list []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// closing bounds how long a host may take to end what is left.
-const closing = 10 * time.Second
+const (
+	// draining is how long calls that are open at the end may drain, before they are ended
+	// by force.
+	draining = 500 * time.Millisecond
+	// settling is how long to wait for what is on its way out.
+	settling = 10 * time.Second
+)
 
 // finish stops a crowd, closes its host, and takes what the last calls counted.
 func finish(x *Crowd, h *sessionhost.Host) error {
 	x.Stop()
 	list := x.release()
-	ctx, stop := context.WithTimeout(context.Background(), closing)
+	ctx, stop := context.WithTimeout(context.Background(), draining)
 	defer stop()
 	if err := h.Close(ctx); err != nil {
 		return err

@@ -67,7 +67,7 @@ func (r *runner) sampleHeap(ctx context.Context, x *Crowd, h *sessionhost.Host) 
 // aftermath looks for what has outlived its session once the host is closed.
 func (r *runner) aftermath(x *Crowd, h *sessionhost.Host) {
 	goroutines, held := 0, 0
-	for end := time.Now().Add(closing); ; {
+	for end := time.Now().Add(settling); ; {
 		runtime.GC()
 		goroutines, held = max(0, runtime.NumGoroutine()-r.before), x.outlived()
 		if goroutines == 0 && held == 0 || time.Now().After(end) {
