@@ -128,6 +128,14 @@ func (x *Crowd) measure(ctx context.Context, m *Machine, g *group, d time.Durati
 	return x.end(m, g, from), nil
 }
 
+// Measure has a window pass over all callers.
+func (x *Crowd) Measure(ctx context.Context, m *Machine, d time.Duration) (Window, error) {
+	return x.measure(ctx, m, x.group, d)
+}
+
+// Close stops the crowd and closes its host.
+func (x *Crowd) Close() error { return finish(x, x.host) }
+
 // rest lets time pass.
 func rest(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -61,6 +61,11 @@ func (r *runner) alternate(ctx context.Context, x *Crowd, list []*disturber) (al
 		return nil, nil, err
 	}
 	for n := range r.profile.Rounds {
+		if n > 0 {
+			if err := rest(ctx, recovery); err != nil {
+				return nil, nil, err
+			}
+		}
 		w, err := r.window(ctx, x, fmt.Sprintf("alone %d", n+1))
 		if err != nil {
 			return nil, nil, err
@@ -71,9 +76,6 @@ func (r *runner) alternate(ctx context.Context, x *Crowd, list []*disturber) (al
 			return nil, nil, err
 		}
 		beside = append(beside, w.P99)
-		if err := rest(ctx, recovery); err != nil {
-			return nil, nil, err
-		}
 	}
 	return alone, beside, nil
 }

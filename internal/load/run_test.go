@@ -89,7 +89,7 @@ func TestNeighboursAreServed(t *testing.T) {
 	want := map[Kind][]string{
 		Stall:      {"calls"},
 		Panic:      {"node_failed endpointer panic", "node_failed segmenter panic", "abort node_timeout_or_failure", "node_restarts"},
-		Flood:      {"calls", "refused tenant_quota:concurrent_sessions", "reject tenant_quota:concurrent_sessions", "abort cancelled"},
+		Flood:      {"calls", "refused tenant_quota:concurrent_sessions", "reject tenant_quota:concurrent_sessions", "turns", "reject tenant_quota:turns_per_minute"},
 		SlowReader: {"calls"},
 	}
 	for _, d := range r.Disturbers {
