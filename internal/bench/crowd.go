@@ -101,7 +101,7 @@ func (c *crowds) at(n, runs int) (r *crowdRun, err error) {
 	return r, x.Close()
 }
 
-// stolen is the median of the stolen shares.
+// of gives one figure of every window.
 func (r *crowdRun) of(value func(*load.Window) float64) []float64 {
 	list := make([]float64, len(r.windows))
 	for i := range r.windows {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -155,7 +156,7 @@ const (
 
 // talk sends frames and texts at the rates until the call or the disturbance is over.
 func (d *disturber) talk(l *line, ended <-chan struct{}) {
-	frames, texts, life := int64(50), int64(0), time.Duration(maxTime)
+	frames, texts, life := int64(50), int64(0), maxTime
 	switch d.set.Kind {
 	case Flood:
 		frames, texts = d.set.FramesPerSecond, d.set.TextsPerSecond
@@ -221,26 +222,24 @@ func (d *disturber) knock() {
 
 // observe counts the signals that say what a call did not get, and its nodes' failures.
 func (d *disturber) observe(n *sessionhost.Notice) {
-	switch r := n.Record.(type) {
-	case *session.NodeFailed:
-		d.sum.add("node_failed "+string(r.Node)+" "+r.Reason, 1)
-	case *session.Emit:
-		if e := &r.Envelope; tells(e.Signal) {
-			name := string(e.Signal)
-			if e.Reason != "" {
-				name += " " + e.Reason
-			}
-			d.sum.add(name, 1)
-		}
+	if f, ok := n.Record.(*session.NodeFailed); ok {
+		d.sum.add("node_failed "+string(f.Node)+" "+f.Reason, 1)
 	}
+	r, ok := n.Record.(*session.Emit)
+	if !ok || !slices.Contains(telling(), r.Envelope.Signal) {
+		return
+	}
+	name := string(r.Envelope.Signal)
+	if r.Envelope.Reason != "" {
+		name += " " + r.Envelope.Reason
+	}
+	d.sum.add(name, 1)
 }
 
-// tells says that a signal tells of a refusal, a loss or a failure.
-func tells(s eventabi.Signal) bool {
-	switch s {
-	case eventabi.SignalReject, eventabi.SignalDefer, eventabi.SignalAbort, eventabi.SignalDropNotice,
-		eventabi.SignalShed, eventabi.SignalDiscontinuity, eventabi.SignalProviderError, eventabi.SignalFlowXOff:
-		return true
+// telling are the signals that tell of a refusal, a loss or a failure.
+func telling() []eventabi.Signal {
+	return []eventabi.Signal{
+		eventabi.SignalReject, eventabi.SignalDefer, eventabi.SignalAbort, eventabi.SignalDropNotice, eventabi.SignalShed,
+		eventabi.SignalDiscontinuity, eventabi.SignalProviderError, eventabi.SignalFlowXOff,
 	}
-	return false
 }

@@ -74,7 +74,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func given(e *provider.Emitter, ctx context.Context) provider.Outcome {
+// given up: the call ends as its context did, or as one that nobody waits for.
+func given(ctx context.Context, e *provider.Emitter) provider.Outcome {
 	o, ok := provider.ContextOutcome(ctx.Err())
 	if !ok {
 		o = provider.Outcome{Class: provider.OutcomeCancelled, Reason: "stream_closed"}
@@ -162,7 +163,7 @@ func (u *utterance) abandon() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.closed {
-		given(u.emit, u.ctx)
+		given(u.ctx, u.emit)
 	}
 }
 
@@ -171,7 +172,7 @@ func (u *utterance) Close() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.closed {
-		given(u.emit, u.ctx)
+		given(u.ctx, u.emit)
 		u.closed = true
 	}
 	if u.timer != nil {
@@ -202,7 +203,7 @@ func (t *thinking) Generate(ctx context.Context, call provider.Call, _ provider.
 	wait := t.engines.LLM.draw(&r)
 	for said := time.Duration(0); said < length; said += sentenceLength {
 		if !pause(ctx, wait) {
-			return given(e, ctx)
+			return given(ctx, e)
 		}
 		e.TextDelta(sentence)
 		wait = t.engines.Next.draw(&r)
@@ -228,13 +229,13 @@ func (s *speaking) Synthesize(ctx context.Context, call provider.Call, speech pr
 	e.Start()
 	r := s.random(call)
 	if !pause(ctx, s.engines.TTS.draw(&r)) {
-		return given(e, ctx)
+		return given(ctx, e)
 	}
 	length := sentenceLength * time.Duration(max(len(speech.Text), 1)) / time.Duration(len(sentence)-1)
 	samples := int64(0)
 	for made := time.Duration(0); made < length; made += pieceLength {
 		if ctx.Err() != nil {
-			return given(e, ctx)
+			return given(ctx, e)
 		}
 		e.Audio(silentPiece, timebase.SampleRate)
 		samples += int64(len(silentPiece))
