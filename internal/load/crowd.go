@@ -286,8 +286,12 @@ func (d *driver) join(c *caller) {
 	d.waiting.Store(true)
 }
 
+// maxMissed is how many slots a driver makes up for, 100 ms: what was not sent before that
+// is lost, as it is where a network or a device cannot keep up.
+const maxMissed = 5 * int64(frameMS)
+
 // run turns the wheel until the crowd stops. A driver that is late sends what it missed,
-// as a network does after a pause.
+// as a network does after a pause, up to maxMissed.
 func (d *driver) run() {
 	const tick = time.Millisecond
 	timer := time.NewTimer(tick)
@@ -298,6 +302,7 @@ func (d *driver) run() {
 		if due-n > 2*int64(frameMS) {
 			d.crowd.late.Add(1)
 		}
+		n = max(n, due-maxMissed)
 		for ; n < due; n++ {
 			d.turn(int(n % int64(frameMS)))
 		}
