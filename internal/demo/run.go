@@ -32,6 +32,8 @@ type Config struct {
 	View    *console.View
 	Engines []report.Engine
 	Notes   []string
+	// Metrics is told the session's metrics events, nil = nobody looks.
+	Metrics func(e *eventabi.Envelope)
 }
 
 // ErrInterrupted: the conversation was ended early from outside. What was said until
@@ -109,6 +111,8 @@ func (c *call) spec() parley.Call {
 		Transport: &c.line,
 		Record:    c.folder.path(recordingName),
 		Observe:   c.collector.Observe,
+		Waits:     c.collector.Look,
+		Metrics:   c.config.Metrics,
 		Frames: func(d parley.Direction, at time.Duration, sample int64, pcm []int16) {
 			c.mix.Add(int(d), sample, pcm)
 			c.collector.Level(int(d), at, pcm)

@@ -186,8 +186,8 @@ func (m *Machine) domain(edge int) string {
 func (m *Machine) released(ev *flow.Event) {
 	switch m.edges.kinds[ev.Edge] {
 	case edgeVoice:
-		if m.unpark(ev.Handle) { // what egress has, egress lets go of
-			m.fx.add(&Discard{Handle: ev.Handle})
+		if piece, waited := m.unpark(ev.Handle); waited { // what egress has, egress lets go of
+			m.givenUp(&piece)
 		}
 	case edgeTelemetry:
 		m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})

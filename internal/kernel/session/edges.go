@@ -277,11 +277,24 @@ func (m *Machine) frameEdges(in *AudioIn) {
 		e.Offer(m.now, it, &m.edges.log)
 	}
 	if u := m.open(); u == nil {
+		m.stoppedListening(in.Sample)
 		return
 	}
 	if e := m.edge(edgeSTT); e != nil {
 		e.Consume(m.now, 0, in.Listened, &m.edges.log)
 		e.Offer(m.now, it, &m.edges.log)
+	}
+}
+
+// stoppedListening takes from the recogniser's edge what lies there still when no utterance
+// is open: the recogniser has what it was to have, and nobody waits for the rest.
+func (m *Machine) stoppedListening(through timebase.Samples) {
+	n := m.edges.number[edgeSTT]
+	if n == 0 {
+		return
+	}
+	if e := m.edges.board.Edge(n - 1); !e.Idle() {
+		e.Consume(m.now, 0, through, &m.edges.log)
 	}
 }
 
@@ -306,23 +319,6 @@ func (m *Machine) settleClocks() {
 
 // bytesPerSample is what a sample takes: signed 16 bit (flow section 6).
 const bytesPerSample = 2
-
-// Depth tells what lies in an edge, for those who look on; false when it was never used.
-func (m *Machine) Depth(id eventabi.EdgeID) (flow.Depth, bool) {
-	n, ok := m.edges.board.Find(string(id))
-	if !ok {
-		return flow.Depth{}, false
-	}
-	return m.edges.board.Edge(n).Depth(m.now), true
-}
-
-// EdgeStats visits the edges that were used, in the order of their first use.
-func (m *Machine) EdgeStats(visit func(id eventabi.EdgeID, s *flow.Stats, d flow.Depth)) {
-	for n := range m.edges.board.Len() {
-		e := m.edges.board.Edge(n)
-		visit(eventabi.EdgeID(m.edges.board.Ends(n).ID), e.Stats(), e.Depth(m.now))
-	}
-}
 
 // edgesDue is when time alone changes something at an edge.
 func (m *Machine) edgesDue() timebase.Instant { return m.edges.board.Due() }

@@ -57,6 +57,10 @@ type Machine struct {
 	edges      edges
 	talk       conversation
 
+	// looked is when something other than a caller frame came last: with it came how far
+	// playback is.
+	looked timebase.Instant
+
 	counters Counters
 }
 
@@ -142,6 +146,16 @@ func (m *Machine) Waiting() bool { return len(m.proposals)+len(m.queue) > 0 }
 // waits for inputs. The shell sends a Wake then.
 func (m *Machine) Deadline() timebase.Instant { return m.deadline }
 
+// framesOnly says that a pass holds caller frames and nothing else.
+func framesOnly(in []Input) bool {
+	for _, i := range in {
+		if _, frame := i.(*AudioIn); !frame {
+			return false
+		}
+	}
+	return true
+}
+
 // Step is one pass: it takes everything that has arrived, decides, and appends the
 // decisions to fx. Instants do not go back: an earlier one counts as the present.
 func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
@@ -155,6 +169,9 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 		}
 	}
 	m.fx, m.fenced, m.cause = fx, false, ""
+	if !framesOnly(in) {
+		m.looked = m.now
+	}
 	first := len(fx.List)
 	for _, lane := range [...]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
 		for _, i := range in {

@@ -172,6 +172,9 @@ func (s *Session) settle(at timebase.Instant, in []session.Input) {
 		}
 		s.observe(at, e)
 	}
+	if s.settings.Waits != nil {
+		s.settings.Waits(at, s.machine)
+	}
 	clear(in)
 	s.frames = s.frames[:0]
 	s.deliveries()

@@ -270,6 +270,7 @@ func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witnes
 
 // post queues an input.
 func (s *Session) post(in session.Input) {
+	s.meter.posted(in)
 	it := item{session: s, input: in}
 	if session.LaneOf(in) == eventabi.ControlLane {
 		it.control, it.posted = true, s.driver.now()
