@@ -36,7 +36,7 @@ type edgeWatch struct {
 	strategy controlplane.BufferStrategy // of the data lane
 	given    bool                        // a node offers to it
 	cut      bool                        // it was given up ...
-	cutIn    int64                       // ... in this step
+	cutBy    eventabi.Sequence           // ... by this signal
 	used     bool                        // something was offered to it
 	lies     []lying                     // what was offered and is not accounted for, in order
 	offered  int64                       // on the data lane
@@ -47,7 +47,7 @@ type edgeWatch struct {
 	last     [2]eventabi.Sequence
 	fallen   []int64 // sync groups that were lost
 	touched  bool    // something happened to it in this step
-	latest   int64   // the handle that was released last
+	tally    tally   // telemetry that was dropped and not told of
 	waiting  int     // of what lies there, how many wait with their nodes
 }
 
@@ -63,9 +63,37 @@ type lying struct {
 	media     timebase.Span
 	of        string
 	turn      eventabi.TurnID
-	at        timebase.Instant
+	at        timebase.Instant // when it was offered, and when it came into the queue, 0 = not yet
+	in        timebase.Instant
 	sources   int64 // sound: the items that were joined into it, itself included
 	gone      bool  // its handle was released: it was dropped, or merged into one behind it
+	passed    bool  // gone, and something was delivered since
+}
+
+// tally counts telemetry that was dropped: a flood of it is told of as one run.
+type tally struct {
+	n                   int64
+	first, last, latest eventabi.Sequence
+	passed              bool // something was delivered since
+}
+
+func (t *tally) add(seq eventabi.Sequence) {
+	if t.n == 0 {
+		*t = tally{first: seq, last: seq}
+	}
+	t.n++
+	t.first, t.last, t.latest = min(t.first, seq), max(t.last, seq), seq
+}
+
+// settle takes a notice: of everything, or of all but what began the next run.
+func (t *tally) settle(span *eventabi.SeqRange, count int64) bool {
+	good := span.Start >= t.first && span.End <= t.last && (count == t.n || count == t.n-1)
+	rest := tally{}
+	if count == t.n-1 {
+		rest = tally{n: 1, first: t.latest, last: t.latest, latest: t.latest}
+	}
+	*t = rest
+	return good
 }
 
 // readerWatch is who takes from edges.
@@ -255,12 +283,14 @@ func (k *watch) released(v *session.Release, refused bool) {
 			e.offered--
 		}
 		e.forget(i)
-	case e.cut && k.step > e.cutIn: // it takes nothing any more
+	case e.lies[i].telemetry && !(e.cut && e.lies[i].seq > e.cutBy):
+		e.tally.add(e.lies[i].seq)
+		e.forget(i)
+	case e.cut && e.lies[i].seq > e.cutBy: // it takes nothing any more
 		e.forget(i)
 	default:
 		e.lies[i].gone = true
-		e.latest = v.Handle
-		e.loose = e.loose || !e.lies[i].telemetry && e.granted < e.offered
+		e.loose = e.loose || e.granted < e.offered
 	}
 }
 
@@ -300,25 +330,19 @@ func (k *watch) noticed(v *eventabi.Envelope) {
 	if !e.given || v.SeqRange == nil {
 		return
 	}
-	telemetry := v.TargetLane == eventabi.TelemetryLane
+	if v.TargetLane == eventabi.TelemetryLane {
+		k.ok(NoticeBeforeDelivery, e.tally.settle(v.SeqRange, count), "a notice counts otherwise than what was dropped of telemetry")
+		k.ok(DiscontinuityFollows, v.DiscontinuityID == "", "a discontinuity of telemetry")
+		return
+	}
 	group, _ := numberIn(v.Payload, "sync_group")
 	whole := v.Reason == flow.SyncAtomic.String()
-	in := func(x *lying) bool {
-		return x.telemetry == telemetry && x.gone && x.seq >= v.SeqRange.Start && x.seq <= v.SeqRange.End && (!whole || x.group == group)
-	}
 	var n int64
-	for i := range e.lies {
-		if in(&e.lies[i]) {
-			n += e.lies[i].sources
-		}
-	}
-	next := telemetry && n == count+1 // what was released last begins the next run
-	n = 0
 	sound := false
 	kept := e.lies[:0]
 	for i := range e.lies {
 		x := &e.lies[i]
-		if !in(x) || next && x.handle == e.latest {
+		if x.telemetry || !x.gone || x.seq < v.SeqRange.Start || x.seq > v.SeqRange.End || whole && x.group != group {
 			kept = append(kept, *x)
 			continue
 		}
@@ -333,7 +357,7 @@ func (k *watch) noticed(v *eventabi.Envelope) {
 		e.fallen = append(e.fallen, group)
 	}
 	s := e.policy.SyncDropPolicy
-	must := !telemetry && v.Reason != flow.Fenced.String() &&
+	must := v.Reason != flow.Fenced.String() &&
 		(sound || s != nil && s.Policy == controlplane.SyncDropWithDiscontinuity)
 	k.ok(DiscontinuityFollows, must == (v.DiscontinuityID != ""), "a loss of sound or of a domain without its discontinuity, or one without need")
 }
@@ -380,15 +404,27 @@ func (k *watch) delivered(v *session.Deliver) {
 	for j := range i { // what lies before it came first
 		k.ok(EdgeOrderKept, e.lies[j].gone || e.lies[j].telemetry != metric, "an item overtakes another one of its lane")
 	}
-	for j := range e.lies {
-		y := &e.lies[j]
-		k.ok(NoticeBeforeDelivery, !y.gone || !y.telemetry && e.inherits(j), "a delivery goes ahead of the notice of what was dropped before")
-	}
+	k.told(e, &x)
 	k.fresh(e, &x)
 	k.ok(AtomicAllOrNothing, !e.atomic(x.group) || !e.fell(x.group), "a member of a group that has fallen comes out")
 	e.forget(i)
 	k.takesTurns(r, e, lane)
 	k.ahead(r, e, &x, lane)
+}
+
+// told checks that what was dropped was told of: what lay before a delivery ahead of it, and
+// what lay behind it, which may have gone when it was taken, ahead of the next one.
+func (k *watch) told(e *edgeWatch, x *lying) {
+	k.ok(NoticeBeforeDelivery, e.tally.n == 0 || !e.tally.passed, "a delivery goes ahead of the notice of the telemetry that was dropped")
+	e.tally.passed = true
+	for i := range e.lies {
+		y := &e.lies[i]
+		if !y.gone || e.inherits(i) {
+			continue
+		}
+		k.ok(NoticeBeforeDelivery, !y.passed && (x.telemetry || y.seq > x.seq), "a delivery goes ahead of the notice of what was dropped before")
+		y.passed = true
+	}
 }
 
 // settle takes n items that were merged into the i-th out, the nearest first, and says how
@@ -426,15 +462,14 @@ func (e *edgeWatch) fell(group int64) bool {
 	return false
 }
 
-// fresh checks that what is delivered has not waited longer than the bounds allow, with its
-// node and on the edge. What is protected is delivered late, with all of its group; of a
+// fresh checks that what is delivered has not lain there longer than the bounds allow. What is protected is delivered late, with all of its group; of a
 // latest_only edge the newest survives its age.
 func (k *watch) fresh(e *edgeWatch, x *lying) {
 	if x.telemetry || shielded(x.kind) || e.strategy == controlplane.StrategyLatestOnly || e.atomic(x.group) {
 		return
 	}
-	limit := min(e.policy.MaxQueueMS, e.policy.MaxLatencyContributionMS) + e.policy.MaxBlockTimeMS
-	k.ok(EdgeBoundsHold, k.now.Sub(x.at) <= timebase.MS(limit), "something is delivered that has waited too long")
+	limit := timebase.MS(min(e.policy.MaxQueueMS, e.policy.MaxLatencyContributionMS))
+	k.ok(EdgeBoundsHold, x.in == 0 || k.now.Sub(x.in) <= limit, "something is delivered that has waited too long")
 }
 
 // takesTurns checks that fairness keys take turns.
@@ -490,5 +525,5 @@ func (k *watch) givenUp(v *eventabi.Envelope) {
 	e := k.edge(v.EdgeID)
 	e.touched = true
 	k.ok(EdgesDrain, !e.cut && strings.HasPrefix(v.Reason, "capability_lost:"), "an edge is given up twice, or for nothing")
-	e.cut, e.cutIn = true, k.step
+	e.cut, e.cutBy = true, v.RuntimeSequence
 }

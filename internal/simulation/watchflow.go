@@ -10,12 +10,14 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // edgeSignal checks what is said of an edge (flow sections 2 to 5).
 func (k *watch) edgeSignal(v *eventabi.Envelope) {
 	e := k.edge(v.EdgeID)
 	e.touched = true
+	k.pass.load.freed = k.pass.load.freed || e.id == turn.EdgeTTSTransport
 	lane := laneIndex(v.TargetLane == eventabi.TelemetryLane)
 	control := v.TargetLane == eventabi.ControlLane
 	switch v.Signal { //nolint:exhaustive // the rest says nothing of flow
@@ -76,7 +78,7 @@ func (k *watch) marked(v *eventabi.Envelope) {
 // saying checks that the synthesiser is asked for nothing while it is told to stop.
 func (k *watch) saying() {
 	for i := range k.edges.list {
-		if e := &k.edges.list[i]; e.id == "tts-transport" {
+		if e := &k.edges.list[i]; e.id == turn.EdgeTTSTransport {
 			k.ok(NoSendWhileStopped, !e.off[0], "the synthesiser is asked for more although it was told to stop")
 		}
 	}
@@ -143,6 +145,9 @@ func (k *watch) edgeSettled(w *world, e *edgeWatch) {
 				}
 				continue
 			}
+			if x.in == 0 {
+				x.in = k.now
+			}
 			bytes += x.bytes
 			media += x.media
 		}
@@ -194,7 +199,8 @@ func (k *watch) edgesAtRest() {
 // edgesOver checks that an ended session has let go of everything.
 func (k *watch) edgesOver() {
 	for i := range k.edges.list {
-		k.ok(OffersAccounted, len(k.edges.list[i].lies) == 0, "the session has ended and something is neither delivered nor dropped")
+		e := &k.edges.list[i]
+		k.ok(OffersAccounted, len(e.lies) == 0 && e.tally.n == 0, "the session has ended and something is neither delivered nor dropped")
 	}
 }
 

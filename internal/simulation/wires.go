@@ -48,6 +48,10 @@ type reader struct {
 // always is more than a reader can take in a session.
 const always = 1 << 40
 
+// busy is how often a node offers and a reader asks, at most: a conversation in which nothing
+// else happens any more has seen enough of them.
+const busy = 60
+
 // firstHandle keeps the handles of items apart from those of texts and of sound.
 const firstHandle = 1 << 32
 
@@ -64,17 +68,17 @@ func (w *world) strain(f Fault, oneIn int64) bool {
 	return true
 }
 
-// drawWires lays edges out: in every third session, and where a fault needs them.
+// drawWires lays edges out: in every sixth session, and where a fault needs them.
 func (w *world) drawWires(seed uint64, allowed FaultSet, some bool) {
 	x := &w.wires
 	*x = wires{random: timebase.NewRandom(seed ^ 0x77697265), list: x.list[:0], readers: x.readers[:0], handle: firstHandle}
 	r := &x.random
 	for f := LoadControlFull; f < faultCount; f++ {
-		if r.Chance(1, 6) && some && allowed.Has(f) {
+		if r.Chance(1, 16) && some && allowed.Has(f) {
 			w.faults = w.faults.With(f)
 		}
 	}
-	if w.faults&flowFaults == 0 && !r.Chance(1, 3) {
+	if w.faults&flowFaults == 0 && !r.Chance(1, 6) {
 		return
 	}
 	if w.faults.Has(LoadCreditStarvation) || w.faults.Has(LoadXOffStorm) || r.Chance(1, 2) {
@@ -234,12 +238,12 @@ func (w *world) layWires() {
 
 // offers is a node that has something for its edge.
 func (w *world) offers(e *event) {
-	if w.phase != talking {
+	if w.phase != talking || e.arg > busy {
 		return
 	}
 	r := &w.wires.random
 	x := &w.wires.list[e.who]
-	w.after(e.at, r.Between(200, 3000), evOffer, e.who, 0)
+	w.after(e.at, r.Between(200, 3000), evOffer, e.who, e.arg+1)
 	if x.cut && !r.Chance(1, 8) {
 		return
 	}
@@ -342,7 +346,7 @@ func (w *world) reads(e *event) {
 	}
 	r := &w.wires.random
 	x := &w.wires.readers[e.who]
-	if x.keen {
+	if x.keen || e.arg > busy {
 		w.ready(x.to, always)
 		return
 	}
@@ -359,7 +363,7 @@ func (w *world) reads(e *event) {
 	if count > 0 {
 		w.ready(x.to, count)
 	}
-	w.after(e.at, wait, evReady, e.who, 0)
+	w.after(e.at, wait, evReady, e.who, e.arg+1)
 }
 
 func (w *world) ready(to string, count int64) {
