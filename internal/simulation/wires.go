@@ -403,8 +403,14 @@ func (w *world) overflowing(f Fault) {
 		lane = eventabi.DataLane
 		for i := range w.wires.list {
 			if x := &w.wires.list[i]; x.given && r.Chance(1, 2) {
-				for range x.policy.Policy.MaxQueueItems + r.Between(1, 20) {
-					w.offer(x)
+				kind := session.ItemInterim
+				if x.solemn && r.Chance(1, 2) {
+					kind = session.ItemFinal
+				}
+				for range x.policy.Policy.MaxQueueItems + r.Between(1, 50) {
+					w.item(x.policy.Edge, kind)
+					x.begun = true
+					x.credit--
 				}
 			}
 		}

@@ -175,9 +175,21 @@ func (m *Machine) give(n int, it flow.Item) flow.Verdict {
 		v = m.edges.board.Edge(n).Offer(m.now, it, &m.edges.log)
 	}
 	if v == flow.Breach {
-		m.breach("edge_" + m.edges.board.Ends(n).ID)
+		m.tooMany(n, &it)
 	}
 	return v
+}
+
+// tooMany meets an item for which there is no place even to wait in. The turn can do
+// without a side edge, which is cut off; on any other that is an invariant that broke.
+func (m *Machine) tooMany(n int, it *flow.Item) {
+	ends := m.edges.board.Ends(n)
+	if !ends.Side {
+		m.breach("edge_" + ends.ID)
+		return
+	}
+	m.edges.board.Edge(n).Lose(*it, flow.Shed, &m.edges.log)
+	m.cutOff(n)
 }
 
 // breach ends the session: a queue that may not fill up is full (flow section 4).
