@@ -135,6 +135,9 @@ func (s *Settings) evidence(in []session.Input) (err error) {
 			s.Observer(&Notice{At: at, Record: e})
 		}
 	}
+	if s.Waits != nil {
+		s.Waits(at, machine)
+	}
 	return err
 }
 

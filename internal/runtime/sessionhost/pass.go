@@ -74,8 +74,8 @@ func (s *Session) attend(at timebase.Instant) {
 		s.egress.Tick(at)
 		s.deliveries()
 	}
-	s.meter.turn(at)
 	s.preempted()
+	s.meter.turn(at)
 	for n := 0; ; n++ {
 		if at >= s.machine.Deadline() {
 			s.pending = append(s.pending, &session.Wake{})
@@ -198,6 +198,9 @@ func (s *Session) settle(at timebase.Instant, in []session.Input) {
 			s.perform(at, e)
 		}
 		s.observe(at, e)
+	}
+	if s.settings.Waits != nil {
+		s.settings.Waits(at, s.machine)
 	}
 	clear(in)
 	s.frames = s.frames[:0]

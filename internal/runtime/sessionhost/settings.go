@@ -61,6 +61,7 @@ type Settings struct {
 	Observer  Observer       // nil = nobody looks
 	Frames    FrameObserver  // nil = nobody looks
 	Metrics   MetricObserver // nil = nobody looks
+	Waits     EdgeObserver   // nil = nobody looks
 	Snapshots SnapshotSource
 	// Lateness counts how late each frame left, for those who compare groups of sessions;
 	// nil = nobody does.

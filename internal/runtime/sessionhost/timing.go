@@ -70,11 +70,13 @@ func (s *Session) preempted() {
 	if len(s.controls) == 0 {
 		return
 	}
-	if t := s.driver.timing(); t != nil {
-		now := s.driver.now()
-		for _, posted := range s.controls {
-			t.preempt.Record(int64(now.Sub(posted)))
+	t, now := s.driver.timing(), s.driver.now()
+	for _, posted := range s.controls {
+		wait := now.Sub(posted)
+		if t != nil {
+			t.preempt.Record(int64(wait))
 		}
+		s.meter.preempted(wait)
 	}
 	s.controls = s.controls[:0]
 }
