@@ -21,6 +21,7 @@ type Inbox[T any] struct {
 	lanes    [lanes][]T
 	sleeping atomic.Bool
 	wake     chan struct{}
+	rouse    func() // wakes the owner where it does not wait for wake; nil = it does
 }
 
 // NewInbox makes an empty inbox.
@@ -37,6 +38,10 @@ func (b *Inbox[T]) Post(lane flow.Lane, it T) {
 // Rouse wakes the owner if it sleeps.
 func (b *Inbox[T]) Rouse() {
 	if b.sleeping.Load() && b.sleeping.CompareAndSwap(true, false) {
+		if b.rouse != nil {
+			b.rouse()
+			return
+		}
 		select {
 		case b.wake <- struct{}{}:
 		default:
@@ -72,6 +77,9 @@ func (b *Inbox[T]) Sleep() bool {
 
 // Wake is where a sleeping owner waits. Awake says that it woke for another reason.
 func (b *Inbox[T]) Wake() <-chan struct{} { return b.wake }
+
+// Asleep says that nobody has woken the owner since Sleep.
+func (b *Inbox[T]) Asleep() bool { return b.sleeping.Load() }
 
 // Awake takes the mark of Sleep back.
 func (b *Inbox[T]) Awake() { b.sleeping.Store(false) }

@@ -36,6 +36,9 @@ type driver interface {
 	executor(s *Session) nodehost.Executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
+	// slot is how fine the driver's time is, 0 = as fine as can be: what is due is due at the
+	// begin of one, counted from instant 0 of its clock.
+	slot() timebase.Span
 	// timing is what the driver measures of itself; nil where time is virtual.
 	timing() *timing
 }
@@ -194,6 +197,8 @@ func (s *Session) connect(ctx context.Context) error {
 		Fences:    &s.fences,
 		Sink:      &lastHop{session: s},
 		Late:      s.lateness(),
+		Slot:      s.driver.slot(),
+		Phase:     -s.born,
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})

@@ -37,6 +37,7 @@ type shard struct {
 	dueFn   func(s *Session)
 	drained [lanes][]*Session
 	items   []item
+	alarm   *alarm // nil = timers serve
 }
 
 // The queues of an owner, in the order in which they are served.
@@ -77,6 +78,8 @@ func newShard(clock func() timebase.Instant, wall func() int64, pool *nodehost.P
 func (h *shard) now() timebase.Instant { return h.clock() }
 
 func (h *shard) wallMS() int64 { return h.wall() }
+
+func (h *shard) slot() timebase.Span { return wheelSlot }
 
 func (h *shard) timing() *timing { return &h.measured }
 
@@ -157,6 +160,9 @@ func (h *shard) round(term int64) (over, relieved bool) {
 			over = h.stopping.Load() && h.sessions.Load() == 0
 			if over {
 				h.guard.end()
+				if h.alarm != nil {
+					h.alarm.close()
+				}
 			}
 			return over, false
 		}
@@ -283,22 +289,28 @@ func (h *shard) settled(s *Session) {
 	}
 }
 
+// sleep waits until something is due or comes.
 func (h *shard) sleep(timer *time.Timer) {
 	if !h.inbox.Sleep() {
 		return
 	}
 	next, busy := h.rest()
-	switch {
-	case busy:
+	wait := time.Duration(next - h.now())
+	if busy || wait <= 0 {
 		h.inbox.Awake()
-		return
-	case next == timebase.Never:
-		<-h.inbox.Wake()
 		return
 	}
-	wait := time.Duration(next - h.now())
-	if wait <= 0 {
-		h.inbox.Awake()
+	if h.alarm != nil {
+		// Who posts between the mark and here has rung before the alarm was set anew, and
+		// has taken the mark away.
+		if h.alarm.set(min(wait, time.Hour)) && (!h.inbox.Asleep() || h.alarm.wait()) {
+			h.inbox.Awake()
+			return
+		}
+		panic("sessionhost: the alarm of a shard fails")
+	}
+	if next == timebase.Never {
+		<-h.inbox.Wake()
 		return
 	}
 	timer.Reset(wait)
