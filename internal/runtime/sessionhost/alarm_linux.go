@@ -24,9 +24,6 @@ type alarm struct {
 	err   error
 }
 
-// soon is a time that has come when it is set; nothing would take the alarm back.
-var soon = unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}
-
 // newAlarm gives a shard's alarm, nil where there is none: where the system has no room for
 // it, or time is not the machine's, as in a test that lets it pass at will.
 func newAlarm() *alarm {
@@ -47,6 +44,7 @@ func newAlarm() *alarm {
 		return nil
 	}
 	a.arm = func(fd uintptr) { a.err = unix.TimerfdSettime(int(fd), 0, &a.spec, nil) }
+	soon := unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}                         // with nothing it would be taken back
 	a.ringF = func(fd uintptr) { _ = unix.TimerfdSettime(int(fd), 0, &soon, nil) } // fails when nobody waits any more
 	return a
 }

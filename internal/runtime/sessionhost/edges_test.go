@@ -167,7 +167,12 @@ func TestDetectorThatLagsIsSkippedAhead(t *testing.T) {
 	r.settings.Connect = r.line.connect
 	x := s.open(t, r)
 	frame := make([]int16, transport.FrameSamples)
-	for range 200 { // four seconds; the edge holds one
+	x.Ingress().Audio(-1, frame)
+	s.until(t, "the detector takes the first frame, and stands", func() bool {
+		return x.graph.ear.Load() != nil && x.graph.reader.Available() == 0
+	})
+	s.pass(20e6)
+	for range 199 { // four seconds; the edge holds one
 		x.Ingress().Audio(-1, frame)
 		s.pass(20e6)
 	}

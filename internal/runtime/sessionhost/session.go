@@ -120,7 +120,7 @@ type counts struct {
 	frames, dropped, early         atomic.Int64
 	nodeFailures, restarts, faults atomic.Int64
 	cancels, prefenced, closing    atomic.Int64
-	coalesced, stalls              atomic.Int64
+	stalls                         atomic.Int64
 	lost                           [lanes]atomic.Int64
 }
 
@@ -245,7 +245,7 @@ func (s *Session) Stats() Stats {
 }
 
 func (s *Session) stats() Stats {
-	held, _, refused := s.content.stats()
+	held, refused := s.content.stats()
 	return Stats{
 		State:            s.machine.State(),
 		Reason:           s.reason,
@@ -256,7 +256,7 @@ func (s *Session) stats() Stats {
 		FramesIn:         s.counts.frames.Load(),
 		FramesDropped:    s.counts.dropped.Load(),
 		FramesEarly:      s.counts.early.Load(),
-		Coalesced:        s.counts.coalesced.Load(),
+		Coalesced:        s.box.coalesced(),
 		ControlLost:      s.counts.lost[flow.Control].Load(),
 		DataLost:         s.counts.lost[flow.Data].Load(),
 		MetricsLost:      s.counts.lost[flow.Telemetry].Load(),
@@ -300,7 +300,7 @@ func (s *Session) post(in session.Input) bool {
 // the call fails; the end of a call and the last word of a recogniser are missed by the
 // kernel's own time limits.
 func (s *Session) spill(in session.Input) {
-	switch in := in.(type) {
+	switch in := in.(type) { //nolint:gochecksumtype // the others refer to nothing
 	case *session.Speech:
 		s.content.dropAudio(in.Handle)
 		s.overrun(in.Invocation)
@@ -313,8 +313,6 @@ func (s *Session) spill(in session.Input) {
 		s.content.dropText(in.Text.Handle)
 	case *session.Offer:
 		s.content.forgetAny(in.Handle)
-	default:
-		// the others refer to nothing
 	}
 }
 

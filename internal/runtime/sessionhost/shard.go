@@ -89,17 +89,14 @@ func (h *shard) post(s *Session, it item) bool {
 	p, dropped := s.box.put(&it)
 	if dropped != nil {
 		s.spill(dropped)
-		s.counts.coalesced.Add(1)
 	}
 	switch p {
 	case lost:
 		s.counts.lost[lane].Add(1)
 		return false
-	case merged:
-		s.counts.coalesced.Add(1)
 	case first:
 		h.inbox.Post(lane, s)
-	case taken:
+	case merged, taken:
 	}
 	return true
 }
