@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -54,6 +55,8 @@ type End struct {
 	Late      int64 // chunks held back so far
 	// Usage is what the engine said it used, when it came to its own end.
 	Usage provider.Usage
+	// Unscheduled says why the execution pool did not take the attempt; empty = it did.
+	Unscheduled controlplane.ShedReason
 }
 
 // tokenBytes is how many bytes make a token of a language model, about: four characters

@@ -18,11 +18,20 @@ import (
 
 // wall is an executor on the clock of the test (a bubble's, mostly).
 type wall struct {
-	Pool
+	*Pool
+	*Seat
 	began time.Time
 }
 
-func newWall() *wall { return &wall{began: time.Now()} }
+func newWall() *wall { return newWallIn(&Pool{}) }
+
+func newWallIn(p *Pool, list ...NodePolicy) *wall {
+	return &wall{Pool: p, Seat: p.Seat("s1", list...), began: time.Now()}
+}
+
+func (w *wall) Task(n eventabi.NodeID, counted bool, run func(bool) bool) Starter {
+	return w.Seat.Task(n, counted, run)
+}
 
 func (w *wall) Now() timebase.Instant { return timebase.Instant(time.Since(w.began)) }
 func (w *wall) Virtual() bool         { return false }

@@ -118,7 +118,7 @@ func (g *graph) respond(e *session.Generate) {
 	t.mu.Lock()
 	t.prompt = prompt
 	t.mu.Unlock()
-	s.exec.Go(func() {
+	why := s.exec.Try(nodeLLM, func() {
 		if !t.llm.Call(&node.Event{
 			Kind: eventabi.KindControl, Type: node.TypeRespond, Class: eventabi.ClassMetadata,
 			At: node.Instant(s.exec.Now()), Invocation: e.Invocation,
@@ -126,6 +126,9 @@ func (g *graph) respond(e *session.Generate) {
 			call.Fail(nodeGone(nodeLLM))
 		}
 	})
+	if why != "" {
+		call.Unscheduled(why)
+	}
 }
 
 // say has a segment spoken, and tells the segmenter that there is room for another.
@@ -140,7 +143,7 @@ func (g *graph) say(e *session.Say, text string) {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
-	s.exec.Go(func() {
+	why := s.exec.Try(nodeTTS, func() {
 		now := node.Instant(s.exec.Now())
 		if !t.tts.Call(&node.Event{
 			Kind: eventabi.KindText, Type: node.TypeSegment, Class: eventabi.ClassTextRaw, At: now, Invocation: e.Invocation, Text: text,
@@ -151,6 +154,9 @@ func (g *graph) say(e *session.Say, text string) {
 			t.segmenter.Call(&node.Event{Kind: eventabi.KindControl, Type: node.TypeTaken, Class: eventabi.ClassMetadata, At: now})
 		}
 	})
+	if why != "" {
+		call.Unscheduled(why)
+	}
 }
 
 // degrade lowers a turn's fidelity. What nothing more is asked of needs no telling:
