@@ -18,6 +18,7 @@ type edges struct {
 	log    flow.Log
 	number [voiceEdges]int // on the board, plus one; 0 = not made yet
 	set    []EdgePolicy
+	nodes  []NodePolicy
 	flow   *FlowPolicy // nil = the profile's
 	kinds  []voiceEdge // by number on the board; voiceEdges = a further edge
 	shed   []shedWork  // by number

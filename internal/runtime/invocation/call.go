@@ -341,6 +341,9 @@ func (call *Call) end(o provider.Outcome, detached bool) {
 	if done != nil {
 		done(now, o)
 	}
+	if e.Over != nil {
+		e.Over()
+	}
 	call.controller.settings.Ended(e)
 }
 

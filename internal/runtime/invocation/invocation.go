@@ -39,7 +39,8 @@ type Request struct {
 	Idle       time.Duration // between results; the backstop's measure
 	Candidate  int64         // which of the modality's adapters it is for
 	Provider   provider.Descriptor
-	InputBytes int64 // of what a language model is given to read
+	InputBytes int64  // of what a language model is given to read
+	Over       func() // called once when the attempt has ended, before that is reported; nil = nobody
 }
 
 // End is how an attempt ended, with what it measured.

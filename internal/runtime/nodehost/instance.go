@@ -160,9 +160,9 @@ func (i *Instance) Late() int64 { return i.late.Load() }
 func (i *Instance) Call(ev *node.Event) bool {
 	if !i.settings.Exec.Virtual() && i.worker.Counts() {
 		granted := make(chan struct{})
-		claim, now, _ := i.settings.Exec.Claim(i.settings.ID, func() { close(granted) })
+		claim, now, why := i.settings.Exec.Claim(i.settings.ID, func() { close(granted) })
 		defer claim.Give()
-		if !now {
+		if !now && why == "" { // a closed pool counts nothing any more
 			select {
 			case <-granted:
 			case <-i.dead:

@@ -334,6 +334,10 @@ func (s *Seat) Claim(node eventabi.NodeID, granted func()) (c *Claim, now bool, 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key, limit := s.place(node)
+	if p.closed {
+		p.counts.Closed++
+		return nil, false, controlplane.ShedPoolClosed
+	}
 	if limit == 0 {
 		return nil, true, ""
 	}

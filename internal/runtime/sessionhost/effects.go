@@ -151,11 +151,13 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 	case *session.CancelAck:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
 		s.callOver(in.Invocation)
+	case *session.Unscheduled:
+		s.callOver(in.Invocation)
 	case *session.NodeFailed:
 		s.notice.Detail = s.graph.takeDetail(in.Node)
 	case *session.Offer, *session.Ready:
 		// what goes on at edges is told by what it leads to
-	case *session.EdgePolicy, *session.FlowPolicy, *session.Overflow,
+	case *session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Overflow,
 		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
@@ -208,6 +210,7 @@ func (s *Session) teardown(reason string) {
 	s.exec.Go(func() {
 		defer close(s.done)
 		s.release(reason, digest)
+		s.exec.leave()
 		s.final = s.stats()
 		if s.gone != nil {
 			s.gone()

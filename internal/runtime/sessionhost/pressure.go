@@ -12,6 +12,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/nodehost"
 )
 
 // Gauges is what a host's own parts measure of the pressure on them: how late the frames
@@ -19,6 +20,19 @@ import (
 // execution pool's queue in per mille.
 type Gauges interface {
 	Pressure() (frameLatenessUS, poolQueuePerMille int64)
+}
+
+// ownGauges are those of a host that was given none.
+type ownGauges struct {
+	pool     *nodehost.Pool
+	lateness func() int64 // since it was asked last, p99 in microseconds; nil = it is not measured
+}
+
+func (g *ownGauges) Pressure() (frameLatenessUS, poolQueuePerMille int64) {
+	if g.lateness != nil {
+		frameLatenessUS = g.lateness()
+	}
+	return frameLatenessUS, g.pool.QueuePerMille()
 }
 
 // sampleEvery is how often an adaptive host measures. It is coarse on purpose: what is

@@ -30,9 +30,16 @@ type driver interface {
 	rearm(s *Session, at timebase.Instant)
 	// forget says that the session is over. The owner calls it.
 	forget(s *Session)
-	executor(s *Session) nodehost.Executor
+	executor(s *Session) executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
+}
+
+// executor is a driver's view of time and work for one session. leave gives its place in
+// the pool back.
+type executor interface {
+	nodehost.Executor
+	leave()
 }
 
 // item is one thing in an inbox: an input, a caller frame's descriptor, or a question
@@ -50,7 +57,7 @@ type Session struct {
 	place    *admission.Place    // nil = nothing is counted
 	decision *admission.Decision // that let it in, until the kernel has it; nil = nobody was asked
 	driver   driver
-	exec     nodehost.Executor
+	exec     executor
 	born     timebase.Instant // on the driver's clock
 	ctx      context.Context
 	stop     context.CancelFunc
@@ -176,6 +183,7 @@ func (s *Session) connect(ctx context.Context) error {
 	link, err := s.settings.Connect(ctx, s.settings.transportBootstrap(), (*ingress)(s))
 	if err != nil {
 		s.stop()
+		s.exec.leave()
 		return err
 	}
 	s.link = link

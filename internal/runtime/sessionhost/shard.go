@@ -122,8 +122,8 @@ func (h *shard) stop() {
 }
 
 // executor is the shard's view of time and work for one session.
-func (h *shard) executor(s *Session) nodehost.Executor {
-	return &realTime{shard: h, session: s, seat: h.pool.Seat(s.ID())}
+func (h *shard) executor(s *Session) executor {
+	return &realTime{shard: h, session: s, seat: h.pool.Seat(s.ID(), s.settings.nodePolicies()...)}
 }
 
 // realTime has work run in the host's pool, from the session's seat there. What panics
@@ -134,6 +134,7 @@ type realTime struct {
 	seat    *nodehost.Seat
 }
 
+func (r *realTime) leave()                { r.seat.Leave() }
 func (r *realTime) Now() timebase.Instant { return r.shard.now() - r.session.born }
 func (r *realTime) Virtual() bool         { return false }
 func (r *realTime) Go(work func())        { r.shard.pool.Go(r.session.contained(work)) }

@@ -109,7 +109,7 @@ func (g *graph) respond(e *session.Generate) {
 	for i := range prompt {
 		r.InputBytes += int64(len(prompt[i].Text))
 	}
-	call := g.begin(r)
+	call, _ := g.begin(nodeLLM, r, nil)
 	t := g.nodes(e.Turn)
 	if call == nil || t.llm == nil || t.segmenter == nil {
 		return
@@ -137,7 +137,7 @@ func (g *graph) say(e *session.Say, text string) {
 	s.place.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.TTSs()[e.Candidate].Descriptor()
-	call := g.begin(r)
+	call, _ := g.begin(nodeTTS, r, nil)
 	t := g.nodes(e.Turn)
 	if call == nil || t.tts == nil {
 		return

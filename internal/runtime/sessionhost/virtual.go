@@ -198,8 +198,8 @@ func (v *Virtual) forget(s *Session) {
 	v.open--
 }
 
-func (v *Virtual) executor(s *Session) nodehost.Executor {
-	return &virtualTime{world: v, session: s, seat: v.pool.Seat(s.ID())}
+func (v *Virtual) executor(s *Session) executor {
+	return &virtualTime{world: v, session: s, seat: v.pool.Seat(s.ID(), s.settings.nodePolicies()...)}
 }
 
 // virtualTime runs work at once. Of the pool there is only what can be counted without
@@ -210,6 +210,7 @@ type virtualTime struct {
 	seat    *nodehost.Seat
 }
 
+func (t *virtualTime) leave()                { t.seat.Leave() }
 func (t *virtualTime) Now() timebase.Instant { return t.world.clock - t.session.born }
 func (t *virtualTime) Virtual() bool         { return true }
 func (t *virtualTime) Go(work func())        { t.session.contained(work)() }
