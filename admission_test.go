@@ -151,6 +151,7 @@ func TestRuntimeRefuses(t *testing.T) {
 func TestBadQuotas(t *testing.T) {
 	c := config()
 	c.MaxSessions = -2
+	c.Workers, c.WorkQueue, c.MaxStreams = -1, 1<<30, -7
 	c.Quotas = parley.Quotas{
 		Quotas:  []parley.Quota{{Scope: "tenant", Limit: "sessions_per_minute", Max: 10, HeadroomPerMille: 1200}},
 		Tenants: map[string][]parley.QuotaOverride{"acme": {{Scope: "session", Limit: "concurrent_sessions"}}},
@@ -162,6 +163,7 @@ func TestBadQuotas(t *testing.T) {
 		err := open()
 		for _, part := range []string{
 			"max_sessions: -2: use 0",
+			"workers: -1: use 0 for the default, or 1 to 1048576", "work_queue: 1073741824: use 0", "max_streams: -7: use 0",
 			`quota tenant:sessions_per_minute: headroom_per_mille is "1200": give a whole number from 0 to 999`,
 			`quota session:concurrent_sessions of tenant acme: limit is "concurrent_sessions": give a limit that is counted of a session`,
 		} {

@@ -16,7 +16,6 @@ import (
 func (in *NodePolicy) Validate() error {
 	c := settingsCheck{prefix: "node_execution_policies." + string(in.Node) + "."}
 	c.id("node", string(in.Node), true)
-	c.id("fairness_key", in.Policy.FairnessKey, false)
 	c.within("concurrency_limit", in.Policy.ConcurrencyLimit, controlplane.MaxTasks)
 	c.layers("layers", in.Layers)
 	return errors.Join(c.faults...)

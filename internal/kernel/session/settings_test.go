@@ -3,6 +3,7 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -92,7 +93,6 @@ func TestNodePolicyIsChecked(t *testing.T) {
 		"node_execution_policies..node":                 {},
 		"node_execution_policies.llm.concurrency_limit": {Node: "llm", Policy: controlplane.NodeExecutionPolicy{ConcurrencyLimit: -1}},
 		"node_execution_policies.tts.concurrency_limit": {Node: "tts", Policy: controlplane.NodeExecutionPolicy{ConcurrencyLimit: controlplane.MaxTasks + 1}},
-		"node_execution_policies.stt.fairness_key":      {Node: "stt", Policy: controlplane.NodeExecutionPolicy{FairnessKey: "two words"}},
 		"node_execution_policies.endpointer.layers":     {Node: "endpointer", Layers: "=nobody"},
 	} {
 		var fault *SettingError
@@ -134,6 +134,23 @@ func TestVoiceGraphNamesItsConsumers(t *testing.T) {
 		v, ok := voiceEdgeOf(e.ID)
 		if to := v.ends().To; !ok || to != "" && to != string(e.To) {
 			t.Errorf("%s runs to %s, and is emptied by %q", e.ID, e.To, to)
+		}
+	}
+}
+
+// A payload is JSON whatever somebody chose for a key.
+func TestPayloadsAreJSON(t *testing.T) {
+	for _, key := range []string{"", "plain", `a "b" \c`, "\x00\x1f\x7f\n", "schlüssel", "键", "\U0001F511", "bad\xff"} {
+		var body object
+		body.str("key", key)
+		body.strs("keys", []string{key, key})
+		var read struct {
+			Key  string
+			Keys []string
+		}
+		raw := body.done()
+		if err := json.Unmarshal(raw, &read); err != nil || read.Key != strings.ToValidUTF8(key, "\ufffd") || len(read.Keys) != 2 {
+			t.Errorf("%q is written as %s and read as %q: %v", key, raw, read.Key, err)
 		}
 	}
 }

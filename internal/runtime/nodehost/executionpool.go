@@ -74,7 +74,7 @@ const (
 	WorkersPerCPU  = 4
 	DefaultQueue   = 1024
 	DefaultStreams = 32768
-	maxPoolSetting = 1 << 20
+	maxPoolSetting = controlplane.MaxTasks
 )
 
 // Validate reports all faults at once.
