@@ -109,6 +109,7 @@ type passWatch struct {
 	signal    *eventabi.Envelope
 	epoch     eventabi.Epoch // of the last signal
 	load      passLoad
+	turned    []turned // refused by the execution pool and not told yet
 }
 
 // init lays out what all sessions share.
@@ -130,7 +131,7 @@ func (k *watch) begin(w *world) {
 		live: -1, epoch: 0, drainBy: timebase.Never, stampMS: -1,
 		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], paid: k.paid[:0], spoken: k.spoken[:0], items: k.items[:0],
 		owners: k.owners[:0], keys: k.keys[:0], texts: w.texts,
-		pass:  passWatch{speeches: k.pass.speeches[:0]},
+		pass:  passWatch{speeches: k.pass.speeches[:0], turned: k.pass.turned[:0]},
 		talk:  talkWatch{pending: k.talk.pending[:0]},
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
 	}
@@ -284,6 +285,7 @@ func (k *watch) settled(w *world) {
 	k.bounds(w)
 	k.words(w)
 	k.loadSettled(w)
+	k.shedSettled()
 	k.clocks(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false

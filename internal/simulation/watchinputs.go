@@ -27,7 +27,7 @@ func (k *watch) before(w *world) {
 	k.step++
 	k.now = max(k.now, w.passAt)
 	k.texts = w.texts
-	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
+	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], turned: k.pass.turned[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
 	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
 	k.faulted, k.ending = false, false
 	k.beforeTime()
@@ -158,9 +158,9 @@ func (k *watch) control(in session.Input) {
 	case *session.ClockReading:
 		k.read(in)
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.EdgePolicy, *session.FlowPolicy,
-		*session.Offer, *session.Ready, *session.Overflow:
+		*session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
 	}
 }
 
@@ -183,6 +183,8 @@ func (k *watch) data(in session.Input) {
 		k.pass.speeches = append(k.pass.speeches, chunk{handle: in.Handle, left: in.Samples})
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
+	case *session.Unscheduled:
+		k.unscheduled(in)
 	case *session.AudioIn:
 		if k.running() && k.current(in.Epoch) {
 			k.heardNow()
@@ -194,7 +196,7 @@ func (k *watch) data(in session.Input) {
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
 		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
 		*session.Quota, *session.Usage, *session.Admission, *session.Load,
-		*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow:
+		*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow:
 	}
 }
 
