@@ -95,7 +95,12 @@ type bench struct {
 
 func host(t *testing.T, scope node.ExecutionScope, do map[string]func(*node.Context, *node.Event) error) *bench {
 	t.Helper()
-	b := &bench{exec: newWall(), counts: map[string]int64{}}
+	return hostIn(t, newWall(), scope, do)
+}
+
+func hostIn(t *testing.T, w *wall, scope node.ExecutionScope, do map[string]func(*node.Context, *node.Event) error) *bench {
+	t.Helper()
+	b := &bench{exec: w, counts: map[string]int64{}}
 	b.probe = &probe{do: do, about: node.Declaration{
 		Type: "probe", Package: "p", Version: "v1", Inputs: []node.Type{node.TypeTextDelta}, Streaming: node.StreamFinal,
 		Scope: scope, Class: node.Preemptible, BuffersAudio: true, LongRunning: true,
