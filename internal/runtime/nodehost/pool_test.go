@@ -173,6 +173,7 @@ func TestWaitAndRunAreMeteredApart(t *testing.T) {
 			s.Try("n", func() { time.Sleep(20 * time.Millisecond) })
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		waits, runs := p.Waits(), p.Runs()
 		if waits.Max != int64(20*time.Millisecond) || runs.Sum != int64(40*time.Millisecond) || runs.Max != int64(20*time.Millisecond) {
 			t.Errorf("waited for at most %d ns, ran for %d ns", waits.Max, runs.Sum)
@@ -202,6 +203,7 @@ func TestNodeLimit(t *testing.T) {
 			t.Error("a node of another key waits for the limit")
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if most.Load() != 2 || runs.Load() != 5 || p.Stats().Limited != 3 {
 			t.Errorf("%d of 5 ran, %d at a time; %+v", runs.Load(), most.Load(), p.Stats())
 		}
@@ -270,27 +272,28 @@ func TestStalledWorkerIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pool(t, PoolConfig{Workers: 1})
 		stuck := hold(t, p.Seat("bad"), "n")
-		ran := 0
-		p.Seat("good").Try("n", func() { ran++ })
+		var ran atomic.Int64
+		p.Seat("good").Try("n", func() { ran.Add(1) })
 		synctest.Wait()
-		if ran != 0 {
+		if ran.Load() != 0 {
 			t.Error("there are two workers")
 		}
 		time.Sleep(2 * stallAfter)
-		if s := p.Stats(); ran != 1 || s.Stalls != 1 || s.Stalled != 1 || s.Active != 0 {
-			t.Errorf("%d ran behind a stall; %+v", ran, s)
+		synctest.Wait()
+		if s := p.Stats(); ran.Load() != 1 || s.Stalls != 1 || s.Stalled != 1 || s.Active != 0 {
+			t.Errorf("%d ran behind a stall; %+v", ran.Load(), s)
 		}
 		other := hold(t, p.Seat("other"), "n") // in the place of the one that is stuck
 		close(stuck)
 		synctest.Wait()
-		p.Seat("good").Try("n", func() { ran++ })
+		p.Seat("good").Try("n", func() { ran.Add(1) })
 		synctest.Wait()
-		if s := p.Stats(); ran != 1 || s.Stalled != 0 || s.Active != 1 {
-			t.Errorf("a worker too many: %d; %+v", ran, s)
+		if s := p.Stats(); ran.Load() != 1 || s.Stalled != 0 || s.Active != 1 {
+			t.Errorf("a worker too many: %d; %+v", ran.Load(), s)
 		}
 		close(other)
 		synctest.Wait()
-		if ran != 2 {
+		if ran.Load() != 2 {
 			t.Error("the last piece did not run")
 		}
 	})
@@ -303,10 +306,11 @@ func TestStalledControlIsReplaced(t *testing.T) {
 		release := hold(t, p.Seat("warm"), "n")
 		stuck := make(chan struct{})
 		p.Seat("bad").Task("n", false, func(bool) bool { <-stuck; return false }).Restart()
-		ran := false
-		p.Seat("good").Task("n", false, func(bool) bool { ran = true; return false }).Restart()
+		var ran atomic.Bool
+		p.Seat("good").Task("n", false, func(bool) bool { ran.Store(true); return false }).Restart()
 		time.Sleep(4 * urgentStall)
-		if !ran {
+		synctest.Wait()
+		if !ran.Load() {
 			t.Error("one hook waits for another's")
 		}
 		close(stuck)
@@ -329,6 +333,7 @@ func TestOneKeyCannotStallThePool(t *testing.T) {
 			bad.Try("n", func() { <-stuck })
 		}
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if s := p.Stats(); s.Stalled > 2 || s.Active > 2 {
 			t.Errorf("a key that only stalls has %d workers and %d more", s.Active, s.Stalled)
 		}
@@ -342,8 +347,8 @@ func TestOneKeyCannotStallThePool(t *testing.T) {
 		}
 		close(stuck)
 		synctest.Wait()
-		if n := p.Running(); n != 0 {
-			t.Errorf("%d are left", n)
+		if n, s := p.Running(), p.Stats(); n != 0 || s.Active != 0 || s.Stalled != 0 {
+			t.Errorf("%d are left; %+v", n, s)
 		}
 	})
 }
