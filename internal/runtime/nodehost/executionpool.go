@@ -190,6 +190,12 @@ func (p *Pool) now() int64 { return int64(time.Since(p.began)) + 1 }
 // always one for somebody else.
 func (p *Pool) share() int { return max(1, p.config.Workers/2) }
 
+// admits says that a key may have another worker. Those that stall are replaced, so that
+// its share is free again; but a key that only stalls gets no more than twice its share.
+func (p *Pool) admits(k *Key) bool {
+	return k.running < p.share() && k.running+k.stalled < 2*p.share()
+}
+
 // Go runs upkeep on a goroutine of its own: what has to be done whatever the load is, and
 // is bounded by what it is for, such as the end of a session.
 func (p *Pool) Go(work func()) {
@@ -298,7 +304,7 @@ func (p *Pool) admit(t *Task, patient bool) controlplane.ShedReason {
 		return ""
 	}
 	queued, bound := int(p.queued.Load()), p.config.Queue
-	if p.active >= p.config.Workers || k.running >= p.share() {
+	if p.active >= p.config.Workers || !p.admits(k) {
 		// A key may hold no more of the queue than is left of it, so one that floods leaves
 		// room for the others, however many flood.
 		if queued >= bound || k.queue.len >= bound-queued {
@@ -370,7 +376,7 @@ func (p *Pool) take(w *worker) (t *Task, urgent bool) {
 // link puts a key into the ring or takes it out, by whether it has something to run and may
 // run it. A key that comes in is served last.
 func (p *Pool) link(k *Key) {
-	in := k.queue.len > 0 && k.running < p.share()
+	in := k.queue.len > 0 && p.admits(k)
 	switch {
 	case in == k.linked:
 		return

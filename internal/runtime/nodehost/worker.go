@@ -44,7 +44,7 @@ func (p *Pool) work(reserved bool) {
 		p.mu.Lock()
 		w.task = nil
 		granted := p.finish(t, again)
-		stays := p.comeBack(w, t)
+		stays := p.comeBack(w)
 		if granted != nil {
 			p.mu.Unlock()
 			granted()
@@ -77,10 +77,13 @@ func (p *Pool) perform(t *Task, urgent bool) (again bool) {
 func (p *Pool) finish(t *Task, again bool) (granted func()) {
 	k := t.key
 	if t.charged {
-		t.charged = false
 		k.running--
-		p.link(k)
 	}
+	if t.stalled {
+		k.stalled--
+	}
+	t.charged, t.stalled = false, false
+	p.link(k)
 	granted = p.uncount(t)
 	again, urge := again || t.again, t.urge
 	t.again, t.urge, t.state = false, false, taskIdle
@@ -134,15 +137,11 @@ func (p *Pool) dismiss(w *worker) {
 
 // comeBack is a worker's end of a piece: one that was replaced meanwhile goes on only where
 // there is room. It says whether the worker stays.
-func (p *Pool) comeBack(w *worker, t *Task) bool {
+func (p *Pool) comeBack(w *worker) bool {
 	if !w.stalled {
 		return true
 	}
 	p.stalled--
-	if t.stalled {
-		t.stalled = false
-		t.key.stalled--
-	}
 	switch {
 	case w.reserved && !p.reserved:
 		w.stalled, p.reserved = false, true
@@ -210,9 +209,6 @@ func (p *Pool) oldest(reserved bool, before int64) (found *worker) {
 	for w := p.busy; w != nil; w = w.next {
 		if w.stalled || w.task == nil || w.reserved != reserved || w.since > before {
 			continue
-		}
-		if !reserved && w.task.key.stalled >= p.share() {
-			continue // the key has had its part of them
 		}
 		if found == nil || w.since < found.since {
 			found = w
