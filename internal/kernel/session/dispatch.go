@@ -17,7 +17,7 @@ func (in *NodePolicy) Validate() error {
 	c := settingsCheck{prefix: "node_execution_policies." + string(in.Node) + "."}
 	c.id("node", string(in.Node), true)
 	c.within("concurrency_limit", in.Policy.ConcurrencyLimit, controlplane.MaxTasks)
-	c.layers("layers", in.Layers)
+	c.layers(in.Layers)
 	return errors.Join(c.faults...)
 }
 

@@ -67,7 +67,7 @@ const (
 func (in *EdgePolicy) Validate() error {
 	c := settingsCheck{prefix: "edge_buffer_policies." + string(in.Edge) + "."}
 	c.id("edge", string(in.Edge), true)
-	c.layers("layers", in.Layers)
+	c.layers(in.Layers)
 	if v, ours := voiceEdgeOf(in.Edge); ours {
 		if in.From != "" || in.To != "" {
 			c.fault("from", in.From, "no ends: the edge is one of the voice graph and has them")
@@ -143,7 +143,7 @@ func codeFlow(c *coder, f *controlplane.FlowControl) {
 // Validate reports a layer that is none; the rest is the plan's to judge.
 func (in *FlowPolicy) Validate() error {
 	c := settingsCheck{prefix: "flow_control."}
-	c.layers("layers", in.Layers)
+	c.layers(in.Layers)
 	return errors.Join(c.faults...)
 }
 

@@ -4,7 +4,6 @@ package session
 
 import (
 	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/controlplane"
@@ -138,9 +137,8 @@ func appendText(b []byte, v string) []byte {
 		case r >= ' ' && r < utf8.RuneSelf-1:
 			b = append(b, byte(r))
 		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			escape(high)
-			escape(low)
+			escape(0xd800 + (r-0x10000)>>10) // the two halves of UTF-16
+			escape(0xdc00 + (r-0x10000)&0x3ff)
 		default:
 			escape(r)
 		}

@@ -73,10 +73,13 @@ func (w *world) Try(_ eventabi.NodeID, f func()) controlplane.ShedReason { f(); 
 func (w *world) Task(_ eventabi.NodeID, _ bool, run func(bool) bool) nodehost.Starter {
 	return nodehost.AtOnce(run)
 }
+
 func (w *world) Claim(eventabi.NodeID, func()) (*nodehost.Claim, bool, controlplane.ShedReason) {
 	return nil, true, ""
 }
+
 func (w *world) Virtual() bool { return true }
+
 func (w *world) After(at timebase.Instant, f func()) func() {
 	w.n++
 	heap.Push(&w.list, event{at, w.n, f})

@@ -390,7 +390,8 @@ type AtOnce func(urgent bool) (again bool)
 
 // Launch runs it.
 func (run AtOnce) Launch() {
-	for run(false) { //nolint:revive // it goes on until it does not want to
+	for again := true; again; {
+		again = run(false)
 	}
 }
 
