@@ -36,7 +36,7 @@ func (w *world) drawFaults(seed uint64, allowed FaultSet) {
 			continue
 		}
 		w.faults = w.faults.With(f)
-		if f <= ProviderWrongOrder {
+		if f <= ProviderWrongOrder || refusal(f) != "" {
 			w.bad = append(w.bad, f)
 		}
 	}

@@ -16,7 +16,8 @@
 // inbox in batches and turns one timing wheel for all of them. Everything that was
 // found for a session in one drain becomes one pass of its kernel. What may take time
 // (a recogniser, a model, a synthesiser, a detector) runs on other goroutines and
-// answers through the inbox. In virtual time (Virtual) one goroutine does all of it, in
+// answers through the inbox: the work of nodes in one execution pool that all sessions
+// share, what it refuses included. In virtual time (Virtual) one goroutine does all of it, in
 // the order of due time, lane and arrival; sessions, egress, nodes and conversation are
 // the same code.
 //
