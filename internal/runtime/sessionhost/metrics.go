@@ -155,13 +155,18 @@ func (m *meter) called(end *invocation.End) {
 
 // posted notes that a control input waits in the inbox. Any goroutine calls it.
 func (m *meter) posted(in session.Input) {
-	if !m.on() {
-		return
-	}
-	switch in.(type) { //nolint:gocritic // the set may grow
-	case *session.Cancel, *session.Stop, *session.CloseRequest, *session.LeaseChange:
+	if m.on() && order(in) {
 		m.control.CompareAndSwap(0, int64(max(m.s.Now(), 1)))
 	}
+}
+
+// order says that an input tells the session what to do: those that must not wait.
+func order(in session.Input) bool {
+	_, cancel := in.(*session.Cancel)
+	_, stop := in.(*session.Stop)
+	_, closing := in.(*session.CloseRequest)
+	_, lease := in.(*session.LeaseChange)
+	return cancel || stop || closing || lease
 }
 
 // turn measures how long control has waited in the inbox, and offers what there is to
