@@ -110,12 +110,17 @@ func newDemoCommand(env *environment) *cobra.Command {
 	flags.StringVar(&f.metrics, "metrics", "", "`FILE` for metrics events, as JSON lines; it is replaced")
 	flags.StringVar(&f.llm, "llm", "auto", "`WHO` answers: auto, scripted, or the base URL of an OpenAI-compatible server")
 	flags.Lookup("at").DefValue = "" // else help shows an empty list as the default
+	completeDemo(cmd)
+	return cmd
+}
+
+// completeDemo says what the shell may complete.
+func completeDemo(cmd *cobra.Command) {
 	must(cmd.MarkFlagFilename("in", "wav"))
 	must(cmd.MarkFlagDirname("out"))
 	must(cmd.MarkFlagFilename("metrics", "jsonl"))
 	must(cmd.MarkFlagFilename("spec", "yaml", "yml", "json"))
 	must(cmd.RegisterFlagCompletionFunc("llm", cobra.FixedCompletions([]string{"auto", "scripted"}, cobra.ShellCompDirectiveNoFileComp)))
-	return cmd
 }
 
 // must is for what can only fail by a mistake in this program.

@@ -84,11 +84,9 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Ended:
 		s.teardown(e.Reason)
 	case *session.Decide:
-		s.place.Decided(&e.Outcome)
-		s.meter.decided(&e.Outcome)
+		s.decided(&e.Outcome)
 	case *session.Evidence:
-		s.notice.KernelOverhead = s.overhead.closeTurn() // the rest is the recorder's
-		s.meter.measure(metric{name: "kernel_overhead_ms", unit: "ms", value: millis(s.notice.KernelOverhead), turn: e.Turn})
+		s.evidence(e)
 	case *session.Merged, *session.SessionChange, *session.Refused, *session.Superseded,
 		*session.Nondeterministic:
 		// evidence: the recorder has it
@@ -104,6 +102,18 @@ func (s *Session) turnChanged(e *session.TurnChange) {
 		s.graph.endTurn(e.Turn)
 		s.egress.Forget(e.Turn)
 	}
+}
+
+// decided counts a decision of admission.
+func (s *Session) decided(o *controlplane.DecisionOutcome) {
+	s.place.Decided(o)
+	s.meter.decided(o)
+}
+
+// evidence ends the account of a closed turn's kernel time; the rest is the recorder's.
+func (s *Session) evidence(e *session.Evidence) {
+	s.notice.KernelOverhead = s.overhead.closeTurn()
+	s.meter.measure(metric{name: "kernel_overhead_ms", unit: "ms", value: millis(s.notice.KernelOverhead), turn: e.Turn})
 }
 
 // emit passes a signal on to the client, and reads the turn's seed from its opening.
