@@ -2,7 +2,10 @@
 
 package sessionhost
 
-import "github.com/parley-voice/parley/internal/kernel/session"
+import (
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+)
 
 // coalescing is how an input that waits meets one that comes.
 type coalescing uint8
@@ -21,7 +24,7 @@ const (
 func coalesce(old, in session.Input) coalescing {
 	switch in := in.(type) {
 	case *session.Cancel:
-		if in.Turn == "" && opens(old) { // the current turn may be another one by now
+		if in.Scope == eventabi.CancelTurn && in.Turn == "" && opens(old) { // the current turn may be another one by now
 			return differs
 		}
 		return repeated(old, func(o *session.Cancel) bool {
