@@ -106,9 +106,8 @@ type readerWatch struct {
 
 // markWatch is a discontinuity that has to follow its drop notice.
 type markWatch struct {
-	id   string
-	from eventabi.EdgeID
-	due  int
+	id  string
+	due int
 }
 
 // setEdge takes a policy from the settings.
