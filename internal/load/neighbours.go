@@ -43,6 +43,7 @@ func (r *runner) neighbours(ctx context.Context) error {
 	r.report.row("growth of the others' frame lateness p99", 100*(median(ratios)-1), p.Bounds.MovePercent, "%",
 		fmt.Sprintf("median of %d rounds; alone %.3f ms, beside them %.3f ms; less than %s counts as that much",
 			len(ratios), median(alone), median(beside), short(p.Bounds.LatenessFloor)))
+	r.heard("alone", "disturbed")
 	r.report.row("calls of the others that failed or were refused", float64(x.group.failed.Load()+sumOf(x.refusals.get())), 0, "", "")
 	r.aftermath(x, h)
 	return nil

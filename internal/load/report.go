@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
@@ -68,6 +70,19 @@ func (r *Report) Met() bool {
 
 func (r *Report) row(promise string, measured, bound float64, unit, note string) {
 	r.Rows = append(r.Rows, Row{Promise: promise, Measured: measured, Bound: bound, Unit: unit, Met: measured <= bound, Note: note})
+}
+
+// heard takes back the row before, which is about lateness, where a window of a name had no
+// frame of which one could say that it was late.
+func (r *runner) heard(names ...string) {
+	for _, m := range r.report.Measurements {
+		name, _, _ := strings.Cut(m.Name, " ")
+		if slices.Contains(names, name) && m.FramesOut == 0 {
+			last := &r.report.Rows[len(r.report.Rows)-1]
+			last.Met, last.Note = false, fmt.Sprintf("nothing was measured: no frame went out in window %s", m.Name)
+			return
+		}
+	}
 }
 
 // Options are what a run is given besides its profile.

@@ -126,6 +126,20 @@ func TestShortSoak(t *testing.T) {
 	}
 }
 
+// A window without frames says nothing of lateness, and nothing is no promise kept.
+func TestNothingMeasuredIsMissed(t *testing.T) {
+	p := quick(Overload)
+	p.Capacity, p.Duration = 2, 10*time.Millisecond
+	p.Sessions, p.Callers.Speech, p.Callers.Listen = 2, Span{time.Hour, time.Hour}, Span{time.Hour, time.Hour}
+	r, err := Run(t.Context(), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := row(t, r, "frame lateness p99"); got.Met || !strings.Contains(got.Note, "nothing was measured: no frame went out in window small 1") || r.Met() {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	for _, c := range []struct {
 		list []int64
