@@ -79,7 +79,8 @@ OpenAI-compatible server (PARLEY_LLM_MODEL and PARLEY_LLM_API_KEY, if it needs t
 one answers on a usual local port.
 
 Exit code 0: the conversation was held.
-Exit code 1: it was interrupted, or a turn failed; what there is of it is in the folder.
+Exit code 1: it was interrupted, or a turn failed, or a quota did not let it in; what there
+             is of it is in the folder.
              Or the folder could not be written, and nothing is left.
 Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing engines,
              a folder that is in use.`,
@@ -169,6 +170,9 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	if start := (*demo.StartError)(nil); errors.As(err, &start) {
 		return &exitError{code: exitUsage, err: errors.Join(err, closed)}
 	}
+	if refused := (*demo.RefusedError)(nil); errors.As(err, &refused) {
+		return errors.Join(tellRefused(env, f, summary), err, shown, closed)
+	}
 	if err == nil || errors.Is(err, demo.ErrInterrupted) {
 		err = errors.Join(tellDemo(env, f, summary), judge(summary, f.out, err))
 	}
@@ -233,6 +237,17 @@ func tellDemo(env *environment, f demoFlags, s report.Summary) error {
 		return writeJSON(env.stdout, s)
 	}
 	printDemo(env.stdout, f, s)
+	return nil
+}
+
+// tellRefused says why there is no conversation, and where its recording is.
+func tellRefused(env *environment, f demoFlags, s report.Summary) error {
+	if f.json {
+		return writeJSON(env.stdout, s)
+	}
+	fmt.Fprintln(env.stdout)
+	printSummaryWaits(env.stdout, s)
+	fmt.Fprintf(env.stdout, "  %-10s %s\n", "replay it", invokedAs()+" replay "+s.Session.Recording)
 	return nil
 }
 

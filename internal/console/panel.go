@@ -186,12 +186,19 @@ func short(n int64) string {
 	return strconv.FormatInt(n/1_000_000, 10) + "M"
 }
 
-// wait is a stretch of time against its bound, in the unit of the bound.
+// wait is a stretch of time against its bound, in the unit that both are short in.
 func wait(now, most time.Duration) string {
-	if most < 10*time.Second {
+	if max(now, most) < 10*time.Second {
 		return fmt.Sprintf("%d/%d ms", now.Milliseconds(), most.Milliseconds())
 	}
-	return fmt.Sprintf("%.1f/%.0f s", now.Seconds(), most.Seconds())
+	bound := fmt.Sprintf("%.0f s", most.Seconds())
+	if most < 10*time.Second {
+		bound = fmt.Sprintf("%.1f s", most.Seconds())
+	}
+	if now < 1000*time.Second {
+		return fmt.Sprintf("%.1f/%s", now.Seconds(), bound)
+	}
+	return fmt.Sprintf("%.0f/%s", now.Seconds(), bound)
 }
 
 func pad(text string, width int) string { return text + strings.Repeat(" ", max(0, width-cells(text))) }

@@ -17,7 +17,7 @@ func pressed(v *View, at func(step string)) {
 		{Name: "stt-llm", MaxItems: 64, MaxWait: 200 * time.Millisecond, In: 57, Out: 57},
 		{Name: "llm-tts", Items: 4, MaxItems: 8, Wait: 2300 * time.Millisecond, MaxWait: time.Minute, In: 27, Out: 18, Dropped: 5, Off: true, High: true},
 		{Name: "tts-transport", Items: 45, MaxItems: 1024, Wait: 9700 * time.Millisecond, MaxWait: 2 * time.Minute, In: 123_456, Out: 123_411, Merged: 12, High: true},
-		{Name: "captions", MaxItems: 64, MaxWait: 200 * time.Millisecond, In: 57, Dropped: 57, Lost: true},
+		{Name: "captions", MaxItems: 64, Wait: 10432 * time.Millisecond, MaxWait: 200 * time.Millisecond, In: 57, Dropped: 57, Lost: true},
 		{Name: "notes-of-the-whole-day", Items: 3, MaxItems: 3, MaxWait: time.Second, In: 9, Out: 2, Blocked: true},
 		{Name: "metrics", Items: 0, MaxItems: 512, MaxWait: time.Second, In: 12_345_678, Out: 99, Credited: true, Credits: 17},
 		{Name: "eighth", MaxItems: 1, MaxWait: time.Second},

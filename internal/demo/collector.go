@@ -262,6 +262,19 @@ func (c *Collector) Data(s *parley.Session) report.Data {
 	return d
 }
 
+// refused gives the report of a session that was not let in.
+func (c *Collector) refused() report.Data {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.data
+	d.Waits = c.waits.Account()
+	d.Session.State = string(controlplane.SessionEnded)
+	d.Session.Reason = c.ended
+	d.Session.Pipeline = "voice-1"
+	d.Session.Profile = controlplane.ProfileSimple
+	return d
+}
+
 // floor shows who is heard.
 func (c *Collector) floor(at time.Duration) {
 	who := console.Nobody

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/observability/waits"
 )
 
@@ -30,6 +31,9 @@ type waitedRow struct {
 	Media, Wait, Marks, Flow    string
 	Credits, Blocked, Resets    string
 }
+
+// profileLayer is the layer of what nobody has set.
+const profileLayer = "profile"
 
 // settingRow is one setting of all edges.
 type settingRow struct {
@@ -162,7 +166,7 @@ func decidedOf(a *waits.Account) []fact {
 		}
 		add("session", text, tone)
 	}
-	add("decided later", counted(a.Admission.Later), "")
+	add("decisions", counted(a.Admission.Later), "")
 	add("turned away", counted(a.Admission.Refused), "bad")
 	if a.Load.Changes > 0 {
 		add("overload", fmt.Sprintf("up to %s, %s at the end, %d changes", a.Load.Highest, a.Load.Last, a.Load.Changes), "")
@@ -174,8 +178,10 @@ func decidedOf(a *waits.Account) []fact {
 	return facts
 }
 
-// settingRows lays the policies of all edges side by side, in the order of the plan. Of a
-// layer the last part says enough.
+// Set says that somebody has set a value of a layer: it is not the profile's.
+func (waitedView) Set(layer string) bool { return layer != profileLayer }
+
+// settingRows lays the policies of all edges side by side, in the order of the plan.
 func settingRows(a *waits.Account) []settingRow {
 	var fields []string
 	for i := range a.Edges {
@@ -196,6 +202,9 @@ func settingRows(a *waits.Account) []settingRow {
 			rows[n].Values[i].Value = absent
 			for _, s := range a.Edges[i].Policy {
 				if s.Field == field {
+					if s.Layer == controlplane.ProvenanceProfile {
+						s.Layer = profileLayer
+					}
 					rows[n].Values[i] = s
 				}
 			}

@@ -71,6 +71,13 @@ func (e *Edge) Refuse(now timebase.Instant, it Item, why Reason, log *Log) Verdi
 	return e.offer(now, &it, why, log)
 }
 
+// Lose drops an item that an offer had no place for, because the edge is being given up.
+func (e *Edge) Lose(it Item, why Reason, log *Log) {
+	it.First, it.ordinal, it.oldest = it.Seq, e.ordinal[it.Lane], e.ordinal[it.Lane]
+	e.stats.Offered[it.Lane]++
+	e.drop(it, why, log)
+}
+
 func (e *Edge) offer(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	e.ordinal[it.Lane]++
 	it.ordinal, it.oldest = e.ordinal[it.Lane], e.ordinal[it.Lane]

@@ -12,14 +12,16 @@ import (
 )
 
 // report turns what happened at edges since the last look into decisions. What follows
-// from one may make more happen.
+// from one may make more happen, and more be told at once.
 func (m *Machine) report() {
 	log := &m.edges.log
-	for i := 0; i < len(log.List); i++ { //nolint:intrange // the list may grow
-		ev := log.List[i] // a copy: it may move
+	for m.edges.told < len(log.List) {
+		ev := log.List[m.edges.told] // a copy: it may move
+		m.edges.told++
 		m.reportOne(&ev)
 	}
 	log.Reset()
+	m.edges.told = 0
 }
 
 func (m *Machine) reportOne(ev *flow.Event) {

@@ -142,6 +142,9 @@ func (m *Machine) TurnEnds() timebase.Instant {
 // pass may open a turn, and needs fresh snapshots for it.
 func (m *Machine) Waiting() bool { return len(m.proposals)+len(m.queue) > 0 }
 
+// Sequence gives the runtime sequence that was given out last.
+func (m *Machine) Sequence() eventabi.Sequence { return m.identity.sequence }
+
 // Deadline is when the machine wants to be stepped next, timebase.Never when it only
 // waits for inputs. The shell sends a Wake then.
 func (m *Machine) Deadline() timebase.Instant { return m.deadline }
@@ -211,6 +214,9 @@ func (m *Machine) frame(in *AudioIn) bool {
 
 // take accepts one input and applies it.
 func (m *Machine) take(in Input) {
+	if _, words := in.(*Transcript); !words {
+		m.hearWords() // what came before it, and has the sequences before its own
+	}
 	m.identity.stamp()
 	switch m.state {
 	case controlplane.SessionConnecting:
@@ -231,9 +237,6 @@ func (m *Machine) take(in Input) {
 		}
 		return
 	case controlplane.SessionActive, controlplane.SessionDraining:
-	}
-	if _, words := in.(*Transcript); !words {
-		m.hearWords() // what came before it
 	}
 	m.apply(in)
 }

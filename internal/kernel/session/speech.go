@@ -78,9 +78,11 @@ func (m *Machine) accept(piece *chunk) {
 	}
 }
 
-// letIn takes a chunk that waited for room at egress.
+// letIn takes a chunk that waited for room at egress. The fence of one turn may make room
+// for a chunk of the next, which is fenced right behind it: that one is discarded when it
+// is released.
 func (m *Machine) letIn(ev *flow.Event) {
-	if m.edges.kinds[ev.Edge] != edgeVoice {
+	if m.edges.kinds[ev.Edge] != edgeVoice || m.turn.output == nil || m.turn.output.cancelled {
 		return
 	}
 	for i := range m.edges.parked {

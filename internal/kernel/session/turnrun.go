@@ -129,6 +129,9 @@ func (m *Machine) sayNext() {
 		return
 	}
 	i, ok := t.output.reply.Next()
+	if ok {
+		m.report() // that the synthesiser may go on is told before it is asked to
+	}
 	if !ok || m.egressFull() {
 		return
 	}

@@ -128,9 +128,10 @@ function drawPressure(g, box, y, h) {
   let end = -Infinity;
   const groups = markGroups(box, sessionMarks, 9);
   groups.forEach((group, i) => {
-    const c = el(g, 'g', {}), x = f1(group.x), what = MARKS[group.worst.what], label = what[0] + (group.all.length > 1 ? ' +' + (group.all.length - 1) : '');
+    const c = el(g, 'g', {}), x = f1(group.x), over = group.worst.what === 'overload' && group.worst.name === 'none';
+    const what = over ? ['overload over'] : MARKS[group.worst.what], label = what[0] + (group.all.length > 1 ? ' +' + (group.all.length - 1) : '');
     const w = textWidth(label, 11), room = i + 1 < groups.length ? groups[i + 1].x : box.x1;
-    shape(c, group.worst.what, x, y + 12);
+    shape(c, over ? 'low' : group.worst.what, x, y + 12);
     if (group.x > end && group.x + 8 + w < Math.min(room - 6, box.x1)) {
       el(c, 'text', { class: 'signal', x: group.x + 8, y: y + 16 }, label);
       end = group.x + 8 + w;

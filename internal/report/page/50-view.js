@@ -24,9 +24,9 @@ function drawLanes(svg, opt) {
     el(back, 'rect', { class: 'lane-bg', x: gutter, width: opt.width - gutter, y: at.y, height: at.h });
     el(back, 'text', { class: 'lane-name', x: 0, y: compact ? at.top + 12 : at.y + (lane.edge ? 14 : Math.min(at.h / 2, 20) + 4) }, compact ? lane.name : fit(lane.name, gutter - 8, 11.5));
     if (lane.edge) {
-      const c = lane.edge.counts, note = '≤ ' + sum(c.highest_depth_items) + ' of ' + lane.edge.max_queue_items;
-      if (compact) el(back, 'text', { class: 'lane-note', x: opt.width, y: at.top + 12, 'text-anchor': 'end' }, note + ' items');
-      else el(back, 'text', { class: 'lane-note', x: 0, y: at.y + 29 }, note + ' items');
+      const c = lane.edge.counts, note = 'deepest ' + sum(c.highest_depth_items) + '/' + lane.edge.max_queue_items;
+      if (compact) el(back, 'text', { class: 'lane-note', x: opt.width, y: at.top + 12, 'text-anchor': 'end' }, note);
+      else el(back, 'text', { class: 'lane-note', x: 0, y: at.y + 29 }, fit(note, gutter - 6, 10.5));
     }
     const voice = lane.id === 'caller' ? caller : lane.id === 'agent' ? agent : null;
     if (voice && voice.peak) {

@@ -38,7 +38,7 @@ type Config struct {
 	Capacity      gate.SlotConfig // MaxSessions and Processors are the host's to fill in
 	MemoryLimit   int64
 	ProcessorTime func() time.Duration
-	Gauges        Gauges
+	Gauges        Gauges // nil = the host's own
 }
 
 // DefaultMaxSessions is the bound of sessions a host.
@@ -90,9 +90,9 @@ func New(c Config) (*Host, error) {
 	h.closing, h.refuse = context.WithCancel(context.Background())
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {
-		s := newShard(clock, wall, &h.pool)
+		s := newShard(clock, wall, &h.pool, &h.owners)
 		h.shards = append(h.shards, s)
-		h.owners.Go(s.run)
+		s.launch()
 	}
 	if c.Adaptive {
 		h.owners.Go(h.watch)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -32,8 +31,6 @@ type meter struct {
 
 	mu     sync.Mutex
 	counts []counter // of nodes
-
-	control atomic.Int64 // when the oldest control input was posted that no pass has taken; 0 = none
 
 	// Of the owner.
 	last    timebase.Instant
@@ -153,27 +150,21 @@ func (m *meter) called(end *invocation.End) {
 	}
 }
 
-// posted notes that a control input waits in the inbox. Any goroutine calls it.
-func (m *meter) posted(in session.Input) {
-	if !m.on() {
-		return
-	}
-	switch in.(type) { //nolint:gocritic // the set may grow
-	case *session.Cancel, *session.Stop, *session.CloseRequest, *session.LeaseChange:
-		m.control.CompareAndSwap(0, int64(max(m.s.Now(), 1)))
+// preempted notes how long control has waited for the pass that begins. The owner calls it.
+func (m *meter) preempted(wait timebase.Span) {
+	if m.on() {
+		m.preempt, m.waited = max(m.preempt, wait), true
 	}
 }
 
-// turn measures how long control has waited in the inbox, and offers what there is to
-// tell, when it is time or the session is about to end. The owner calls it.
+// turn offers what there is to tell, when it is time or the session is about to end. The
+// owner calls it.
 func (m *meter) turn(at timebase.Instant) {
 	if !m.on() {
 		return
 	}
-	if since := m.control.Swap(0); since != 0 {
-		m.preempt, m.waited = max(m.preempt, at.Sub(timebase.Instant(since)), 0), true
-	}
-	if at.Sub(m.last) < meterEvery && !m.closing() {
+	ending := m.closing()
+	if at.Sub(m.last) < meterEvery && !ending {
 		return
 	}
 	m.last = at
@@ -184,9 +175,14 @@ func (m *meter) turn(at timebase.Instant) {
 			m.pending = map[int64]metric{}
 		}
 		m.pending[handle] = list[i]
-		m.s.pending = append(m.s.pending, &session.Offer{
+		offer := &session.Offer{
 			Edge: telemetryEdge, Handle: handle, Kind: session.ItemMetric, Stream: handle, Bytes: metricBytes, Of: string(list[i].node),
-		})
+		}
+		if ending {
+			m.s.pending = append(m.s.pending, offer) // there is no later pass
+		} else if !m.s.post(offer) {
+			m.forget(handle)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/histogram"
 )
 
 // Gauges is what a host's own parts measure of the pressure on them: how late the frames
@@ -19,6 +20,33 @@ import (
 // execution pool's queue in per mille.
 type Gauges interface {
 	Pressure() (frameLatenessUS, poolQueuePerMille int64)
+}
+
+// ownGauges are those of a host for which no others were set.
+type ownGauges struct {
+	lateness func() histogram.Snapshot
+	before   histogram.Snapshot
+	// poolFill is how full the execution pool's queue is, in per mille; nil = it has none.
+	poolFill func() int64
+}
+
+// Pressure gives the p99 of the frames since it was asked last: 0 when there were none.
+func (g *ownGauges) Pressure() (frameLatenessUS, poolQueuePerMille int64) {
+	all := g.lateness()
+	frameLatenessUS = all.Since(g.before).Quantile(990) / 1000
+	g.before = all
+	if g.poolFill != nil {
+		poolQueuePerMille = g.poolFill()
+	}
+	return frameLatenessUS, poolQueuePerMille
+}
+
+// gauges are what the host goes by.
+func (h *Host) gauges() Gauges {
+	if h.config.Gauges != nil {
+		return h.config.Gauges
+	}
+	return &ownGauges{lateness: h.frameLateness}
 }
 
 // sampleEvery is how often an adaptive host measures. It is coarse on purpose: what is
@@ -82,6 +110,7 @@ func perMille(part, whole int64) int64 { return max(part, 0) / max(whole/1000, 1
 // one.
 func (h *Host) watch() {
 	barometer := newBarometer(&h.config)
+	barometer.gauges = h.gauges()
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {

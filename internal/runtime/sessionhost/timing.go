@@ -16,6 +16,9 @@ type Timing struct {
 	// the pass that has it: control_preempt_delay_ms (flow section 4: p95 at most 5 ms under
 	// saturation).
 	ControlPreempt histogram.Snapshot
+	// Stalls counts how often a session held an owner up so long that its other sessions
+	// were gone on with elsewhere.
+	Stalls int64
 }
 
 // timing is one shard's part of it.
@@ -23,11 +26,19 @@ type timing struct{ lateness, preempt histogram.Histogram }
 
 // Timing gives what the host has measured so far.
 func (h *Host) Timing() (t Timing) {
+	t.FrameLateness = h.frameLateness()
 	for _, s := range h.shards {
-		t.FrameLateness = t.FrameLateness.Merge(s.measured.lateness.Snapshot())
 		t.ControlPreempt = t.ControlPreempt.Merge(s.measured.preempt.Snapshot())
+		t.Stalls += s.stalls.Load()
 	}
 	return t
+}
+
+func (h *Host) frameLateness() (all histogram.Snapshot) {
+	for _, s := range h.shards {
+		all = all.Merge(s.measured.lateness.Snapshot())
+	}
+	return all
 }
 
 // lateness is who is told how late a session's frames leave; nil in virtual time, where
@@ -59,11 +70,13 @@ func (s *Session) preempted() {
 	if len(s.controls) == 0 {
 		return
 	}
-	if t := s.driver.timing(); t != nil {
-		now := s.driver.now()
-		for _, posted := range s.controls {
-			t.preempt.Record(int64(now.Sub(posted)))
+	t, now := s.driver.timing(), s.driver.now()
+	for _, posted := range s.controls {
+		wait := now.Sub(posted)
+		if t != nil {
+			t.preempt.Record(int64(wait))
 		}
+		s.meter.preempted(wait)
 	}
 	s.controls = s.controls[:0]
 }

@@ -170,9 +170,11 @@ func (v *Virtual) wallMS() int64 { return v.base + v.clock.MS() }
 
 func (v *Virtual) timing() *timing { return nil }
 
-func (v *Virtual) post(it item) {
-	it.session.collect(&it)
-	v.touch(it.session)
+// post hands over at once: in virtual time nothing waits for its owner.
+func (v *Virtual) post(s *Session, it item) bool {
+	s.collect(&it)
+	v.touch(s)
+	return true
 }
 
 // rearm keeps one event a session: the one before is taken back.
