@@ -98,7 +98,8 @@ type runner struct {
 	profile Profile
 	options Options
 	report  *Report
-	before  int // goroutines
+	before  int      // goroutines
+	absent  []string // disturbers that were not let in, by round
 }
 
 // Run runs a profile and reports. The error says what kept it from its end.

@@ -82,7 +82,7 @@ func TestNeighboursAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept(t, r, "failed or were refused")
+	kept(t, r, "failed or were refused", "disturbed nobody")
 	if r.Callers["node_failures"] != 0 || r.Callers["frames_after_fence"] != 0 {
 		t.Errorf("the others: %v", r.Callers)
 	}
