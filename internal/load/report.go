@@ -90,7 +90,9 @@ type Options struct {
 	Machine
 	// Flow are flow settings of the calls and further quotas; nil = the profile's.
 	Flow *pipeline.Effective
-	Say  func(string) // progress; nil = nothing
+	// Ladder is how pressure becomes an overload level; zero = the host's default.
+	Ladder gate.LadderConfig
+	Say    func(string) // progress; nil = nothing
 }
 
 // runner runs one profile.
@@ -146,7 +148,7 @@ func (r *runner) host(most int64) (*sessionhost.Host, error) {
 		quotas.Tenants = all
 	}
 	return sessionhost.New(sessionhost.Config{
-		MaxSessions: int(most), Quotas: quotas, Adaptive: true, ProcessorTime: r.options.ProcessorTime,
+		MaxSessions: int(most), Quotas: quotas, Adaptive: true, Ladder: r.options.Ladder, ProcessorTime: r.options.ProcessorTime,
 	})
 }
 
