@@ -62,11 +62,11 @@ func TestConversations(t *testing.T) {
 func TestEveryFaultStrikes(t *testing.T) {
 	for f := range faultCount {
 		t.Run(f.String(), func(t *testing.T) {
-			o := Options{Seeds: 100, First: 10_000, Turns: 10, Faults: FaultSet(0).With(f)}
+			o := Options{Seeds: 50, First: 10_000, Turns: 10, Faults: FaultSet(0).With(f)}
 			r := Run(t.Context(), o)
 			if r.Faults[f.String()] == 0 { // some need a rare moment
 				expectNone(t, r)
-				o.First, o.Seeds = o.First+o.Seeds, 5*o.Seeds
+				o.First, o.Seeds = o.First+o.Seeds, 11*o.Seeds
 				r = Run(t.Context(), o)
 			}
 			expectNone(t, r)
