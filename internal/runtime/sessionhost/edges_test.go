@@ -167,7 +167,9 @@ func TestDetectorThatLagsIsSkippedAhead(t *testing.T) {
 	r.settings.Connect = r.line.connect
 	x := s.open(t, r)
 	frame := make([]int16, transport.FrameSamples)
-	for range 200 { // four seconds; the edge holds one
+	x.Ingress().Audio(-1, frame)
+	s.until(t, "the detector is stuck in its first frame", func() bool { return x.graph.reader.Seen() > 0 })
+	for range 199 { // four seconds; the edge holds one
 		x.Ingress().Audio(-1, frame)
 		s.pass(20e6)
 	}

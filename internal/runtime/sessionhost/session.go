@@ -33,11 +33,18 @@ type driver interface {
 	rearm(s *Session, at timebase.Instant)
 	// forget says that the session is over. The owner calls it.
 	forget(s *Session)
-	executor(s *Session) nodehost.Executor
+	executor(s *Session) executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
 	// timing is what the driver measures of itself; nil where time is virtual.
 	timing() *timing
+}
+
+// executor is a driver's view of time and work for one session. leave gives its place in
+// the pool back.
+type executor interface {
+	nodehost.Executor
+	leave()
 }
 
 // Session is one conversation. Its exported methods may be called from any goroutine.
@@ -46,7 +53,7 @@ type Session struct {
 	place    *admission.Place    // nil = nothing is counted
 	decision *admission.Decision // that let it in, until the kernel has it; nil = nobody was asked
 	driver   driver
-	exec     nodehost.Executor
+	exec     executor
 	born     timebase.Instant // on the driver's clock
 	ctx      context.Context
 	stop     context.CancelFunc
@@ -91,7 +98,8 @@ type Session struct {
 	wanted    timebase.Instant // when the shard is to turn to the session again, on its clock
 	busy      bool             // somebody attends to it; of the shard, as the next two
 	missed    bool             // it was to be attended to meanwhile
-	exile     int              // turns that it has off the owner
+	exile     int              // turns that it has off the owner yet, of
+	sentence  int
 	controls  []timebase.Instant // when the control of the next pass was posted
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
@@ -185,6 +193,7 @@ func (s *Session) connect(ctx context.Context) error {
 	link, err := s.settings.Connect(ctx, s.settings.transportBootstrap(), (*ingress)(s))
 	if err != nil {
 		s.stop()
+		s.exec.leave()
 		return err
 	}
 	s.link = link
