@@ -18,7 +18,7 @@ sessions: 5
 capacity: 20
 ramp: 100ms
 warm_up: 100ms
-duration: 500ms
+duration: 300ms
 rounds: 1
 spec: voice.yaml
 callers: {speech: 200ms, listen: 1s}

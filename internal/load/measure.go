@@ -15,8 +15,12 @@ import (
 	"github.com/parley-voice/parley/transport"
 )
 
-// StolenLimit is the share of stolen time above which a measurement is void.
-const StolenLimit = 0.01
+// What makes a measurement void: the share of stolen time, and the share of the processors
+// that other processes of the machine used.
+const (
+	StolenLimit = 0.01
+	OthersLimit = 0.05
+)
 
 // Machine is what a run asks of the machine. Nil functions are not asked.
 type Machine struct {
@@ -70,8 +74,10 @@ type Window struct {
 	DriverLate int64 `json:"driver_late"`
 }
 
-// Void says that too much was stolen for the window to count.
-func (w *Window) Void() bool { return w.Stolen > StolenLimit }
+// Void says that too much of the machine was somebody else's for the window to count.
+func (w *Window) Void() bool {
+	return w.Stolen > StolenLimit || w.Others > OthersLimit*float64(runtime.GOMAXPROCS(0))
+}
 
 // mark is where a window begins.
 type mark struct {

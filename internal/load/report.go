@@ -72,16 +72,25 @@ func (r *Report) row(promise string, measured, bound float64, unit, note string)
 	r.Rows = append(r.Rows, Row{Promise: promise, Measured: measured, Bound: bound, Unit: unit, Met: measured <= bound, Note: note})
 }
 
-// heard takes back the row before, which is about lateness, where a window of a name had no
-// frame of which one could say that it was late.
+// heard judges the row before, which is about lateness, by its windows: it takes it back where
+// no frame went out of which one could say that it was late, and tells which of them are void.
 func (r *runner) heard(names ...string) {
+	last := &r.report.Rows[len(r.report.Rows)-1]
+	var void []string
 	for _, m := range r.report.Measurements {
-		name, _, _ := strings.Cut(m.Name, " ")
-		if slices.Contains(names, name) && m.FramesOut == 0 {
-			last := &r.report.Rows[len(r.report.Rows)-1]
+		if name, _, _ := strings.Cut(m.Name, " "); !slices.Contains(names, name) {
+			continue
+		}
+		if m.FramesOut == 0 {
 			last.Met, last.Note = false, fmt.Sprintf("nothing was measured: no frame went out in window %s", m.Name)
 			return
 		}
+		if m.Void() {
+			void = append(void, m.Name)
+		}
+	}
+	if len(void) > 0 {
+		last.Note += "; void, and counted all the same: " + strings.Join(void, ", ")
 	}
 }
 
@@ -190,7 +199,7 @@ func (r *runner) window(ctx context.Context, x *Crowd, name string) (Window, err
 		if w.Void() {
 			r.report.Void++
 			if n < maxVoid {
-				r.say("%s: %.1f %% of the processors were stolen: void, measured again", name, 100*w.Stolen)
+				r.say("%s: %.1f %% of the processors were stolen and other processes used %.2f cores: void, measured again", name, 100*w.Stolen, w.Others)
 				continue
 			}
 		}
