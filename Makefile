@@ -103,6 +103,10 @@ cross: need-go ## build for the other platforms, into dist/
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(BUILD_FLAGS) -o dist/parley-$$os-$$arch$$suffix ./cmd/parley; \
 	done
 
+.PHONY: arm64
+arm64: engines build ## the same decisions on arm64 as here: scripts, simulation, and a call of here replayed there
+	@GO=$(GO) scripts/arm64.sh $(PARLEY)
+
 .PHONY: verify
 verify: test cross fuzz ## make test, and what is too slow for every change
 	$(say) 'go.mod is tidy and the modules are what go.sum says'

@@ -35,6 +35,8 @@ type (
 	Session = sessionhost.Session
 	// Notice tells an observer of one thing that a session took or decided.
 	Notice = sessionhost.Notice
+	// EdgeView tells what lies in the edges of a session.
+	EdgeView = sessionhost.EdgeView
 	// Direction says whose audio a frame is.
 	Direction = sessionhost.Direction
 	// Stats is what a session counted.
@@ -215,6 +217,10 @@ type Call struct {
 	// quickly. Frames is shown every frame of both directions.
 	Observe func(*Notice)
 	Frames  func(d Direction, at time.Duration, sample int64, pcm []int16)
+	// Waits is shown what lies in the call's edges after each step, and Metrics is told its
+	// metrics events, which cross the edge telemetry first; both like Observe.
+	Waits   func(at time.Duration, v EdgeView)
+	Metrics func(e *eventabi.Envelope)
 }
 
 // Runtime runs calls in real time.
@@ -382,6 +388,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		Voice:         c.Voice,
 		TextKey:       call.TextKey,
 		Observer:      call.Observe,
+		Metrics:       call.Metrics,
 	}
 	if c.Flow != nil {
 		s.Edges, s.Flow, s.Nodes = c.Flow.EdgePolicies(), c.Flow.FlowPolicy(), c.Flow.NodePolicies()
@@ -391,6 +398,9 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		s.Frames = func(d Direction, at timebase.Instant, sample int64, pcm []int16) {
 			call.Frames(d, time.Duration(at), sample, pcm)
 		}
+	}
+	if call.Waits != nil {
+		s.Waits = func(at timebase.Instant, v EdgeView) { call.Waits(time.Duration(at), v) }
 	}
 	return s
 }

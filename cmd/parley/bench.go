@@ -88,7 +88,7 @@ func benchUsage(only []string, runs int, each time.Duration) error {
 func printBench(w io.Writer, rows []bench.Result) {
 	fmt.Fprintf(w, "%s %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "\tsubject\tmeasured\tdenominator\tmeasured\tratio\ttarget\t\tspread")
+	fmt.Fprintln(table, "\tsubject\tmeasured\tdenominator\tmeasured\tratio\ttarget\t\tspread\tstolen")
 	for _, r := range rows {
 		met := "met"
 		if !r.Met {
@@ -102,11 +102,18 @@ func printBench(w io.Writer, rows []bench.Result) {
 		if r.SpreadPct > 0 {
 			spread = fmt.Sprintf("%.0f %%", r.SpreadPct)
 		}
+		if r.Target == "" {
+			met = ""
+		}
+		stolen := ""
+		if r.StolenPct >= 0 && r.SpreadPct > 0 {
+			stolen = fmt.Sprintf("%.1f %%", r.StolenPct)
+		}
 		if r.Void > 0 {
 			spread += ", " + plural(r.Void, "run", "runs") + " void"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			r.ID, r.Subject, figure(r.Value, r.Unit), r.Denominator, base, ratio, r.Target, met, spread)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			r.ID, r.Subject, figure(r.Value, r.Unit), r.Denominator, base, ratio, r.Target, met, spread, stolen)
 	}
 	_ = table.Flush() // what w refuses, its owner learns at the next write
 	for _, r := range rows {

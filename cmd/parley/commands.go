@@ -12,6 +12,7 @@ func commands(env *environment) []*cobra.Command {
 		newReplayCommand(env),
 		newSimCommand(env),
 		newBenchCommand(env),
+		newLoadCommand(env),
 		newLintCommand(env),
 		newResolveCommand(env),
 		newValidateCommand(env),

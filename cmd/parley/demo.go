@@ -40,6 +40,7 @@ type demoFlags struct {
 	llm       string
 	spec      string
 	set       []string
+	metrics   string
 }
 
 func newDemoCommand(env *environment) *cobra.Command {
@@ -68,12 +69,18 @@ kHz, 8 to 32 bit or float, is converted.
 (PARLEY_SECTION__FIELD) and --set. 'parley resolve' shows what they come to; the turn
 budget of who sets none is the demo's own, for engines that share this machine.
 
+On a terminal the edges are shown below the conversation: what lies in each against its
+bounds, what came, went, was dropped and merged. What pressure does stays as a line.
+--metrics writes the session's metrics events, one JSON document a line; they cross the
+edge telemetry, and so are in the recording too.
+
 Answers come from a scripted responder, which says so, unless PARLEY_LLM_BASE_URL names an
 OpenAI-compatible server (PARLEY_LLM_MODEL and PARLEY_LLM_API_KEY, if it needs them) or
 one answers on a usual local port.
 
 Exit code 0: the conversation was held.
-Exit code 1: it was interrupted, or a turn failed; what there is of it is in the folder.
+Exit code 1: it was interrupted, or a turn failed, or a quota did not let it in; what there
+             is of it is in the folder.
              Or the folder could not be written, and nothing is left.
 Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing engines,
              a folder that is in use.`,
@@ -81,6 +88,7 @@ Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing eng
   parley demo --fast --out /tmp/demo
   parley demo --in hello.wav --at 1 --in wait.wav --at 6.5
   parley demo --llm http://127.0.0.1:11434/v1
+  parley demo --fast --set edges.llm-tts.max_queue_items=4 --metrics metrics.jsonl
   parley demo --fast --json | jq .session.digest`,
 		Args:    cobra.NoArgs,
 		GroupID: groupTalk,
@@ -97,10 +105,12 @@ Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing eng
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON, and nothing else, on standard output")
 	flags.StringVar(&f.spec, "spec", "", "`FILE` with flow settings, YAML or JSON")
 	flags.StringArrayVar(&f.set, "set", nil, "`PATH=VALUE` of the flow settings (repeatable)")
+	flags.StringVar(&f.metrics, "metrics", "", "`FILE` for metrics events, as JSON lines; it is replaced")
 	flags.StringVar(&f.llm, "llm", "auto", "`WHO` answers: auto, scripted, or the base URL of an OpenAI-compatible server")
 	flags.Lookup("at").DefValue = "" // else help shows an empty list as the default
 	must(cmd.MarkFlagFilename("in", "wav"))
 	must(cmd.MarkFlagDirname("out"))
+	must(cmd.MarkFlagFilename("metrics", "jsonl"))
 	must(cmd.MarkFlagFilename("spec", "yaml", "yml", "json"))
 	must(cmd.RegisterFlagCompletionFunc("llm", cobra.FixedCompletions([]string{"auto", "scripted"}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
@@ -145,15 +155,23 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 			return errors.Join(err, a.Close())
 		}
 	}
+	metrics, err := createMetrics(f.metrics)
+	if err != nil {
+		return &exitError{code: exitUsage, err: errors.Join(err, a.Close())}
+	}
 	view := viewOf(env, f)
 	summary, err := demo.Run(ctx, demo.Config{
 		Runtime: a.config, Cues: own, Out: f.out, Overwrite: f.overwrite, Fast: f.fast, Clock: clock,
 		View: view, Engines: a.engines, Notes: append(notes, a.notes...),
+		Metrics: metrics.observer(),
 	})
 	shown := view.Close()
-	closed := a.Close()
+	closed := errors.Join(a.Close(), metrics.close())
 	if start := (*demo.StartError)(nil); errors.As(err, &start) {
 		return &exitError{code: exitUsage, err: errors.Join(err, closed)}
+	}
+	if refused := (*demo.RefusedError)(nil); errors.As(err, &refused) {
+		return errors.Join(tellRefused(env, f, summary), err, shown, closed)
 	}
 	if err == nil || errors.Is(err, demo.ErrInterrupted) {
 		err = errors.Join(tellDemo(env, f, summary), judge(summary, f.out, err))
@@ -222,6 +240,17 @@ func tellDemo(env *environment, f demoFlags, s report.Summary) error {
 	return nil
 }
 
+// tellRefused says why there is no conversation, and where its recording is.
+func tellRefused(env *environment, f demoFlags, s report.Summary) error {
+	if f.json {
+		return writeJSON(env.stdout, s)
+	}
+	fmt.Fprintln(env.stdout)
+	printSummaryWaits(env.stdout, s)
+	fmt.Fprintf(env.stdout, "  %-10s %s\n", "replay it", invokedAs()+" replay "+s.Session.Recording)
+	return nil
+}
+
 func printDemo(w io.Writer, f demoFlags, s report.Summary) {
 	fmt.Fprintf(w, "\n%s in %s, %s, %s, frames after a fence: %d\n", plural(len(s.Turns), "turn", "turns"),
 		time.Duration(s.Session.DurationMs*float64(time.Millisecond)).Round(100*time.Millisecond),
@@ -239,6 +268,7 @@ func printDemo(w io.Writer, f demoFlags, s report.Summary) {
 	if len(measured) > 0 {
 		fmt.Fprintln(w, strings.Join(measured, ", "))
 	}
+	printSummaryWaits(w, s)
 	if len(s.Turns) == 0 {
 		fmt.Fprintln(w, "no turn was taken: nobody was heard to speak")
 	}

@@ -31,7 +31,8 @@ reached the sink. Every seed runs twice, and both runs must decide the same.
 
 A seed and its number of turns decide everything; workers and the machine's speed
 decide nothing. A failure shows the invariant, the last inputs and decisions in the
-form of the kernel's scenario scripts, and the shortest command that shows it again.
+form of the kernel's scenario scripts, and the shortest command that shows it again. The
+digest over all decisions is the same on every machine and every processor.
 
 Exit code: 0 every invariant held, 1 one did not, 2 wrong usage.
 
@@ -138,6 +139,7 @@ func printSim(w io.Writer, r *simulation.Report) {
 	fmt.Fprintf(w, "  turns      %d committed, %s\n", r.Commits, aborted(r.Aborts))
 	fmt.Fprintf(w, "  adapted    %s\n", sortedCounts(r.Adapted))
 	fmt.Fprintf(w, "  starts     %d interruptions confirmed, %d false\n", r.Interruptions, r.FalseInterruptions)
+	fmt.Fprintf(w, "  decisions  %d, digest %.16s\n", r.Decisions, r.Digest)
 	fmt.Fprintf(w, "  sink       %d writes behind a fence\n", r.FramesAfterFence)
 	fmt.Fprintf(w, "  speed      %d turns per CPU-minute (%.1f s of CPU)\n", r.TurnsPerCPUMinute, r.CPUSeconds)
 	struck := 0

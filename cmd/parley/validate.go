@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func newValidateCommand(env *environment) *cobra.Command {
 		GroupID: groupCheck,
 		Short:   "Check contract artifacts and show every fault",
 		Long: `Check contract artifacts, one JSON document a file, and show every fault.
-A FILE of - is standard input.
+A FILE of - is standard input. Of a FILE whose name ends in .jsonl each line is a document.
 
 Kinds: event_record (or event), control_signal, turn_transition,
 resolved_turn_plan, decision_outcome, artifact_bundle.
@@ -124,8 +125,7 @@ func parseKind(name string) (schema.Kind, error) {
 func validateFiles(env *environment, v *schema.Validator, kind schema.Kind, files []string, asJSON, quiet bool) error {
 	report := validateReport{Valid: true}
 	code := exitOK
-	for _, name := range files {
-		file := validateFile(env.stdin, v, kind, name)
+	for _, file := range validateAll(env.stdin, v, kind, files) {
 		switch {
 		case file.Error != "":
 			code = exitUsage
@@ -148,13 +148,57 @@ func validateFiles(env *environment, v *schema.Validator, kind schema.Kind, file
 	return nil
 }
 
-func validateFile(stdin io.Reader, v *schema.Validator, kind schema.Kind, name string) fileReport {
-	out := fileReport{File: name, Kind: kind, Faults: []schema.Fault{}, Notes: []schema.Fault{}}
-	data, err := readUpTo(stdin, name, schema.MaxArtifactBytes)
-	if err != nil {
-		out.Error = readError(err, "a JSON file").Error()
-		return out
+func validateAll(stdin io.Reader, v *schema.Validator, kind schema.Kind, files []string) (out []fileReport) {
+	for _, name := range files {
+		if strings.HasSuffix(name, ".jsonl") {
+			out = append(out, validateLines(v, kind, name)...)
+			continue
+		}
+		data, err := readUpTo(stdin, name, schema.MaxArtifactBytes)
+		if err != nil {
+			out = append(out, unreadable(kind, name, err))
+			continue
+		}
+		out = append(out, validateDocument(v, kind, name, data))
 	}
+	return out
+}
+
+// validateLines checks each line of a file, blank ones left out, under the file's name and
+// the line's number. A file without a document is one that cannot be read.
+func validateLines(v *schema.Validator, kind schema.Kind, name string) (out []fileReport) {
+	file, err := os.Open(name)
+	if err != nil {
+		return []fileReport{unreadable(kind, name, err)}
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, schema.MaxArtifactBytes+1)
+	number := 0
+	for lines.Scan() {
+		number++
+		if len(bytes.TrimSpace(lines.Bytes())) > 0 {
+			out = append(out, validateDocument(v, kind, fmt.Sprintf("%s:%d", name, number), lines.Bytes()))
+		}
+	}
+	err = lines.Err()
+	if err == nil && len(out) == 0 {
+		err = errors.New("it holds no document")
+	}
+	if err != nil {
+		out = append(out, unreadable(kind, fmt.Sprintf("%s:%d", name, number+1), err))
+	}
+	return out
+}
+
+func unreadable(kind schema.Kind, name string, err error) fileReport {
+	return fileReport{
+		File: name, Kind: kind, Error: readError(err, "a JSON file").Error(), Faults: []schema.Fault{}, Notes: []schema.Fault{},
+	}
+}
+
+func validateDocument(v *schema.Validator, kind schema.Kind, name string, data []byte) fileReport {
+	out := fileReport{File: name, Kind: kind, Faults: []schema.Fault{}, Notes: []schema.Fault{}}
 	r := v.Validate(kind, data)
 	out.Valid = r.Valid()
 	out.Faults = append(out.Faults, r.Faults...)

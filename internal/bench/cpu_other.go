@@ -6,5 +6,5 @@ package bench
 
 import "time"
 
-// cpuTime falls back on the wall clock where the system does not tell processor time.
-func cpuTime() time.Duration { return time.Duration(time.Now().UnixNano()) }
+// ProcessorTime falls back on the wall clock where the system does not tell processor time.
+func ProcessorTime() time.Duration { return time.Duration(time.Now().UnixNano()) }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// cpuTime gives the processor time that this process has used, user and system.
-func cpuTime() time.Duration {
+// ProcessorTime gives the processor time that this process has used, user and system.
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

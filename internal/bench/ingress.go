@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 )
 
@@ -28,12 +29,12 @@ func inboxLoop(now func() time.Time) loop {
 			var e event
 			for i := range n {
 				e.generation = uint64(i)
-				inbox.Post(e)
+				inbox.Post(flow.Data, e)
 			}
 		})
 		var batch []event
 		for got, next := 0, uint64(0); got < n; {
-			batch = inbox.Drain(batch)
+			batch = inbox.Drain(flow.Data, batch)
 			for i := range batch {
 				if batch[i].generation != next {
 					panic("bench: the inbox lost an event or its order")

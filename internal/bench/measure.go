@@ -51,6 +51,7 @@ type Result struct {
 	Target      string  `json:"target"`
 	Met         bool    `json:"met"`
 	Void        int     `json:"void_runs"`
+	StolenPct   float64 `json:"stolen_pct"` // median of the runs that count, negative = not known
 	Note        string  `json:"note,omitempty"`
 }
 
@@ -75,28 +76,38 @@ func perOp(each time.Duration, work loop) float64 {
 
 // pair measures subject and denominator alternately and fills value, base and ratio.
 func pair(o Options, r Result, base, subject func() float64) Result {
-	var values, bases, ratios []float64
+	var values, bases, ratios, stolen []float64
+	r.StolenPct = -1
 	for len(ratios) < o.Runs && r.Void < 3*o.Runs {
 		if o.Stole != nil {
 			o.Stole()
 		}
 		b := base()
 		v := subject()
-		if o.Stole != nil && o.Stole() > StolenLimit {
-			r.Void++
-			continue
+		if o.Stole != nil {
+			share := o.Stole()
+			if share > StolenLimit {
+				r.Void++
+				continue
+			}
+			stolen = append(stolen, 100*share)
 		}
 		values, bases, ratios = append(values, v), append(bases, b), append(ratios, v/b)
 	}
 	if len(ratios) == 0 {
-		r.Note = "every run was void: more than 1 % of the processor was stolen by other guests; repeat on a quieter machine"
+		r.Note = voidNote
 		return r
 	}
 	r.Value, r.Base, r.Ratio = median(values), median(bases), median(ratios)
 	r.SpreadPct = 100 * (slices.Max(ratios) - slices.Min(ratios)) / r.Ratio
 	r.Met = r.Ratio <= r.Limit
+	if len(stolen) > 0 {
+		r.StolenPct = median(stolen)
+	}
 	return r
 }
+
+const voidNote = "every run was void: more than 1 % of the processor was stolen by other guests; repeat on a quieter machine"
 
 func median(list []float64) float64 {
 	sorted := slices.Clone(list)

@@ -33,7 +33,7 @@ func recorders(o Options) ([]Result, error) {
 	n := 0
 	run := func(audio, on bool) func() float64 {
 		return func() float64 {
-			start := cpuTime()
+			start := ProcessorTime()
 			calls := 0
 			for began := o.Now(); calls == 0 || o.Now().Sub(began) < o.Each; calls++ {
 				n++
@@ -42,7 +42,7 @@ func recorders(o Options) ([]Result, error) {
 					fault = err
 				}
 			}
-			took := cpuTime() - start
+			took := ProcessorTime() - start
 			return float64(took) / float64(calls)
 		}
 	}

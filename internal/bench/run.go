@@ -8,7 +8,9 @@ import (
 )
 
 // IDs names the cases.
-func IDs() []string { return []string{"P1", "P2", "P5", "P7", "P8", "P10", "P11"} }
+func IDs() []string {
+	return []string{"P1", "P2", "P3", "P4", "P5", "P7", "P8", "P9", "P10", "P11", "curve"}
+}
 
 // Run measures every case and gives the rows in order. An error says that a case could
 // not be measured; the rows of the others are there all the same.
@@ -27,15 +29,20 @@ func Run(o Options) ([]Result, error) {
 			faults = append(faults, fmt.Errorf("%s: %w", id, err))
 		}
 	}
+	crowds := newCrowds(o)
+	defer crowds.close()
 	one := func(r Result) ([]Result, error) { return []Result{r}, nil }
 	take("P1", "dispatch", func() ([]Result, error) { return one(dispatch(o)) })
 	take("P2", "ingress", func() ([]Result, error) { return one(ingress(o)) })
+	take("P3", "lateness of frames", crowds.lateFrames)
+	take("P4", "cost of frames", crowds.frameCost)
 	take("P5", "cancel to fence", func() ([]Result, error) {
 		r, err := cancels(o)
 		return []Result{r}, err
 	})
 	take("P7", "recorder", func() ([]Result, error) { return recorders(o) })
 	take("P8", "idle sessions", func() ([]Result, error) { return idle(o) })
+	take("P9", "lateness while garbage is collected", func() ([]Result, error) { return collecting(o, crowds.machine()) })
 	take("P10", "replay", func() ([]Result, error) {
 		r, err := replays(o)
 		return []Result{r}, err
@@ -44,5 +51,6 @@ func Run(o Options) ([]Result, error) {
 		r, err := simulations(o)
 		return []Result{r}, err
 	})
+	take("curve", "cost against sessions", crowds.curve)
 	return rows, errors.Join(faults...)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // StolenTime gives a function that says which share of the processor's time was taken
@@ -24,25 +25,45 @@ func StolenTime() func() float64 {
 	}
 }
 
+// tick is the unit of /proc/stat (USER_HZ, a hundred a second on every Linux).
+const tick = 10 * time.Millisecond
+
+// BusyTime gives the processor time that all processes of the machine have used so far,
+// by /proc/stat; 0 where there is none.
+func BusyTime() time.Duration {
+	var busy int64
+	for i, n := range readStat() {
+		if i < 3 || i == 5 || i == 6 { // user, nice, system, interrupts
+			busy += n
+		}
+	}
+	return time.Duration(busy) * tick
+}
+
 func readSteal() (steal, total int64) {
+	list := readStat()
+	for _, n := range list {
+		total += n
+	}
+	return list[7], total
+}
+
+// readStat gives the first eight columns of all processors together; zeroes where there
+// are none.
+func readStat() (list [8]int64) {
 	raw, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0, 0
+		return list
 	}
 	line, _, _ := strings.Cut(string(raw), "\n")
 	fields := strings.Fields(line)
-	if len(fields) < 9 || fields[0] != "cpu" {
-		return 0, 0
+	if len(fields) < 1+len(list) || fields[0] != "cpu" {
+		return list
 	}
-	for i, f := range fields[1:9] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, 0
-		}
-		total += n
-		if i == 7 {
-			steal = n
+	for i := range list {
+		if list[i], err = strconv.ParseInt(fields[1+i], 10, 64); err != nil {
+			return [8]int64{}
 		}
 	}
-	return steal, total
+	return list
 }

@@ -2,8 +2,9 @@
 
 // Package console shows a conversation while it happens.
 //
-// On a terminal finished lines scroll by, as they would in a transcript, and a live area of two lines below them is drawn
-// over and over: whose turn it is and how loud both sides are, and the words that are being said. Without a terminal
+// On a terminal finished lines scroll by, as they would in a transcript, and a live area below them is drawn over and
+// over: whose turn it is and how loud both sides are, the words that are being said, and a panel of the edges: what lies
+// in each against its bound, and what came, went, was dropped and merged. What pressure does stays as a line. Without a terminal
 // every event is one line with its time and without escapes, so that a log or a pipe can be read and searched.
 //
 // Invariants:

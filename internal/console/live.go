@@ -151,7 +151,7 @@ func (v *View) columns() int {
 	return 80
 }
 
-// live is the live area: who holds the floor and how loud it is, then the words in the making.
+// live is the live area: who holds the floor and how loud it is, the words in the making, and the panel of edges.
 func (v *View) live() [][]run {
 	room := v.columns() - 1
 	stamp := clock(v.at, true)
@@ -173,9 +173,14 @@ func (v *View) live() [][]run {
 	if v.turn > 0 {
 		status = append(status, run{"  turn " + strconv.Itoa(v.turn) + " " + v.state, dim})
 	}
-	lines := [][]run{dropRuns(status, room)}
+	lines := [][]run{dropRuns(status, room), v.wordsLine(room)}
+	return append(lines, v.panel(room)...)
+}
+
+// wordsLine is the words in the making.
+func (v *View) wordsLine(room int) []run {
 	if v.words == "" {
-		return append(lines, []run{{"", plain}})
+		return []run{{"", plain}}
 	}
 	label, how := "caller", cyan
 	if v.speaker == Agent {
@@ -188,7 +193,7 @@ func (v *View) live() [][]run {
 	}
 	head := strings.Repeat(" ", max(0, indent-labelCells)) + label
 	head += strings.Repeat(" ", max(0, indent-cells(head)))
-	return append(lines, fitRuns([]run{{head, how}, {clipLeft(v.words, room-indent, v.ellipsis()), dim}}, room))
+	return fitRuns([]run{{head, how}, {clipLeft(v.words, room-indent, v.ellipsis()), dim}}, room)
 }
 
 func (v *View) ellipsis() string {

@@ -21,24 +21,29 @@ type Settings struct {
 	ASCII bool
 	// Width is asked before each drawing for the columns there are; nil, or an answer below 1, means 80.
 	Width func() int
+	// Height is asked likewise for the rows, which bound the panel of edges; nil, or an answer
+	// below 1, means 24.
+	Height func() int
 }
 
 // Detect finds the Settings for a file such as standard output. Colour is off when NO_COLOR is set to anything
 // (https://no-color.org), and a terminal that calls itself dumb gets plain lines. getenv is os.Getenv, or a test's.
 func Detect(out *os.File, getenv func(string) string) Settings {
+	size := func() (columns, rows int) {
+		columns, rows, err := term.GetSize(int(out.Fd()))
+		if err != nil {
+			return 0, 0
+		}
+		return columns, rows
+	}
 	terminal := term.IsTerminal(int(out.Fd())) && getenv("TERM") != "dumb"
 	return Settings{
 		Out:      out,
 		Terminal: terminal,
 		Color:    terminal && getenv("NO_COLOR") == "",
 		ASCII:    sevenBit(getenv),
-		Width: func() int {
-			columns, _, err := term.GetSize(int(out.Fd()))
-			if err != nil {
-				return 0
-			}
-			return columns
-		},
+		Width:    func() int { columns, _ := size(); return columns },
+		Height:   func() int { _, rows := size(); return rows },
 	}
 }
 

@@ -42,6 +42,7 @@ type View struct {
 	color    bool
 	ascii    bool
 	width    func() int
+	height   func() int
 	err      error
 	closed   bool
 
@@ -56,6 +57,8 @@ type View struct {
 	speaker Holder
 	// lastPartial keeps plain output from repeating itself.
 	lastPartial string
+	edges       []Edge             // of the panel
+	repeats     map[string]*repeat // marks by what is alike in them
 
 	drawn     []int // the width of each line of the live area on the screen
 	drawnAt   time.Duration
@@ -74,7 +77,7 @@ func New(out io.Writer, isTTY bool, width func() int) *View {
 //
 // which also restores the cursor when the goroutine panics; on an interrupt, close it before the process exits.
 func Open(s Settings) *View {
-	return &View{out: s.Out, terminal: s.Terminal, color: s.Color && s.Terminal, ascii: s.ASCII, width: s.Width}
+	return &View{out: s.Out, terminal: s.Terminal, color: s.Color && s.Terminal, ascii: s.ASCII, width: s.Width, height: s.Height}
 }
 
 // Tick moves the clock and the level meters; levels are peaks from 0 to 1. It may come with every frame: the screen is

@@ -103,15 +103,19 @@ func (c *Collector) turnChange(at time.Duration, r *session.TurnChange) {
 }
 
 func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
+	if e.Signal == eventabi.SignalCreditGrant {
+		return // counted with the edge
+	}
 	c.data.Signals = append(c.data.Signals, report.Signal{
-		AtMs: report.Millis(at), Signal: string(e.Signal), Emitter: string(e.EmittedBy), TurnID: string(e.TurnID), Reason: e.Reason,
+		AtMs: report.Millis(at), Signal: string(e.Signal), Emitter: string(e.EmittedBy), TurnID: string(e.TurnID),
+		EdgeID: string(e.EdgeID), Reason: e.Reason,
 	})
 	t := c.turn(e.TurnID)
 	switch is := e.Signal; { // the few of them that are shown
 	case is == eventabi.SignalReject, is == eventabi.SignalDefer:
-		c.note(at, string(e.Signal)+": "+e.Reason)
-	case is == eventabi.SignalDiscontinuity:
-		c.note(at, "caller audio is missing: "+e.Reason)
+		c.remark(string(e.Signal) + ": " + e.Reason)
+	case is == eventabi.SignalDiscontinuity && e.EdgeID == "":
+		c.remark("caller audio is missing: " + e.Reason)
 	case is == eventabi.SignalProviderError:
 		text := "provider error: " + e.Reason
 		if c.detail != "" {

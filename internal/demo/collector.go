@@ -16,6 +16,7 @@ import (
 	"github.com/parley-voice/parley/internal/console"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/observability/waits"
 	"github.com/parley-voice/parley/internal/report"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 )
@@ -44,6 +45,9 @@ type Collector struct {
 	aside   aside
 	caption caption
 	ended   string
+	waits   *waits.Keeper
+	panel   []console.Edge
+	panelAt time.Duration // when the panel was brought up to date
 	levels  [2]float64
 }
 
@@ -75,11 +79,13 @@ type held struct {
 
 // NewCollector feeds a view and a director.
 func NewCollector(view *console.View, director *Director) *Collector {
-	return &Collector{
+	c := &Collector{
 		view: view, director: director,
 		byTurn: map[eventabi.TurnID]int{}, calls: map[eventabi.InvocationID]eventabi.TurnID{},
 		fences: map[eventabi.TurnID]fenced{}, texts: map[int64]string{},
 	}
+	c.waits = waits.NewKeeper(c.marked)
+	return c
 }
 
 // Observe takes one notice; it is the session's Observer.
@@ -87,6 +93,7 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := time.Duration(n.At)
+	c.waits.Took(n.At, n.Record)
 	switch r := n.Record.(type) {
 	case *session.VoiceOn:
 		c.speech(at, report.VoiceOn)
@@ -163,11 +170,11 @@ func (c *Collector) utteranceEnded(at time.Duration) {
 // adapts notes what a turn does about something that fails or takes too long.
 func (c *Collector) adapts(at time.Duration, n *sessionhost.Notice) {
 	if f, ok := n.Record.(*session.Fallback); ok {
-		c.note(at, "turn "+string(f.Turn)+" falls back: "+f.Reason)
+		c.remark("turn " + string(f.Turn) + " falls back: " + f.Reason)
 		c.piece(at, f.Turn, n.Text)
 	}
 	if d, ok := n.Record.(*session.Degrade); ok {
-		c.note(at, "turn "+string(d.Turn)+" degrades: "+string(d.Step)+", "+d.Reason)
+		c.remark("turn " + string(d.Turn) + " degrades: " + string(d.Step) + ", " + d.Reason)
 	}
 	if s, ok := n.Record.(*session.NodeSpent); ok {
 		c.note(at, fmt.Sprintf("node %s has used %d of %d ms", s.Node, s.UsedMS, s.LimitMS))
@@ -175,9 +182,12 @@ func (c *Collector) adapts(at time.Duration, n *sessionhost.Notice) {
 }
 
 func (c *Collector) note(at time.Duration, text string) {
-	c.data.Notes = append(c.data.Notes, text)
+	c.remark(text)
 	c.view.Note(at, text)
 }
+
+// remark notes what the view shows in another way.
+func (c *Collector) remark(text string) { c.data.Notes = append(c.data.Notes, text) }
 
 // turn gives the report's turn, nil when it was not accepted.
 func (c *Collector) turn(id eventabi.TurnID) *report.Turn {
@@ -233,6 +243,7 @@ func (c *Collector) Data(s *parley.Session) report.Data {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.data
+	d.Waits = c.waits.Account()
 	d.Session.ID = string(s.ID())
 	d.Session.State = string(stats.State)
 	d.Session.Reason = c.ended
@@ -248,6 +259,19 @@ func (c *Collector) Data(s *parley.Session) report.Data {
 			t.Cancel.FramesAfterFence = int(s.FramesAfterFence(id))
 		}
 	}
+	return d
+}
+
+// refused gives the report of a session that was not let in.
+func (c *Collector) refused() report.Data {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.data
+	d.Waits = c.waits.Account()
+	d.Session.State = string(controlplane.SessionEnded)
+	d.Session.Reason = c.ended
+	d.Session.Pipeline = "voice-1"
+	d.Session.Profile = controlplane.ProfileSimple
 	return d
 }
 

@@ -173,6 +173,10 @@ func (f *folder) write(d report.Data, s report.Summary, mix *Mixdown) error {
 	if err := report.AtomicFile(f.path(timelineName), func(w io.Writer) error { return report.WriteTimeline(w, d) }); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
+	return f.writeSummary(s)
+}
+
+func (f *folder) writeSummary(s report.Summary) error {
 	if err := report.AtomicFile(f.path(summaryName), func(w io.Writer) error { return report.WriteSummary(w, s) }); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -204,7 +208,8 @@ func (f *folder) moveUp() error {
 		}
 	}
 	for _, name := range fileNames() {
-		if err := os.Rename(f.path(name), filepath.Join(f.out, name)); err != nil {
+		err := os.Rename(f.path(name), filepath.Join(f.out, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a session that was refused leaves no sound
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/internal/observability/timeline"
 	"github.com/parley-voice/parley/internal/report"
 )
@@ -35,6 +36,25 @@ func (c *call) leave() (report.Summary, error) {
 		return summary, err
 	}
 	return summary, c.folder.finish()
+}
+
+// refused writes what there is of a session that was not let in: its recording is there
+// already, and nothing was heard.
+func (c *call) refused(r *parley.Refusal) (report.Summary, error) {
+	d := c.collector.refused()
+	d.Session.ID = string(r.Session)
+	d.Session.Recording = filepath.Join(c.config.Out, recordingName)
+	d.Session.Mode = report.ModeReal
+	if c.config.Fast {
+		d.Session.Mode = report.ModeFast
+	}
+	d.Session.Engines = c.config.Engines
+	d.Process = process(c.config.Runtime.Build)
+	summary := report.SummaryOf(d)
+	if err := c.folder.writeSummary(summary); err != nil {
+		return summary, err
+	}
+	return summary, errors.Join(c.folder.finish(), &RefusedError{r})
 }
 
 // recorded says whether the recording was kept to its end.

@@ -32,11 +32,22 @@ type Config struct {
 	View    *console.View
 	Engines []report.Engine
 	Notes   []string
+	// Metrics is told the session's metrics events, nil = nobody looks.
+	Metrics func(e *eventabi.Envelope)
 }
 
 // ErrInterrupted: the conversation was ended early from outside. What was said until
 // then is in the folder, whole.
 var ErrInterrupted = errors.New("interrupted")
+
+// RefusedError: the session was not let in. Its recording, which has the decision, and the
+// summary are in the folder.
+type RefusedError struct{ Refusal *parley.Refusal }
+
+func (e *RefusedError) Error() string { return e.Refusal.Error() }
+
+// Unwrap gives the refusal.
+func (e *RefusedError) Unwrap() error { return e.Refusal }
 
 // StartError is a failure before the conversation began: nothing was left anywhere.
 type StartError struct{ Err error }
@@ -48,7 +59,7 @@ func (e *StartError) Unwrap() error { return e.Err }
 
 // Run holds the conversation and leaves the folder. The folder appears when it is
 // complete: until then everything lies in a folder whose name says that it is partial.
-// With ErrInterrupted the summary and the folder are good; a StartError is one of the
+// With ErrInterrupted the summary and the folder are good, with a RefusedError as well; a StartError is one of the
 // configuration; after any other error nothing is left, or the error says what and where.
 func Run(ctx context.Context, c Config) (summary report.Summary, err error) {
 	folder, err := prepare(c.Out, c.Overwrite)
@@ -71,6 +82,10 @@ func Run(ctx context.Context, c Config) (summary report.Summary, err error) {
 		err = call.virtual(ctx)
 	} else {
 		err = call.live(ctx)
+	}
+	var refusal *parley.Refusal
+	if errors.As(err, &refusal) {
+		return call.refused(refusal)
 	}
 	if call.session == nil {
 		return report.Summary{}, &StartError{err}
@@ -109,6 +124,8 @@ func (c *call) spec() parley.Call {
 		Transport: &c.line,
 		Record:    c.folder.path(recordingName),
 		Observe:   c.collector.Observe,
+		Waits:     c.collector.Look,
+		Metrics:   c.config.Metrics,
 		Frames: func(d parley.Direction, at time.Duration, sample int64, pcm []int16) {
 			c.mix.Add(int(d), sample, pcm)
 			c.collector.Level(int(d), at, pcm)

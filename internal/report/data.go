@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/parley-voice/parley/internal/observability/waits"
 )
 
 // Data is everything the timeline shows of one session. Instants are milliseconds since the session began, with
@@ -21,8 +23,11 @@ type Data struct {
 	Speech []Speech `json:"speech"`
 	// Partials holds the recogniser's results in the order they came, finals included.
 	Partials []Partial `json:"partials"`
-	// Signals holds the control signals in the order they were emitted.
+	// Signals holds the control signals in the order they were emitted, without the grants of credits, of which there
+	// may be one for each item: Waits has their number.
 	Signals []Signal `json:"signals"`
+	// Waits is what waited, what was lost and what was turned away; nil when nobody kept account.
+	Waits *waits.Account `json:"waits"`
 	// Notes are remarks for the reader, such as a conversion of the input's sample rate.
 	Notes []string `json:"notes"`
 }
@@ -199,6 +204,7 @@ type Signal struct {
 	Signal  string  `json:"signal"`
 	Emitter string  `json:"emitter"`
 	TurnID  string  `json:"turn_id,omitempty"`
+	EdgeID  string  `json:"edge_id,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
 }
 

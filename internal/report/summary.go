@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/parley-voice/parley/internal/observability/waits"
 )
 
 // SummaryVersion is the format of summary.json. Fields may be added within a version; none changes its meaning.
@@ -17,14 +19,32 @@ type Summary struct {
 	Session SummarySession `json:"session"`
 	Turns   []SummaryTurn  `json:"turns"`
 	// EOUToFirstAudioMs and CancelToFenceUs sum up the turns that have them; null when none has.
-	EOUToFirstAudioMs *Spread  `json:"eou_to_first_audio_ms"`
-	CancelToFenceUs   *Spread  `json:"cancel_to_fence_us"`
-	FramesAfterFence  int      `json:"frames_after_fence"`
-	HoldsResumed      int      `json:"holds_resumed"`
-	HoldsConfirmed    int      `json:"holds_confirmed"`
-	Engines           []Engine `json:"engines"`
-	Process           Process  `json:"process"`
-	Notes             []string `json:"notes"`
+	EOUToFirstAudioMs *Spread `json:"eou_to_first_audio_ms"`
+	CancelToFenceUs   *Spread `json:"cancel_to_fence_us"`
+	FramesAfterFence  int     `json:"frames_after_fence"`
+	HoldsResumed      int     `json:"holds_resumed"`
+	HoldsConfirmed    int     `json:"holds_confirmed"`
+	// Edges are the edges that were used, in the order of their first use; Admission, Load and Budgets what was decided
+	// under pressure. Absent when nobody kept account.
+	Edges     []SummaryEdge    `json:"edges"`
+	Admission *waits.Admission `json:"admission,omitempty"`
+	Load      *waits.Load      `json:"load,omitempty"`
+	Budgets   *waits.Budgets   `json:"budgets,omitempty"`
+	Engines   []Engine         `json:"engines"`
+	Process   Process          `json:"process"`
+	Notes     []string         `json:"notes"`
+}
+
+// SummaryEdge is one edge: where it lies, its bounds, and what it counted.
+type SummaryEdge struct {
+	ID       string `json:"edge_id"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	CutOff   bool   `json:"cut_off"`
+	MaxItems int64  `json:"max_queue_items"`
+	MaxMS    int64  `json:"max_queue_ms"`
+	MaxBytes int64  `json:"max_queue_bytes"`
+	waits.Counts
 }
 
 // SummarySession is the session as a whole.
@@ -77,12 +97,12 @@ func SummaryOf(d Data) Summary {
 		Turns:   make([]SummaryTurn, 0, len(d.Turns)),
 		Engines: list(s.Engines), Process: d.Process, Notes: list(d.Notes),
 	}
-	var waits, fences []float64
+	var heard, fences []float64
 	for i := range d.Turns {
 		turn := summaryTurn(&d.Turns[i])
 		out.Turns = append(out.Turns, turn)
 		if turn.EOUToFirstAudioMs != nil {
-			waits = append(waits, *turn.EOUToFirstAudioMs)
+			heard = append(heard, *turn.EOUToFirstAudioMs)
 		}
 		if turn.CancelToFenceUs != nil {
 			fences = append(fences, *turn.CancelToFenceUs)
@@ -98,8 +118,25 @@ func SummaryOf(d Data) Summary {
 			}
 		}
 	}
-	out.EOUToFirstAudioMs, out.CancelToFenceUs = spreadOf(waits), spreadOf(fences)
+	out.EOUToFirstAudioMs, out.CancelToFenceUs = spreadOf(heard), spreadOf(fences)
+	out.waited(d.Waits)
 	return out
+}
+
+// waited takes over what waited and what was decided for it.
+func (s *Summary) waited(a *waits.Account) {
+	s.Edges = []SummaryEdge{}
+	if a == nil {
+		return
+	}
+	for i := range a.Edges {
+		e := &a.Edges[i]
+		s.Edges = append(s.Edges, SummaryEdge{
+			ID: e.ID, From: e.From, To: e.To, CutOff: e.Lost,
+			MaxItems: e.MaxItems, MaxMS: e.MaxMS, MaxBytes: e.MaxBytes, Counts: e.Counts,
+		})
+	}
+	s.Admission, s.Load, s.Budgets = &a.Admission, &a.Load, &a.Budgets
 }
 
 func summaryTurn(turn *Turn) SummaryTurn {

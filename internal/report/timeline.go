@@ -23,6 +23,7 @@ type page struct {
 	Turns    []turnView
 	Rows     []turnRow
 	Signals  []signalRow
+	Waited   waitedView
 	Notes    []string
 	Grid     string // what one quarter of the waterfalls' scale stands for
 	Process  string
@@ -37,6 +38,7 @@ type payload struct {
 	Data
 	Turns []payloadTurn `json:"turns"`
 	Floor []floorSpan   `json:"floor"`
+	Waits *payloadWaits `json:"waits,omitempty"`
 }
 
 type payloadTurn struct {
@@ -93,6 +95,7 @@ func encodePayload(d *Data) ([]byte, error) {
 		view.Hold, view.Segments = list(turn.Hold), list(turn.Segments)
 		body.Turns = append(body.Turns, view)
 	}
+	body.Waits = payloadWaitsOf(d)
 	body.Speech, body.Partials, body.Signals = list(d.Speech), list(d.Partials), list(d.Signals)
 	return json.Marshal(body)
 }

@@ -33,7 +33,7 @@ type turnRow struct {
 	Segment, Audio, Sink, Total, Fence, FramesAfterFence, Ended  string
 }
 
-type signalRow struct{ At, Signal, Emitter, Turn, Reason string }
+type signalRow struct{ At, Signal, Emitter, Turn, Edge, Reason string }
 
 const absent = "–"
 
@@ -60,9 +60,10 @@ func viewOf(d *Data) page {
 	for _, signal := range d.Signals {
 		p.Signals = append(p.Signals, signalRow{
 			At: clock(signal.AtMs), Signal: signal.Signal, Emitter: signal.Emitter,
-			Turn: orAbsent(signal.TurnID), Reason: orAbsent(signal.Reason),
+			Turn: orAbsent(signal.TurnID), Edge: orAbsent(signal.EdgeID), Reason: orAbsent(signal.Reason),
 		})
 	}
+	p.Waited = waitedViewOf(d)
 	return p
 }
 

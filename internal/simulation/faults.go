@@ -12,50 +12,60 @@ type Fault uint8
 
 // The kinds of trouble.
 const (
-	ProviderTimeout     Fault = iota // a call never answers
-	ProviderSlowStart                // the first byte comes about when patience ends
-	ProviderStall                    // a stream stops in the middle
-	ProviderTruncation               // a stream breaks off with an error
-	ProviderDuplicate                // every result comes twice
-	ProviderLate                     // a cancelled call goes on sending
-	ProviderOverload                 // rate limited, with a back-off
-	ProviderServerError              // 5xx
-	ProviderMalformed                // impossible values
-	ProviderWrongOrder               // indexes skip or repeat
-	TransportLoss                    // caller audio and playback reports get lost
-	TransportReorder                 // playback reports come in the wrong order
-	TransportDuplicate               // a client's message is delivered again
-	TransportJitter                  // what was sent apart arrives together
-	TransportHalfOpen                // nothing comes from the client, and nobody says so
-	TransportReconnect               // the link is lost, gone, resumed
-	TransportGap                     // caller audio is missing, concealed or not
-	TransportBurst                   // caller audio is held up and then comes at once
-	TimeWallStep                     // the instant given to a step goes back
-	TimeLateTimer                    // a wake comes late
-	TimeDrift                        // the caller's sample clock is off by 500 ppm
-	TimeWander                       // its rate changes, within 500 ppm either way
-	TimeClockStep                    // the wall clock that is read is set
-	WorkerPause                      // nothing runs for a while, then everything at once
-	WorkerCrash                      // the shell reports a fault of its own
-	WorkerTwoOwners                  // another owner's epochs show up
-	WorkerLostRenewal                // the lease expires
-	WorkerRotation                   // the lease is rotated under the session
-	StoreRollback                    // a snapshot's version goes back
-	StoreStale                       // snapshots are old or missing
-	NodeSlow                         // a node uses its budget up, or most of it
-	NodeHang                         // a hook passes its limit
-	NodePanic                        // a node panics
-	NodeGarbage                      // results for calls and turns that do not exist
-	DiskFull                         // evidence cannot be kept
-	DiskSlow                         // evidence is appended late
-	LoadFlood                        // hundreds of inputs in one pass
-	LoadAdmissionRace                // admission closes in the very pass of a proposal
-	LoadQuota                        // others have used up what quotas allow
-	LoadHeadroom                     // others have used up the headroom before it
-	LoadLevels                       // the host's overload level changes
-	PoolSaturated                    // the execution pool has no room for a call
-	PoolClosed                       // it takes nothing any more
-	PoolLimited                      // as many calls of the node are under way as there may be
+	ProviderTimeout      Fault = iota // a call never answers
+	ProviderSlowStart                 // the first byte comes about when patience ends
+	ProviderStall                     // a stream stops in the middle
+	ProviderTruncation                // a stream breaks off with an error
+	ProviderDuplicate                 // every result comes twice
+	ProviderLate                      // a cancelled call goes on sending
+	ProviderOverload                  // rate limited, with a back-off
+	ProviderServerError               // 5xx
+	ProviderMalformed                 // impossible values
+	ProviderWrongOrder                // indexes skip or repeat
+	TransportLoss                     // caller audio and playback reports get lost
+	TransportReorder                  // playback reports come in the wrong order
+	TransportDuplicate                // a client's message is delivered again
+	TransportJitter                   // what was sent apart arrives together
+	TransportHalfOpen                 // nothing comes from the client, and nobody says so
+	TransportReconnect                // the link is lost, gone, resumed
+	TransportGap                      // caller audio is missing, concealed or not
+	TransportBurst                    // caller audio is held up and then comes at once
+	TimeWallStep                      // the instant given to a step goes back
+	TimeLateTimer                     // a wake comes late
+	TimeDrift                         // the caller's sample clock is off by 500 ppm
+	TimeWander                        // its rate changes, within 500 ppm either way
+	TimeClockStep                     // the wall clock that is read is set
+	WorkerPause                       // nothing runs for a while, then everything at once
+	WorkerCrash                       // the shell reports a fault of its own
+	WorkerTwoOwners                   // another owner's epochs show up
+	WorkerLostRenewal                 // the lease expires
+	WorkerRotation                    // the lease is rotated under the session
+	StoreRollback                     // a snapshot's version goes back
+	StoreStale                        // snapshots are old or missing
+	NodeSlow                          // a node uses its budget up, or most of it
+	NodeHang                          // a hook passes its limit
+	NodePanic                         // a node panics
+	NodeGarbage                       // results for calls and turns that do not exist
+	DiskFull                          // evidence cannot be kept
+	DiskSlow                          // evidence is appended late
+	LoadFlood                         // hundreds of inputs in one pass
+	LoadAdmissionRace                 // admission closes in the very pass of a proposal
+	LoadQuota                         // others have used up what quotas allow
+	LoadHeadroom                      // others have used up the headroom before it
+	LoadLevels                        // the host's overload level changes
+	LoadControlFull                   // the inbox has no room for control
+	LoadDataFull                      // nor for data, and edges get more than they hold
+	LoadTelemetryFull                 // nor for telemetry, and its edge gets more than it holds
+	LoadBurst                         // many items at once
+	LoadSlowReader                    // who reads from edges takes one now and then
+	LoadStalledReader                 // or nothing for a while, and then much
+	LoadCreditStarvation              // nodes send without a credit
+	LoadXOffStorm                     // nodes send although they were told to stop
+	LoadSyncLoss                      // a member of a group gets lost
+	LoadTenantFlood                   // one key of several that share a reader floods
+	PoolSaturated                     // the execution pool has no room for a call
+	PoolClosed                        // it takes nothing any more
+	PoolLimited                       // as many calls of the node are under way as there may be
 	faultCount
 )
 
@@ -69,6 +79,8 @@ func faultNames() [faultCount]string {
 		"worker_pause", "worker_crash", "worker_two_owners", "worker_lost_renewal", "worker_rotation",
 		"store_rollback", "store_stale", "node_slow", "node_hang", "node_panic", "node_garbage",
 		"disk_full", "disk_slow", "load_flood", "load_admission_race", "load_quota", "load_headroom", "load_levels",
+		"load_control_full", "load_data_full", "load_telemetry_full", "load_burst", "load_slow_reader", "load_stalled_reader",
+		"load_credit_starvation", "load_xoff_storm", "load_sync_loss", "load_tenant_flood",
 		"pool_saturated", "pool_closed", "pool_limited",
 	}
 }

@@ -28,18 +28,20 @@ type habits struct {
 
 // drawFaults picks the kinds of trouble of this session: none for every fourth, else
 // each with a chance.
-func (w *world) drawFaults(allowed FaultSet) {
+func (w *world) drawFaults(seed uint64, allowed FaultSet) {
 	w.faults, w.bad = 0, w.bad[:0]
 	some := w.random.Chance(3, 4)
-	for f := range faultCount {
+	for f := range LoadControlFull {
 		if !w.random.Chance(1, 6) || !some || !allowed.Has(f) {
 			continue
 		}
 		w.faults = w.faults.With(f)
-		if f <= ProviderWrongOrder || refusal(f) != "" {
+		if f <= ProviderWrongOrder {
 			w.bad = append(w.bad, f)
 		}
 	}
+	w.drawWires(seed, allowed, some)
+	w.drawRefusals(seed, allowed, some)
 }
 
 // fault says whether a kind of trouble strikes now, one time in oneIn, and counts it.
@@ -191,6 +193,7 @@ func (w *world) open() {
 		}
 	}
 	w.ask()
+	w.layWires()
 	w.add(boot)
 	if !w.fault(StoreStale, 4) {
 		w.fresh()
@@ -217,7 +220,7 @@ func (w *world) open() {
 // end sessions come late and rarely.
 func (w *world) troubleIn(f Fault) int64 {
 	switch {
-	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull:
+	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull, f == LoadControlFull:
 		return w.random.Between(2000, 120000)
 	default:
 		return w.random.Between(500, 15000)

@@ -68,6 +68,24 @@ const (
 	NestedInParent        // a call is given no more time than its own and than what is left of its turn
 	BudgetAnswered        // a turn without output has ended or been given a way on when its envelope is over
 
+	// Edges.
+
+	EdgeBoundsHold       // no edge holds more than its bounds allow, and nothing that has waited too long comes out
+	OffersAccounted      // every offer is delivered, merged, dropped with a notice, or lies there; exactly one of them
+	EdgeOrderKept        // a lane of an edge keeps its order, and a reader of several gets what came first
+	ProtectedNeverLost   // final text, semantic output and markers are dropped by a fence, or with their edge
+	NoticeBeforeDelivery // a run of drops is told once, exactly, and ahead of the next delivery
+	AtomicAllOrNothing   // a group of atomic_drop that has lost a member delivers nothing more
+	DiscontinuityFollows // a loss of sound, or of a domain, is followed by its discontinuity, wherever the policy says
+	WaitsCapped          // nobody waits for room or credit past max_block_time_ms, nor without a cause
+	LanesByPriority      // telemetry never goes ahead of data, and fairness keys take turns
+	DeliveredOnDemand    // who is ready gets what lies there in the same step, and nobody else gets anything
+	CreditsHold          // credits and what lies on the edge are within the window, and nobody is left without
+	NoSendWhileStopped   // nothing is asked of who was told to stop, and the stop ends when nothing lies there
+	SignalsAlternate     // watermark crossings, XOFF and XON alternate; control is never stopped
+	ControlNeverRefused  // a session whose control did not fit ends
+	EdgesDrain           // when faults stop, edges drain or were cut off; one beside the turn ends no session
+
 	// Identity and authority.
 
 	SequenceRises     // runtime sequences strictly rise
@@ -131,6 +149,9 @@ func invariantNames() [invariantCount]string {
 		"generations_rise", "proposals_are_not_states",
 		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "sheds_are_told", "levels_monotone",
 		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
+		"edge_bounds_hold", "offers_accounted", "edge_order_kept", "protected_never_lost", "notice_before_delivery",
+		"atomic_all_or_nothing", "discontinuity_follows", "waits_capped", "lanes_by_priority", "delivered_on_demand",
+		"credits_hold", "no_send_while_stopped", "signals_alternate", "control_never_refused", "edges_drain",
 		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
 		"stale_no_effect",
 		"wall_projected", "rebase_evidenced", "media_mapped", "gap_marked",

@@ -25,7 +25,7 @@ func TestEveryInvariantCanFail(t *testing.T) {
 				t.Fatal("no mutation trips it")
 			}
 			seen := map[string]int{}
-			for seed := range int64(600) {
+			for seed := range int64(1500) {
 				w := newWorld()
 				w.tamper = mutate
 				one := w.runSeed(seed, 10, AllFaults, false)
@@ -185,7 +185,7 @@ func sleepPast(state callState, kind func(c *callWatch) bool, bound func(k *watc
 
 func mutations() map[Invariant]func(*world) {
 	all := soundMutations()
-	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations(), loadMutations()} {
+	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations(), loadMutations(), flowMutations()} {
 		for i, f := range more {
 			all[i] = f
 		}

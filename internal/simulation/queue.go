@@ -32,6 +32,8 @@ const (
 	evLink                       // the link changes; arg is the state
 	evIdle                       // the caller looks whether anything goes on
 	evPressure                   // the host measures its pressure
+	evOffer                      // a node has something for its edge; who is the wire
+	evReady                      // a reader asks for more; who it is
 	evDuplicate                  // a message is delivered again, in a pass of its own
 	evFrame                      // a caller frame that was held up, in a pass of its own; arg is its position
 )

@@ -19,6 +19,7 @@ type Report struct {
 	Turns              int64            `json:"turns"`
 	Steps              int64            `json:"steps"`
 	Decisions          int64            `json:"decisions"`
+	Digest             string           `json:"digest"` // over the decisions of all seeds, equal wherever they run
 	CPUSeconds         float64          `json:"cpu_seconds"`
 	TurnsPerCPUMinute  int64            `json:"turns_per_cpu_minute"`
 	Commits            int64            `json:"commits"`

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -167,6 +168,7 @@ type batch struct {
 	mu         sync.Mutex
 	sum        outcome
 	seeds      int64
+	digest     [32]byte // of the seeds' digests, exclusive-or: their order does not matter
 	covered    [faultCount]int64
 	checks     [invariantCount]int64
 	violations []*Violation
@@ -177,6 +179,7 @@ func (r *batch) work() {
 	second.blind = true
 	var sum outcome
 	var seeds int64
+	var digest [32]byte
 	var broken []*Violation
 	for {
 		n := r.next.Add(1) - 1
@@ -194,6 +197,7 @@ func (r *batch) work() {
 			r.broken.Add(1)
 		}
 		sum.merge(&one)
+		mix(&digest, &one.digest)
 		seeds++
 		if done := r.done.Add(1); r.options.Progress != nil && done%64 == 0 {
 			r.options.Progress(done)
@@ -202,6 +206,7 @@ func (r *batch) work() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sum.merge(&sum)
+	mix(&r.digest, &digest)
 	r.seeds += seeds
 	for i := range r.covered {
 		r.covered[i] += first.covered[i]
@@ -212,6 +217,13 @@ func (r *batch) work() {
 	r.checks[DigestEqual] += seeds
 	r.checks[NoPanic] += sum.steps
 	r.violations = append(r.violations, broken...)
+}
+
+// mix adds a digest to those before it.
+func mix(all, one *[32]byte) {
+	for i := range all {
+		all[i] ^= one[i]
+	}
 }
 
 // compare holds the two runs of a seed against each other.
@@ -248,6 +260,7 @@ func (r *batch) report() *Report {
 	rep := &Report{
 		Seeds: r.seeds, First: r.options.First, TurnsPerSeed: r.options.Turns, Interrupted: r.ctx.Err() != nil,
 		Sessions: r.sum.sessions, Turns: r.sum.turns, Steps: r.sum.steps, Decisions: r.sum.decisions,
+		Digest:  hex.EncodeToString(r.digest[:]),
 		Commits: r.sum.commits, Interruptions: r.sum.interruptions, FalseInterruptions: r.sum.resumed,
 		FramesAfterFence: r.sum.afterFence,
 		Aborts:           map[string]int64{}, Adapted: map[string]int64{}, Faults: map[string]int64{}, Invariants: map[string]int64{},

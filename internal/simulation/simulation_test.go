@@ -209,3 +209,23 @@ func TestPanicIsAViolation(t *testing.T) {
 		t.Errorf("the world did not recover: %+v", one.violation)
 	}
 }
+
+// Seeds that found something once.
+func TestSeedsThatFailed(t *testing.T) {
+	for _, c := range []struct {
+		seed, turns int64
+		faults      string
+		what        string
+	}{
+		{3001324, 16, "provider_server_error,time_drift,time_wander,node_slow", "a rate that changed in a silence was followed by what had been heard before"},
+	} {
+		set, err := ParseFaults(c.faults)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := Run(t.Context(), Options{Seeds: 1, First: c.seed, Turns: c.turns, Faults: set}); len(r.Violations) > 0 {
+			t.Errorf("%s:", c.what)
+			expectNone(t, r)
+		}
+	}
+}

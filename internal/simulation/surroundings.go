@@ -59,6 +59,8 @@ func (w *world) changed(e *session.SessionChange) {
 // notice lets the caller react to what happens.
 func (w *world) notice(v *eventabi.Envelope) {
 	switch {
+	case v.EdgeID != "":
+		w.told(v)
 	case v.Signal == eventabi.SignalTurnOpen:
 		w.turns++
 		w.denied = 0
@@ -189,6 +191,8 @@ func (w *world) trouble(e *event) {
 	}
 	w.covered[f]++
 	switch {
+	case f == LoadControlFull, f == LoadDataFull, f == LoadTelemetryFull:
+		w.overflowing(f)
 	case f == WorkerPause:
 		w.pausedUntil = e.at.Add(timebase.MS(w.random.Between(100, 3000)))
 		w.egress.pause(e.at, w.pausedUntil)

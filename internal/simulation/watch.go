@@ -7,6 +7,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // watch checks one session at a time. It believes what goes into the kernel, what comes
@@ -64,6 +65,8 @@ type watch struct {
 	talk  talkWatch
 	time  timeWatch
 	loads loadWatch
+	edges edgesWatch
+	graph []turn.VoiceEdge
 }
 
 // broken is a violation as the watch saw it.
@@ -93,10 +96,10 @@ type rules struct {
 
 // passWatch is what one pass brought.
 type passWatch struct {
-	live      int     // the turn that was live when it began
-	rank      int     // precedence of the strongest cause against it, 0 = none
-	speeches  []chunk // chunks that arrived and were neither played nor discarded yet
-	fences    bool    // only fences so far
+	live      int           // the turn that was live when it began
+	rank      int           // precedence of the strongest cause against it, 0 = none
+	speeches  []speechWatch // chunks that arrived and were neither played nor discarded yet
+	fences    bool          // only fences so far
 	admitted  bool
 	accepted  eventabi.TurnID // of the output_accepted whose Play must come next
 	barge     eventabi.TurnID
@@ -120,13 +123,14 @@ func (k *watch) init() {
 		k.registry[specs[i].Signal] = &specs[i]
 	}
 	k.ids = map[eventabi.InvocationID]struct{}{}
+	k.graph = turn.VoiceGraph()
 }
 
 // begin starts to watch a new session.
 func (k *watch) begin(w *world) {
 	clear(k.ids)
 	*k = watch{
-		counts: k.counts, registry: k.registry, ids: k.ids,
+		counts: k.counts, registry: k.registry, ids: k.ids, graph: k.graph,
 		state: controlplane.SessionConnecting, link: controlplane.ConnectionDisconnected,
 		live: -1, epoch: 0, drainBy: timebase.Never, stampMS: -1,
 		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], paid: k.paid[:0], spoken: k.spoken[:0], items: k.items[:0],
@@ -134,6 +138,7 @@ func (k *watch) begin(w *world) {
 		pass:  passWatch{speeches: k.pass.speeches[:0], turned: k.pass.turned[:0]},
 		talk:  talkWatch{pending: k.talk.pending[:0]},
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
+		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
 	}
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
@@ -176,6 +181,7 @@ func (k *watch) effect(e session.Effect) {
 		return
 	}
 	k.pass.fences = false
+	k.edgeEffect(e)
 	if k.ended && !k.ending {
 		k.ok(EndsOnce, leftover(e), "a decision after the session has ended")
 		return
@@ -243,7 +249,8 @@ func (k *watch) effect(e session.Effect) {
 func leftover(e session.Effect) bool {
 	_, refused := e.(*session.Refused)
 	_, discarded := e.(*session.Discard)
-	return refused || discarded
+	_, released := e.(*session.Release)
+	return refused || discarded || released
 }
 
 // acceptedChunk checks that an output_accepted is followed by its chunk; where the turn
@@ -269,9 +276,7 @@ func (k *watch) acceptedChunk(e session.Effect) {
 func (k *watch) settled(w *world) {
 	p := &k.pass
 	k.ok(DeadlineAhead, k.deadline > k.now, "the deadline does not lie ahead")
-	if !k.ended && !k.faulted {
-		k.ok(NoChunkLeaked, len(p.speeches) == 0, "a chunk was neither played nor discarded")
-	}
+	k.chunksSettled(w)
 	k.ok(AcceptedWhileActive, p.accepted == "", "output_accepted without its chunk")
 	k.ok(TerminalThenClose, p.terminal == "", "a terminal without its close")
 	k.ok(BargeInSequence, p.stage == 0 || p.stage >= stageCancel, "a barge-in without its cancel")
@@ -287,6 +292,7 @@ func (k *watch) settled(w *world) {
 	k.loadSettled(w)
 	k.shedSettled()
 	k.clocks(w)
+	k.edgesSettled(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false
 	}
@@ -368,6 +374,7 @@ func (k *watch) finish() {
 	if k.failed() || !k.ended {
 		return
 	}
+	k.edgesOver()
 	for i := range k.turns {
 		t := &k.turns[i]
 		if t.wasOpen {
@@ -390,6 +397,7 @@ func (k *watch) atRest(w *world) {
 	for i := range k.open {
 		k.ok(ComesToRest, k.open[i].forgiven, "a call is open and nothing will end it")
 	}
+	k.edgesAtRest()
 	k.ok(ComesToRest, !w.egress.standing(), "audio is held and nothing will let it go")
 }
 

@@ -24,6 +24,7 @@ type budgetWatch struct {
 	reason    string
 	node      eventabi.NodeID
 	call      eventabi.InvocationID
+	edge      eventabi.EdgeID
 	attempt   string // of the call
 	warnings  int
 	exhausted bool
@@ -153,7 +154,7 @@ func (k *watch) budget(v *eventabi.Envelope) {
 // account finds or begins what is known of a budget. The envelope and the hard cap are one:
 // the turn's.
 func (k *watch) account(v *eventabi.Envelope) *budgetWatch {
-	b := budgetWatch{turn: v.TurnID, reason: v.Reason, node: v.NodeID, call: v.ProviderInvocationID}
+	b := budgetWatch{turn: v.TurnID, reason: v.Reason, node: v.NodeID, call: v.ProviderInvocationID, edge: v.EdgeID}
 	if strings.HasPrefix(b.reason, "turn_") {
 		b.reason = "turn"
 	}
@@ -162,7 +163,7 @@ func (k *watch) account(v *eventabi.Envelope) *budgetWatch {
 	}
 	for i := len(k.paid) - 1; i >= 0; i-- {
 		p := &k.paid[i]
-		if p.turn == b.turn && p.reason == b.reason && p.node == b.node && p.call == b.call && p.attempt == b.attempt {
+		if p.turn == b.turn && p.reason == b.reason && p.node == b.node && p.call == b.call && p.edge == b.edge && p.attempt == b.attempt {
 			if b.turn == "" && v.Signal == eventabi.SignalBudgetWarning { // outside turns an account ends with the next turn
 				p.exhausted = false
 			}

@@ -27,9 +27,9 @@ func (k *watch) before(w *world) {
 	k.step++
 	k.now = max(k.now, w.passAt)
 	k.texts = w.texts
-	k.pass = passWatch{live: k.live, speeches: k.pass.speeches[:0], turned: k.pass.turned[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
+	k.pass = passWatch{live: k.live, speeches: k.pass.speeches, turned: k.pass.turned[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
 	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
-	k.faulted, k.ending = false, false
+	k.faulted, k.ending, k.edges.full = false, false, false
 	k.beforeTime()
 	k.talk.closed, k.talk.turnedAway, k.talk.opens, k.talk.pending = false, false, 0, k.talk.pending[:0]
 	if w.solo && len(w.in) == 1 { // nothing else comes that could have an effect
@@ -157,8 +157,20 @@ func (k *watch) control(in session.Input) {
 		k.load(in)
 	case *session.ClockReading:
 		k.read(in)
-	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.EdgePolicy, *session.FlowPolicy,
-		*session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow:
+	case *session.EdgePolicy:
+		k.setEdge(in)
+	case *session.FlowPolicy:
+		k.edges.flow = in.Flow
+	case *session.Ready:
+		if in.Count > 0 {
+			k.reader(in.To).demand += in.Count
+		}
+	case *session.Overflow:
+		if in.Lane == eventabi.ControlLane {
+			k.against(rankFailure)
+			k.faulted, k.edges.full = true, true
+		}
+	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
 	}
@@ -180,7 +192,7 @@ func (k *watch) data(in session.Input) {
 		k.talk.owed = k.talk.owed || in.Protected
 	case *session.Speech:
 		k.alive(in.Invocation, in.Attempt)
-		k.pass.speeches = append(k.pass.speeches, chunk{handle: in.Handle, left: in.Samples})
+		k.pass.speeches = append(k.pass.speeches, speechWatch{handle: in.Handle, samples: in.Samples, at: k.now})
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
 	case *session.Unscheduled:

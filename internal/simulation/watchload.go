@@ -41,6 +41,7 @@ type passLoad struct {
 	away    int        // proposals turned away, for any reason
 	reduced word       // what the turn that opened had to come to
 	told    word       // what the steps of the ladder come to
+	freed   bool       // the listener has made room for sound: what waits for it goes on
 }
 
 // word is what quotas say, in the order of strictness.
@@ -239,7 +240,7 @@ func (k *watch) loadSettled(w *world) {
 	k.entry()
 	k.ok(OpenWithinQuota, p.told >= p.reduced, "a turn was to run with less fidelity than it does")
 	guarded := w.egress.guarding() || k.talk.owed // a barge-in may wait for protected sound
-	if p.only && !k.pass.due && !guarded {
+	if p.only && !k.pass.due && !guarded && !p.freed {
 		for _, e := range w.fx.List {
 			k.ok(QueuedBeforeLive, spares(e), "a change of load did more than turn queued proposals away")
 		}

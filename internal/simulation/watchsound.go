@@ -3,10 +3,13 @@
 package simulation
 
 import (
+	"slices"
+
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // genWatch is the sound of one turn: what was handed over and what reached the sink.
@@ -26,6 +29,13 @@ type genWatch struct {
 	over       bool // played to the end
 	cut        bool // the synthesis of a segment was cancelled or failed
 	spoken     int  // its first entry in watch.spoken
+}
+
+// speechWatch is a chunk on its way to egress.
+type speechWatch struct {
+	handle  int64
+	samples timebase.Samples
+	at      timebase.Instant
 }
 
 // spokenWatch is a segment that was handed to the synthesiser.
@@ -93,13 +103,30 @@ func (k *watch) fence(e *session.Fence) {
 }
 
 // took notes that a chunk was played or discarded, in the order of arrival.
+// Behind one that waits for room at egress others can be discarded.
 func (k *watch) took(handle int64, samples timebase.Samples) {
 	list := k.pass.speeches
-	good := len(list) > 0 && list[0].handle == handle && (samples == 0 || list[0].left == samples)
-	if k.ok(NoChunkLeaked, good, "a chunk that did not arrive, or not now, or not whole") {
-		copy(list, list[1:])
-		k.pass.speeches = list[:len(list)-1]
+	i := slices.IndexFunc(list, func(s speechWatch) bool { return s.handle == handle })
+	good := i == 0 && (samples == 0 || list[0].samples == samples) || i > 0 && samples == 0
+	if k.ok(NoChunkLeaked, good, "a chunk that did not arrive, or is not the next, or not whole") {
+		k.pass.speeches = append(list[:i], list[i+1:]...)
 	}
+}
+
+// chunksSettled checks that chunks which were neither played nor discarded wait for room
+// at egress, and for how long.
+func (k *watch) chunksSettled(w *world) {
+	list := k.pass.speeches
+	if len(list) == 0 {
+		return
+	}
+	if k.ended || k.faulted {
+		k.pass.speeches = list[:0]
+		return
+	}
+	d, _ := w.kernel.Depth(turn.EdgeTTSTransport)
+	k.ok(NoChunkLeaked, d.Waiting == int64(len(list)), "a chunk was neither played nor discarded")
+	k.by(WaitsCapped, list[0].at.Add(timebase.MS(k.edge(turn.EdgeTTSTransport).policy.MaxBlockTimeMS)), "a chunk")
 }
 
 func (k *watch) play(e *session.Play) {
@@ -124,6 +151,7 @@ func (k *watch) says(e *session.Say) {
 	if n := len(k.spoken); n > 0 && k.spoken[n-1].call == e.Invocation {
 		return // another attempt
 	}
+	k.saying()
 	k.spoken = append(k.spoken, spokenWatch{generation: e.Generation, call: e.Invocation, runes: k.texts[e.Text].ref.Runes})
 }
 

@@ -66,6 +66,9 @@ func (k *watch) turn(id eventabi.TurnID) int {
 func (k *watch) emit(v *eventabi.Envelope) {
 	k.envelope(v)
 	k.pass.signal = v
+	if v.EdgeID != "" {
+		k.edgeSignal(v)
+	}
 	switch s := v.Signal; {
 	case s == eventabi.SignalAdmit:
 		k.pass.admitted = true
@@ -76,7 +79,7 @@ func (k *watch) emit(v *eventabi.Envelope) {
 	case s == eventabi.SignalBudgetWarning, s == eventabi.SignalBudgetExhausted:
 		k.budget(v)
 	case s == eventabi.SignalProviderSwitch, s == eventabi.SignalDegrade, s == eventabi.SignalFallback:
-		k.ok(AdaptsAsAllowed, k.rules.allows(string(s)), "an action that the plan does not list")
+		k.ok(AdaptsAsAllowed, v.EdgeID != "" || k.rules.allows(string(s)), "an action that the plan does not list")
 		if s == eventabi.SignalProviderSwitch {
 			k.adapted[tookSwitch]++
 		}
@@ -367,6 +370,7 @@ func (k *watch) sessionChange(e *session.SessionChange) {
 		e.From == controlplane.SessionDraining && e.To == controlplane.SessionEnded
 	k.ok(DeclaredSessionEdges, legal && e.From == k.state, "an edge of the session that is not declared from here")
 	k.state = e.To
+	k.endedBy(e.Reason)
 	if e.To == controlplane.SessionDraining {
 		k.drainBy = k.now.Add(k.rules.drain)
 		k.talk.over = k.now // an utterance under way ends here, also one without a recogniser

@@ -40,6 +40,8 @@ type world struct {
 	want   int64
 
 	host       host
+	wires      wires
+	refusals   refusals
 	epoch      eventabi.Epoch
 	versions   int64
 	linkDown   bool // nothing comes from the client
@@ -111,7 +113,7 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.device, w.wallOff, w.readNext, w.heldUp = soundDevice{}, 0, 0, 0
 	w.texts, w.owners, w.lastHandle, w.keys = append(w.texts[:0], text{}), 0, 0, 0
 	w.lastKeyed, w.frames, w.live, w.shown, w.owed, w.denied = keyed{}, 0, "", "", w.owed[:0], 0
-	w.drawFaults(allowed)
+	w.drawFaults(seed, allowed)
 	w.drawHabits()
 	w.watch.begin(w)
 	w.open()
@@ -243,6 +245,9 @@ func (w *world) step() {
 		w.trace.effects(w)
 	}
 	w.digest.Add(w.fx.List)
+	if !w.blind && len(w.wires.list) > 0 {
+		w.watch.sequenced(w)
+	}
 	for i, e := range w.fx.List {
 		if !w.blind {
 			w.watch.effect(e)
@@ -341,6 +346,10 @@ func (w *world) handle(e *event) {
 		w.idle(e)
 	case evPressure:
 		w.pressure(e)
+	case evOffer:
+		w.offers(e)
+	case evReady:
+		w.reads(e)
 	case evDuplicate:
 		w.again()
 	case evFrame:
@@ -363,6 +372,7 @@ func (w *world) settle() {
 	}
 	w.fresh()
 	w.relieve()
+	w.readAll()
 	w.egress.advance(w.now)
 	w.pass()
 }

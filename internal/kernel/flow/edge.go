@@ -71,6 +71,13 @@ func (e *Edge) Refuse(now timebase.Instant, it Item, why Reason, log *Log) Verdi
 	return e.offer(now, &it, why, log)
 }
 
+// Lose drops an item that an offer had no place for, because the edge is being given up.
+func (e *Edge) Lose(it Item, why Reason, log *Log) {
+	it.First, it.ordinal, it.oldest = it.Seq, e.ordinal[it.Lane], e.ordinal[it.Lane]
+	e.stats.Offered[it.Lane]++
+	e.drop(it, why, log)
+}
+
 func (e *Edge) offer(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	e.ordinal[it.Lane]++
 	it.ordinal, it.oldest = e.ordinal[it.Lane], e.ordinal[it.Lane]
@@ -148,7 +155,8 @@ func (e *Edge) TakeLane(now timebase.Instant, lane Lane, log *Log) Item {
 }
 
 // Consume takes everything up to a position: the consumer has read the sound where it
-// lies. Of an item that it is in the midst of, the rest stays. Items of other scopes stay.
+// lies. Of an item that it is in the midst of, the rest stays, and has waited no longer: it
+// is being read. Items of other scopes stay.
 func (e *Edge) Consume(now timebase.Instant, scope uint32, through timebase.Samples, log *Log) {
 	q := &e.lanes[Data]
 	moved := false
@@ -160,11 +168,36 @@ func (e *Edge) Consume(now timebase.Instant, scope uint32, through timebase.Samp
 	}
 	if q.len() > 0 && q.at(0).Scope == scope && q.shrink(through) {
 		e.Announce(log)
+		e.begun(now, q.at(0))
 		moved = true
 	}
 	if moved {
 		e.settle(now, log)
 	}
+}
+
+// Closer brings what lies behind a position nearer to its consumer: sound before it was
+// given up with its producer, and will not be there.
+func (e *Edge) Closer(scope uint32, behind, by timebase.Samples) {
+	closer := func(it *Item) {
+		if it.Scope == scope && it.End > behind {
+			it.End -= by
+		}
+	}
+	q := &e.lanes[Data]
+	for i := range q.len() {
+		closer(q.at(i))
+	}
+	for i := range e.waiting {
+		closer(&e.waiting[i].item)
+	}
+}
+
+// begun ends the wait of an item that is being read. What is left of it grows old again
+// from here on, should its consumer stop.
+func (e *Edge) begun(now timebase.Instant, it *Item) {
+	e.stats.LongestWait = max(e.stats.LongestWait, e.clock(now)-it.since)
+	it.since = e.clock(now)
 }
 
 func (e *Edge) delivered(now timebase.Instant, it *Item, log *Log) {
@@ -304,13 +337,14 @@ type Depth struct {
 	Waiting int64         // producers
 	High    bool          // above the high watermark
 	Off     bool          // the data producer was told to stop
+	Credit  int64         // credits in the data producer's hand, 0 where it needs none
 }
 
 // Depth tells what lies in the edge now.
 func (e *Edge) Depth(now timebase.Instant) Depth {
 	d := Depth{
 		Bytes: e.lanes[Data].bytes, Media: e.lanes[Data].media, Age: e.age(now),
-		Waiting: int64(len(e.waiting)), High: e.high, Off: e.off[Data],
+		Waiting: int64(len(e.waiting)), High: e.high, Off: e.off[Data], Credit: e.credit,
 	}
 	for lane := range laneCount {
 		d.Items[lane] = int64(e.lanes[lane].len())

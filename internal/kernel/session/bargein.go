@@ -189,5 +189,5 @@ func (m *Machine) protectedDeadline() timebase.Instant {
 	if !m.barge.wanted || m.holds&holdLink != 0 { // the link says when playback goes on
 		return timebase.Never
 	}
-	return m.now.Add(max(m.protectedLeft(), protectedPoll))
+	return m.looked.Add(max(m.protectedLeft(), protectedPoll))
 }

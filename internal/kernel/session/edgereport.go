@@ -12,14 +12,16 @@ import (
 )
 
 // report turns what happened at edges since the last look into decisions. What follows
-// from one may make more happen.
+// from one may make more happen, and more be told at once.
 func (m *Machine) report() {
 	log := &m.edges.log
-	for i := 0; i < len(log.List); i++ { //nolint:intrange // the list may grow
-		ev := log.List[i] // a copy: it may move
+	for m.edges.told < len(log.List) {
+		ev := log.List[m.edges.told] // a copy: it may move
+		m.edges.told++
 		m.reportOne(&ev)
 	}
 	log.Reset()
+	m.edges.told = 0
 }
 
 func (m *Machine) reportOne(ev *flow.Event) {
@@ -186,8 +188,8 @@ func (m *Machine) domain(edge int) string {
 func (m *Machine) released(ev *flow.Event) {
 	switch m.edges.kinds[ev.Edge] {
 	case edgeVoice:
-		if m.unpark(ev.Handle) { // what egress has, egress lets go of
-			m.fx.add(&Discard{Handle: ev.Handle})
+		if piece, waited := m.unpark(ev.Handle); waited { // what egress has, egress lets go of
+			m.givenUp(&piece)
 		}
 	case edgeTelemetry:
 		m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})

@@ -16,6 +16,7 @@ import (
 type edges struct {
 	board  flow.Board
 	log    flow.Log
+	told   int             // of the log, what is told already
 	number [voiceEdges]int // on the board, plus one; 0 = not made yet
 	set    []EdgePolicy
 	nodes  []NodePolicy
@@ -26,6 +27,7 @@ type edges struct {
 	parked []chunk     // sound that waits with the synthesiser for room at egress
 	live   bool        // the client reads text
 	lost   []bool      // by number: the edge was cut off
+	last   []int64     // by number: the sequence of the item that was given to it last
 }
 
 // voiceEdge is an edge of the voice graph.
@@ -95,6 +97,7 @@ func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
 	m.edges.kinds = append(m.edges.kinds, v)
 	m.edges.shed = append(m.edges.shed, shedWork{})
 	m.edges.lost = append(m.edges.lost, false)
+	m.edges.last = append(m.edges.last, 0)
 	return m.edges.board.Add(ends, &spec)
 }
 
@@ -150,9 +153,18 @@ func (m *Machine) offer(in *Offer) {
 	})
 }
 
-// give offers an item to an edge of the board, stamped with the input under way.
+// give offers an item to an edge of the board. It has the sequence that it was accepted
+// under, or that of the input or signal under way; where the edge was given something under
+// that one before, it gets one of its own: a notice has to say exactly what was dropped.
 func (m *Machine) give(n int, it flow.Item) flow.Verdict {
-	it.Seq = int64(m.identity.sequence)
+	if it.Seq == 0 {
+		it.Seq = int64(m.identity.sequence)
+	}
+	if it.Seq <= m.edges.last[n] {
+		m.identity.stamp()
+		it.Seq = int64(m.identity.sequence)
+	}
+	m.edges.last[n] = it.Seq
 	if m.edges.lost[n] {
 		m.released(&flow.Event{Edge: n, Handle: it.Handle})
 		return flow.Refused
@@ -164,9 +176,21 @@ func (m *Machine) give(n int, it flow.Item) flow.Verdict {
 		v = m.edges.board.Edge(n).Offer(m.now, it, &m.edges.log)
 	}
 	if v == flow.Breach {
-		m.breach("edge_" + m.edges.board.Ends(n).ID)
+		m.tooMany(n, &it)
 	}
 	return v
+}
+
+// tooMany meets an item for which there is no place even to wait in. The turn can do
+// without a side edge, which is cut off; on any other that is an invariant that broke.
+func (m *Machine) tooMany(n int, it *flow.Item) {
+	ends := m.edges.board.Ends(n)
+	if !ends.Side {
+		m.breach("edge_" + ends.ID)
+		return
+	}
+	m.edges.board.Edge(n).Lose(*it, flow.Shed, &m.edges.log)
+	m.cutOff(n)
 }
 
 // breach ends the session: a queue that may not fill up is full (flow section 4).
@@ -278,11 +302,24 @@ func (m *Machine) frameEdges(in *AudioIn) {
 		e.Offer(m.now, it, &m.edges.log)
 	}
 	if u := m.open(); u == nil {
+		m.stoppedListening(in.Sample)
 		return
 	}
 	if e := m.edge(edgeSTT); e != nil {
 		e.Consume(m.now, 0, in.Listened, &m.edges.log)
 		e.Offer(m.now, it, &m.edges.log)
+	}
+}
+
+// stoppedListening takes from the recogniser's edge what lies there still when no utterance
+// is open: the recogniser has what it was to have, and nobody waits for the rest.
+func (m *Machine) stoppedListening(through timebase.Samples) {
+	n := m.edges.number[edgeSTT]
+	if n == 0 {
+		return
+	}
+	if e := m.edges.board.Edge(n - 1); !e.Idle() {
+		e.Consume(m.now, 0, through, &m.edges.log)
 	}
 }
 
@@ -307,23 +344,6 @@ func (m *Machine) settleClocks() {
 
 // bytesPerSample is what a sample takes: signed 16 bit (flow section 6).
 const bytesPerSample = 2
-
-// Depth tells what lies in an edge, for those who look on; false when it was never used.
-func (m *Machine) Depth(id eventabi.EdgeID) (flow.Depth, bool) {
-	n, ok := m.edges.board.Find(string(id))
-	if !ok {
-		return flow.Depth{}, false
-	}
-	return m.edges.board.Edge(n).Depth(m.now), true
-}
-
-// EdgeStats visits the edges that were used, in the order of their first use.
-func (m *Machine) EdgeStats(visit func(id eventabi.EdgeID, s *flow.Stats, d flow.Depth)) {
-	for n := range m.edges.board.Len() {
-		e := m.edges.board.Edge(n)
-		visit(eventabi.EdgeID(m.edges.board.Ends(n).ID), e.Stats(), e.Depth(m.now))
-	}
-}
 
 // edgesDue is when time alone changes something at an edge.
 func (m *Machine) edgesDue() timebase.Instant { return m.edges.board.Due() }

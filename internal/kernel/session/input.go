@@ -20,6 +20,9 @@ type Input interface {
 	lane() eventabi.Lane
 }
 
+// LaneOf gives the lane that an input comes on, for the shell: what it serves first.
+func LaneOf(in Input) eventabi.Lane { return in.lane() }
+
 // Record is an input or an effect: what can be written to a recording and read back.
 //
 //sumtype:decl

@@ -36,12 +36,16 @@ func newDrunk(seed uint64, keep bool) *drunk {
 			first = append([]Input{in}, first...)
 		}
 	}
-	if d.random.Chance(1, 2) { // a node that reads along
-		policy := turn.VoiceGraph()[d.random.Below(int64(len(turn.VoiceGraph())))].Policy
+	if d.random.Chance(1, 2) {
 		first = append([]Input{&NodePolicy{Node: pick[eventabi.NodeID](d, "llm", "tts", "stt"), Policy: controlplane.NodeExecutionPolicy{
 			ConcurrencyLimit: d.random.Below(3), FairnessKey: pick(d, "", "gpu"),
 		}}}, first...)
-		first = append([]Input{&EdgePolicy{Edge: "a-b", From: pick(d, "a", FromCallerText, FromAgentText), To: "b", Policy: policy}}, first...)
+	}
+	for d.random.Chance(1, 2) { // a node that reads along
+		first = append([]Input{d.edge()}, first...)
+	}
+	if d.random.Chance(1, 3) {
+		first = append([]Input{&FlowPolicy{Flow: d.flow()}}, first...)
 	}
 	d.step(first...)
 	return d
@@ -211,13 +215,80 @@ func (d *drunk) input() Input {
 	return d.trouble()
 }
 
+// mark draws a pair of thresholds.
+func (d *drunk) mark(most int64) controlplane.Watermark {
+	high := d.random.Between(1, most)
+	return controlplane.Watermark{High: high, Low: d.random.Below(high)}
+}
+
+// edge draws a further edge, or the policy of one of the voice graph where any will do.
+func (d *drunk) edge() *EdgePolicy {
+	if d.random.Chance(1, 4) {
+		graph := turn.VoiceGraph()
+		return &EdgePolicy{Edge: "a-b", From: pick(d, "a", FromCallerText, FromAgentText), To: "b", Policy: graph[d.random.Below(int64(len(graph)))].Policy}
+	}
+	in := &EdgePolicy{Edge: pick[eventabi.EdgeID](d, "a-b", "a-c", "text-client", "telemetry", "stt-llm", "llm-tts")}
+	if _, ours := voiceEdgeOf(in.Edge); !ours {
+		in.From, in.To = pick(d, "a", FromCallerText, FromAgentText), pick(d, "b", "c")
+	}
+	p := controlplane.EdgeBufferPolicy{
+		Strategy: pick(d, controlplane.StrategyBlock, controlplane.StrategyDrop, controlplane.StrategyMerge,
+			controlplane.StrategySample, controlplane.StrategyLatestOnly),
+		MaxQueueItems: d.random.Between(1, 6), MaxQueueMS: d.random.Between(1, 900), MaxQueueBytes: d.random.Between(1, 2000),
+		MaxLatencyContributionMS: d.random.Between(1, 900), MaxBlockTimeMS: d.random.Between(1, 300),
+		FairnessKey: pick(d, "", "k"), DefaultingSource: controlplane.DefaultedExplicit,
+	}
+	if p.Strategy == controlplane.StrategyDrop {
+		p.DropVictim = pick(d, controlplane.VictimNewest, controlplane.VictimOldest)
+	}
+	p.LaneHandling = controlplane.LaneHandling{
+		DataLane:      controlplane.LaneTreatment(p.Strategy),
+		TelemetryLane: pick(d, "", controlplane.TreatDrop, controlplane.TreatSample, controlplane.TreatBestEffortDrop),
+	}
+	items, ms := d.mark(p.MaxQueueItems), d.mark(p.MaxQueueMS)
+	p.Watermarks = controlplane.EdgeWatermarks{QueueItems: &items, QueueMS: &ms}
+	if d.random.Chance(1, 2) {
+		p.SyncDropPolicy = &controlplane.SyncDropPolicy{
+			Policy:  pick(d, controlplane.SyncAtomicDrop, controlplane.SyncDropWithDiscontinuity, controlplane.SyncNone),
+			Scope:   pick(d, controlplane.SyncEdgeLocal, controlplane.SyncPlanWide),
+			GroupBy: controlplane.GroupBySyncID, SyncDomain: "d",
+		}
+	}
+	in.Policy = p
+	return in
+}
+
+// flow draws the flow control of all edges.
+func (d *drunk) flow() controlplane.FlowControl {
+	mode := func() controlplane.FlowMode {
+		return pick(d, controlplane.FlowSignal, controlplane.FlowCredit, controlplane.FlowHybrid)
+	}
+	return controlplane.FlowControl{
+		ModeByLane: controlplane.ByLane[controlplane.FlowMode]{ControlLane: mode(), DataLane: mode(), TelemetryLane: mode()},
+		Watermarks: controlplane.ByLane[controlplane.Watermark]{ControlLane: d.mark(9), DataLane: d.mark(4), TelemetryLane: d.mark(9)},
+		SheddingStrategyByLane: controlplane.ByLane[controlplane.SheddingStrategy]{
+			ControlLane: controlplane.ShedNone,
+			DataLane: pick(d, controlplane.ShedDrop, controlplane.ShedMerge, controlplane.ShedLatestOnly,
+				controlplane.ShedDegrade, controlplane.ShedFallback),
+			TelemetryLane: pick(d, controlplane.ShedDrop, controlplane.ShedSample),
+		},
+	}
+}
+
 // item is what happens at edges beside the voice graph.
 func (d *drunk) item() Input {
 	if d.random.Chance(1, 3) {
-		return &Ready{To: pick(d, "client", "observer", "b", "odd"), Count: d.random.Between(-1, 9)}
+		return &Ready{To: pick(d, "client", "observer", "b", "c", "odd"), Count: d.random.Between(-1, 9)}
+	}
+	if d.random.Chance(1, 12) {
+		lane := pick(d, eventabi.DataLane, eventabi.TelemetryLane, "odd")
+		if d.random.Chance(1, 16) {
+			lane = eventabi.ControlLane
+		}
+		return &Overflow{Lane: lane, Count: d.random.Between(-1, 9)}
 	}
 	return &Offer{
-		Edge: pick[eventabi.EdgeID](d, "a-b", "a-b", "telemetry", "text-client", "odd"), Handle: d.random.Below(99),
+		Edge: pick[eventabi.EdgeID](d, "a-b", "a-b", "a-c", "telemetry", "text-client", "odd"), Handle: d.random.Below(99),
 		Kind:   pick(d, ItemMetric, ItemInterim, ItemInterim, ItemAudio, ItemFinal, ItemSemantic, ItemMarker, "odd"),
 		Stream: d.random.Below(3), Group: d.random.Below(4), Bytes: d.random.Between(-1, 900),
 		Media: timebase.Samples(d.random.Below(3)) * 320, Turn: d.turn(),
@@ -476,4 +547,18 @@ func FuzzInputs(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, seed uint64, n int) {
 		newDrunk(seed, false).stagger(max(0, min(n, 400)))
 	})
+}
+
+// What the drunk draws of edges is what plans may say, else it would find nothing.
+func TestDrunkEdgesAreValid(t *testing.T) {
+	for seed := range uint64(200) {
+		d := &drunk{random: timebase.NewRandom(seed)}
+		e := edges{set: []EdgePolicy{*d.edge()}, flow: &FlowPolicy{Flow: d.flow()}}
+		if err := e.set[0].Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.settings().Validate(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

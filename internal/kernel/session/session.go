@@ -57,6 +57,10 @@ type Machine struct {
 	edges      edges
 	talk       conversation
 
+	// looked is when something other than a caller frame came last: with it came how far
+	// playback is.
+	looked timebase.Instant
+
 	counters Counters
 }
 
@@ -138,9 +142,22 @@ func (m *Machine) TurnEnds() timebase.Instant {
 // pass may open a turn, and needs fresh snapshots for it.
 func (m *Machine) Waiting() bool { return len(m.proposals)+len(m.queue) > 0 }
 
+// Sequence gives the runtime sequence that was given out last.
+func (m *Machine) Sequence() eventabi.Sequence { return m.identity.sequence }
+
 // Deadline is when the machine wants to be stepped next, timebase.Never when it only
 // waits for inputs. The shell sends a Wake then.
 func (m *Machine) Deadline() timebase.Instant { return m.deadline }
+
+// framesOnly says that a pass holds caller frames and nothing else.
+func framesOnly(in []Input) bool {
+	for _, i := range in {
+		if _, frame := i.(*AudioIn); !frame {
+			return false
+		}
+	}
+	return true
+}
 
 // Step is one pass: it takes everything that has arrived, decides, and appends the
 // decisions to fx. Instants do not go back: an earlier one counts as the present.
@@ -155,6 +172,9 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 		}
 	}
 	m.fx, m.fenced, m.cause = fx, false, ""
+	if !framesOnly(in) {
+		m.looked = m.now
+	}
 	first := len(fx.List)
 	for _, lane := range [...]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
 		for _, i := range in {
@@ -194,6 +214,9 @@ func (m *Machine) frame(in *AudioIn) bool {
 
 // take accepts one input and applies it.
 func (m *Machine) take(in Input) {
+	if _, words := in.(*Transcript); !words {
+		m.hearWords() // what came before it, and has the sequences before its own
+	}
 	m.identity.stamp()
 	switch m.state {
 	case controlplane.SessionConnecting:
@@ -214,9 +237,6 @@ func (m *Machine) take(in Input) {
 		}
 		return
 	case controlplane.SessionActive, controlplane.SessionDraining:
-	}
-	if _, words := in.(*Transcript); !words {
-		m.hearWords() // what came before it
 	}
 	m.apply(in)
 }

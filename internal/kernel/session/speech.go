@@ -10,10 +10,12 @@ import (
 
 // chunk is a piece of synthesised sound on its way to egress.
 type chunk struct {
-	handle  int64
-	samples timebase.Samples
-	segment int
-	call    eventabi.InvocationID
+	handle     int64
+	samples    timebase.Samples
+	end        timebase.Samples // its place behind what egress has and what waits ahead of it
+	generation uint32
+	segment    int
+	call       eventabi.InvocationID
 }
 
 // speech takes a chunk of audio: the fence and the epoch are checked here and again at
@@ -33,12 +35,15 @@ func (m *Machine) speech(in *Speech) {
 	}
 	c.chunks++
 	c.budget.Renew(m.now)
-	piece := chunk{handle: in.Handle, samples: in.Samples, segment: c.segment, call: c.id}
+	piece := chunk{
+		handle: in.Handle, samples: in.Samples, end: out.accepted + m.parkedSamples() + in.Samples,
+		generation: out.generation, segment: c.segment, call: c.id,
+	}
 	m.edge(edgeVoice)
 	switch m.give(m.edges.number[edgeVoice]-1, flow.Item{
 		Handle: in.Handle, Kind: flow.Audio, Lane: flow.Data, Stream: int64(out.generation), Group: int64(c.segment) + 1,
 		Scope: out.generation, Bytes: int64(in.Samples) * bytesPerSample, Media: in.Samples.Span(),
-		End: out.accepted + m.parkedSamples() + in.Samples, Of: string(c.turn),
+		End: piece.end, Of: string(c.turn),
 	}) {
 	case flow.Taken:
 		m.accept(&piece)
@@ -73,9 +78,11 @@ func (m *Machine) accept(piece *chunk) {
 	}
 }
 
-// letIn takes a chunk that waited for room at egress.
+// letIn takes a chunk that waited for room at egress. The fence of one turn may make room
+// for a chunk of the next, which is fenced right behind it: that one is discarded when it
+// is released.
 func (m *Machine) letIn(ev *flow.Event) {
-	if m.edges.kinds[ev.Edge] != edgeVoice {
+	if m.edges.kinds[ev.Edge] != edgeVoice || m.turn.output == nil || m.turn.output.cancelled {
 		return
 	}
 	for i := range m.edges.parked {
@@ -90,14 +97,29 @@ func (m *Machine) letIn(ev *flow.Event) {
 }
 
 // unpark forgets a chunk that waited, and says whether it did.
-func (m *Machine) unpark(handle int64) bool {
+func (m *Machine) unpark(handle int64) (piece chunk, waited bool) {
 	for i := range m.edges.parked {
-		if m.edges.parked[i].handle == handle {
+		if piece = m.edges.parked[i]; piece.handle == handle {
 			m.edges.parked = append(m.edges.parked[:i], m.edges.parked[i+1:]...)
-			return true
+			return piece, true
 		}
 	}
-	return false
+	return chunk{}, false
+}
+
+// givenUp lets a chunk go that waited for room at egress in vain. What waits behind it, or
+// has come in since, is that much nearer: else its end would never be played.
+func (m *Machine) givenUp(piece *chunk) {
+	m.fx.add(&Discard{Handle: piece.handle})
+	for i := range m.edges.parked {
+		if x := &m.edges.parked[i]; x.generation == piece.generation && x.end > piece.end {
+			x.end -= piece.samples
+		}
+	}
+	m.edges.board.Edge(m.edges.number[edgeVoice]-1).Closer(piece.generation, piece.end, piece.samples)
+	if out := m.turn.output; out != nil && out.generation == piece.generation && !out.cancelled {
+		m.finished() // it may have been the last that the turn waited for
+	}
 }
 
 func (m *Machine) parkedSamples() (n timebase.Samples) {

@@ -129,6 +129,9 @@ func (m *Machine) sayNext() {
 		return
 	}
 	i, ok := t.output.reply.Next()
+	if ok {
+		m.report() // that the synthesiser may go on is told before it is asked to
+	}
 	if !ok || m.egressFull() {
 		return
 	}
@@ -247,11 +250,12 @@ func (m *Machine) nextDeadline() timebase.Instant {
 }
 
 // sayDeadline is when to look whether the listener has caught up enough for the next
-// segment: nobody says so in between.
+// segment: nobody says so in between. Caller frames bring no news of that and do not put it
+// off.
 func (m *Machine) sayDeadline() timebase.Instant {
 	out := m.turn.output
 	if _, waiting := out.reply.Next(); !waiting || !m.egressFull() {
 		return timebase.Never
 	}
-	return m.now.Add(max(out.ahead()/2, protectedPoll))
+	return m.looked.Add(max(out.ahead()/2, protectedPoll))
 }

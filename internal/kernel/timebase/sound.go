@@ -23,6 +23,7 @@ type soundClock struct {
 	opened  Instant // the window under way; the anchor was moved last then
 	least   Span    // the least lateness in it
 	seen    bool    // it holds an observation
+	seenAt  Instant // that of the least lateness
 	settled bool    // a whole window has been heard since the calibration
 	strange bool    // the last window was refused ...
 	moved   Span    // ... for this
@@ -67,7 +68,7 @@ func (s *soundClock) position(at Instant) Samples {
 // follow takes an observation that needs no evidence.
 func (s *soundClock) follow(at Instant, position Samples) bool {
 	late, ok := s.lateness(at, position)
-	if !ok || late < -MaxSkew || s.ends(at) && (s.strange || judge(s.leastOf(late)) != Kept) {
+	if !ok || late < -MaxSkew || s.ends(at) && (s.strange || judge(s.leastOf(at, late)) != Kept) {
 		return false
 	}
 	s.take(at, position, late)
@@ -85,13 +86,13 @@ func (s *soundClock) hear(at Instant, position Samples) (Span, Verdict) {
 	case !ok:
 		return 0, Refused
 	case late < -MaxSkew && judge(late) == Rebased: // nothing is heard before it was made: no need to wait
-		s.early(late)
+		s.early(at, late)
 		return late, Rebased
-	case !s.ends(at) || judge(s.leastOf(late)) == Kept:
+	case !s.ends(at) || judge(s.leastOf(at, late)) == Kept:
 		s.take(at, position, late)
 		return 0, Kept
 	}
-	return s.step(at, position, s.leastOf(late))
+	return s.step(at, position, s.leastOf(at, late))
 }
 
 // lateness is how long after its projection an observation comes.
@@ -105,21 +106,27 @@ func (s *soundClock) lateness(at Instant, position Samples) (Span, bool) {
 // ends says that the window is over with an observation at this instant.
 func (s *soundClock) ends(at Instant) bool { return at.Sub(s.opened) >= window }
 
-// leastOf is the least lateness of the window with one more observation.
-func (s *soundClock) leastOf(late Span) Span {
-	if s.seen {
-		return min(s.least, late)
+// leastOf is the least lateness of the window with one more observation. One that is older
+// than a window is worth less by what the device may have drifted since: after a silence of
+// half a minute it would else keep the clock where it was before.
+func (s *soundClock) leastOf(at Instant, late Span) Span {
+	if !s.seen {
+		return late
 	}
-	return late
+	return min(s.least+drifted(max(0, at.Sub(s.seenAt)-window)), late)
 }
 
 // take counts an observation that is within the bounds.
 func (s *soundClock) take(at Instant, position Samples, late Span) {
 	if late < -noise-drifted(at.Sub(s.opened)) && late >= -MaxSkew {
-		s.early(late)
+		s.early(at, late)
 		late = 0
 	}
-	s.least, s.seen = s.leastOf(late), true
+	least := s.leastOf(at, late)
+	if !s.seen || least == late {
+		s.seenAt = at
+	}
+	s.least, s.seen = least, true
 	if s.ends(at) {
 		s.strange = false
 		s.close(at, position)
@@ -127,10 +134,10 @@ func (s *soundClock) take(at Instant, position Samples, late Span) {
 }
 
 // early moves the floor down to a frame that came before it.
-func (s *soundClock) early(late Span) {
+func (s *soundClock) early(at Instant, late Span) {
 	s.note(late)
 	s.at = s.at.Add(late)
-	s.least, s.seen = 0, true
+	s.least, s.seen, s.seenAt = 0, true, at
 }
 
 // drifted is how far a device can drift in a time at most.

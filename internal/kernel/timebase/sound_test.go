@@ -55,6 +55,31 @@ func percentile(list []int64, percent int) int64 {
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
 }
 
+// A window that a silence cut short is as old as the silence: what it saw does not outweigh
+// the first frame after it.
+func TestRateChangesInSilence(t *testing.T) {
+	for _, ppm := range []int64{500, -500} {
+		c := &Clock{}
+		now, position := Instant(0), Samples(0)
+		frame := func() {
+			if !c.Follow(now, position) {
+				c.Hear(now, position)
+			}
+		}
+		for range 1510 { // 30.2 s: a window has just begun
+			now, position = now.Add(20*Millisecond), position+FrameSamples
+			frame()
+		}
+		const silence = 30 * Second
+		now = now.Add(silence)
+		position += SamplesIn(silence + silence/1_000_000*Span(ppm))
+		frame()
+		if e := c.Heard(position).Sub(now); e > Millisecond || e < -Millisecond {
+			t.Errorf("%+d ppm: the first frame after the silence leaves the mapping off by %d us", ppm, e/Microsecond)
+		}
+	}
+}
+
 // Flow section 6: media_runtime_mapping_error_ms p99 <= 10, for a real sound clock (500
 // ppm for an hour) with jitter on top. Virtual time: nothing here waits.
 func TestHourOfDrift(t *testing.T) {

@@ -119,6 +119,14 @@ func (r *Resolver) Edge(id eventabi.EdgeID) (controlplane.EdgeBufferPolicy, cont
 	return controlplane.EdgeBufferPolicy{}, controlplane.FlowControl{}, false
 }
 
+// FlowLayers names the layers of what the plans say about edges and flow control, by path.
+func (r *Resolver) FlowLayers() controlplane.Table[string] {
+	if f := r.request.Flow; f != nil {
+		return f.Provenance
+	}
+	return voiceProvenance()
+}
+
 // plan lays out what all plans of the session have in common.
 func (r *PlanRequest) plan() controlplane.ResolvedTurnPlan {
 	var flow FlowSettings

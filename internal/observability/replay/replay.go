@@ -14,6 +14,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/observability/timeline"
+	"github.com/parley-voice/parley/internal/observability/waits"
 )
 
 // ErrCodec is wrapped when a recording was written by a kernel whose records this
@@ -56,11 +57,23 @@ type Divergence struct {
 	Context    []string `json:"context"` // inputs and decisions before it, oldest first
 }
 
+// Watcher looks on while a recording is replayed, as far as the decisions come out again
+// or differ: at each input that the kernel takes and each decision that it makes anew, and
+// at its edges after each pass. It is how the account of a session is made again from its
+// recording.
+type Watcher interface {
+	Took(at timebase.Instant, r session.Record)
+	Look(at timebase.Instant, v waits.View)
+}
+
 // Run replays a recording: it steps a fresh kernel over the recorded inputs and
 // compares every decision and every digest. Damage is no error: what is good is
 // replayed, and the report says what is not. An error means that there is nothing to
 // replay, or that now (the clock that measures the replay) is the only thing it lacks.
-func Run(path string, now func() time.Time) (Report, error) {
+func Run(path string, now func() time.Time) (Report, error) { return Watch(path, now, nil) }
+
+// Watch is Run with somebody who looks on, nil = nobody.
+func Watch(path string, now func() time.Time, w Watcher) (Report, error) {
 	r, err := timeline.Open(path)
 	if err != nil {
 		return Report{Path: path}, fmt.Errorf("replay %s: %w", path, err)
@@ -77,7 +90,7 @@ func Run(path string, now func() time.Time) (Report, error) {
 			ErrCodec, path, meta.Codec, Codec, meta.Build)
 	}
 	start := now()
-	p := player{machine: session.New(), report: Report{Path: path, Session: meta.SessionID, Build: meta.Build}}
+	p := player{machine: session.New(), watcher: w, report: Report{Path: path, Session: meta.SessionID, Build: meta.Build}}
 	err = p.playSafely(r)
 	p.report.Wall = now().Sub(start)
 	account := r.Account()
@@ -102,6 +115,7 @@ func drain(r *timeline.Reader) error {
 // player feeds one recording.
 type player struct {
 	machine *session.Machine
+	watcher Watcher
 	report  Report
 	now     timebase.Instant
 	fx      session.Effects
@@ -226,6 +240,20 @@ func (p *player) step(in []session.Input) {
 	for _, e := range p.fx.List {
 		p.due = append(p.due, session.Marshal(nil, e))
 	}
+	if p.watcher != nil {
+		p.watch(in)
+	}
+}
+
+// watch shows a pass in the order in which the live session told of it.
+func (p *player) watch(in []session.Input) {
+	for _, i := range in {
+		p.watcher.Took(p.now, i)
+	}
+	for _, e := range p.fx.List {
+		p.watcher.Took(p.now, e)
+	}
+	p.watcher.Look(p.now, p.machine)
 }
 
 // compare takes a recorded decision and holds it against the recomputed one.

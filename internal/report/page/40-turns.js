@@ -130,7 +130,8 @@ const weight = s => { const i = WEIGHT.indexOf(s.signal); return i < 0 ? WEIGHT.
 
 function drawSignals(g, box, y, h) {
   const rows = box.compact ? 3 : 4, pitch = (h - 8) / rows, ends = new Array(rows).fill(-Infinity);
-  const seen = data.signals.filter(s => inView(box, s.at_ms, s.at_ms));
+  // What belongs to an edge is drawn with it.
+  const seen = data.signals.filter(s => !(s.edge_id && data.waits) && inView(box, s.at_ms, s.at_ms));
   const groups = [];
   for (const s of seen) {
     const x = Math.round(box.x(s.at_ms)), last = groups[groups.length - 1];

@@ -22,7 +22,12 @@ function drawLanes(svg, opt) {
     const at = lanes[lane.id];
     if (!lane.name) continue;
     el(back, 'rect', { class: 'lane-bg', x: gutter, width: opt.width - gutter, y: at.y, height: at.h });
-    el(back, 'text', { class: 'lane-name', x: 0, y: compact ? at.top + 12 : at.y + Math.min(at.h / 2, 20) + 4 }, lane.name);
+    el(back, 'text', { class: 'lane-name', x: 0, y: compact ? at.top + 12 : at.y + (lane.edge ? 14 : Math.min(at.h / 2, 20) + 4) }, compact ? lane.name : fit(lane.name, gutter - 8, 11.5));
+    if (lane.edge) {
+      const c = lane.edge.counts, note = 'deepest ' + sum(c.highest_depth_items) + '/' + lane.edge.max_queue_items;
+      if (compact) el(back, 'text', { class: 'lane-note', x: opt.width, y: at.top + 12, 'text-anchor': 'end' }, note);
+      else el(back, 'text', { class: 'lane-note', x: 0, y: at.y + 29 }, fit(note, gutter - 6, 10.5));
+    }
     const voice = lane.id === 'caller' ? caller : lane.id === 'agent' ? agent : null;
     if (voice && voice.peak) {
       const db = (20 * Math.log10(voice.peak / 32768)).toFixed(1).replace('-', '−');
@@ -42,6 +47,8 @@ function drawLanes(svg, opt) {
   drawTurns(...L('turns'));
   const holds = el(g, 'g', {}), cancels = el(g, 'g', {});
   drawSignals(...L('signals'));
+  for (const e of eventful) drawEdge(...L('edge ' + e.edge_id), e);
+  if (sessionMarks.length) drawPressure(...L('pressure'));
   // A cancel's label comes before a hold's, its line above the hold's hatching.
   drawCancels(cancels, box, lanes.ruler.h, height, lanes);
   drawHolds(holds, box, lanes);

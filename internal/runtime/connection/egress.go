@@ -16,6 +16,9 @@ type Settings struct {
 	Sink   transport.Sink
 	// Release takes back the samples of a chunk that was played, refused or flushed.
 	Release func(handle int64)
+	// Late is told how late each frame was that the sink was given, against the instant it
+	// was due at; nil = nobody asks.
+	Late func(by timebase.Span)
 	// MaxQueued bounds the audio that waits, 0 = DefaultMaxQueued.
 	MaxQueued timebase.Samples
 }

@@ -115,6 +115,9 @@ func (e *Egress) handOver(at timebase.Instant, s *stream, pcm []int16, voiced in
 	if err != nil {
 		e.counters.SinkErrors++
 	}
+	if e.settings.Late != nil {
+		e.settings.Late(at.Sub(e.next))
+	}
 	return true
 }
 

@@ -3,9 +3,7 @@
 package sessionhost
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -206,32 +204,4 @@ func (n *stuck) Declaration() node.Declaration {
 func (n *stuck) OnEvent(*node.Context, *node.Event) error {
 	<-n.gate
 	return nil
-}
-
-// Metrics travel on the telemetry edge and come out as metrics events, in order.
-func TestMetricsEvents(t *testing.T) {
-	r := newRig("s1")
-	var last eventabi.Sequence
-	seen := map[string]int{}
-	r.settings.Metrics = func(e *eventabi.Envelope) {
-		var body struct {
-			Name   string
-			Unit   string
-			Labels map[string]string
-		}
-		if err := json.Unmarshal(e.Payload, &body); err != nil || body.Unit == "" {
-			t.Errorf("%s: %v", e.Payload, err)
-		}
-		if e.RuntimeSequence <= last || e.Lane != eventabi.TelemetryLane || e.EventKind != eventabi.KindMetrics {
-			t.Errorf("%+v after %d", e, last)
-		}
-		last = e.RuntimeSequence
-		seen[fmt.Sprint(body.Name, " ", body.Labels["edge_id"])]++
-	}
-	virtually(t, r, speaking([2]int64{1000, 2000}), 12000, nil)
-	for _, want := range []string{"queue_depth transport-vad", "queue_depth tts-transport", "edge_latency_ms llm-tts"} {
-		if seen[want] == 0 {
-			t.Errorf("no %s among %v", want, seen)
-		}
-	}
 }

@@ -21,6 +21,9 @@ func (s *Session) fence(at timebase.Instant, f *session.Fence) timebase.Span {
 		took = s.exec.Now().Sub(at)
 	}
 	s.witness.Fence(transport.Fence{Turn: f.Turn, Generation: f.Generation, Session: f.Session})
+	s.meter.measure(metric{
+		name: "cancel_latency_ms", unit: "ms", value: millis(took), turn: f.Turn, labels: [3][2]string{{"scope", "session"}},
+	})
 	return took
 }
 
@@ -88,8 +91,10 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.teardown(e.Reason)
 	case *session.Decide:
 		s.place.Decided(&e.Outcome)
+		s.meter.decided(&e.Outcome)
 	case *session.Evidence:
 		s.notice.KernelOverhead = s.overhead.closeTurn() // the rest is the recorder's
+		s.meter.measure(metric{name: "kernel_overhead_ms", unit: "ms", value: millis(s.notice.KernelOverhead), turn: e.Turn})
 	case *session.Merged, *session.SessionChange, *session.Refused, *session.Superseded,
 		*session.Nondeterministic:
 		// evidence: the recorder has it
@@ -107,6 +112,7 @@ func (s *Session) emit(e *eventabi.Envelope) {
 		}
 	}
 	s.flowSignal(e)
+	s.meter.spent(e)
 	if sink, ok := s.link.(transport.SignalSink); ok {
 		sink.WriteSignal(e)
 	}
@@ -147,9 +153,11 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Text = s.content.text(in.Text.Handle)
 	case *session.InvocationEnd:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
+		s.meter.called(s.notice.Call)
 		s.callOver(in.Invocation)
 	case *session.CancelAck:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
+		s.meter.called(s.notice.Call)
 		s.callOver(in.Invocation)
 	case *session.Unscheduled:
 		s.callOver(in.Invocation)

@@ -139,6 +139,9 @@ func (s *Settings) evidence(in []session.Input) (err error) {
 			s.Observer(&Notice{At: at, Record: e})
 		}
 	}
+	if s.Waits != nil {
+		s.Waits(at, machine)
+	}
 	return err
 }
 
@@ -157,7 +160,7 @@ func (s *Session) enter() {
 		copy(s.usage.Counts[:], s.decision.Counts[:])
 	}
 	s.decision = nil
-	s.driver.post(item{session: s, ask: func() { s.pending = append(s.pending, in...) }})
+	s.driver.post(s, item{ask: func() { s.pending = append(s.pending, in...) }})
 }
 
 // refreshUsage adds the counts to a pass that may open a turn, when they are not what the

@@ -15,7 +15,6 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/admission"
-	"github.com/parley-voice/parley/internal/runtime/histogram"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 )
 
@@ -93,15 +92,12 @@ func New(c Config) (*Host, error) {
 	if err := h.pool.Configure(c.Pool); err != nil {
 		return nil, fmt.Errorf("sessionhost: %w", err)
 	}
-	if c.Gauges == nil {
-		h.config.Gauges = &ownGauges{pool: &h.pool}
-	}
 	h.closing, h.refuse = context.WithCancel(context.Background())
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {
-		s := newShard(clock, wall, &h.pool)
+		s := newShard(clock, wall, &h.pool, &h.owners)
 		h.shards = append(h.shards, s)
-		h.owners.Go(s.run)
+		s.launch()
 	}
 	if c.Adaptive {
 		h.owners.Go(h.watch)
@@ -201,15 +197,6 @@ func (h *Host) Working() int64 { return h.pool.Running() }
 
 // Pool tells how the execution pool stands.
 func (h *Host) Pool() nodehost.PoolStats { return h.pool.Stats() }
-
-// Timing is how long things took in a host, since it began.
-type Timing struct {
-	// PoolWait is how long work of nodes waited for a worker, PoolRun how long it kept one.
-	PoolWait, PoolRun histogram.Snapshot
-}
-
-// Timing gives how long things took.
-func (h *Host) Timing() Timing { return Timing{PoolWait: h.pool.Waits(), PoolRun: h.pool.Runs()} }
 
 // closeGrace is how long a forced end may take.
 const closeGrace = 2 * time.Second

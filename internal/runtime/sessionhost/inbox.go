@@ -5,14 +5,20 @@ package sessionhost
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/parley-voice/parley/internal/kernel/flow"
 )
 
-// Inbox is where any goroutine leaves things for one owner: the one lock that they
-// share with it, held for an append or for a swap of two slices. What lies in it is
-// bounded by what its producers may have under way (see the bounds of a session).
+// lanes is how many there are, in order of priority from flow.Control on.
+const lanes = 3
+
+// Inbox is where any goroutine tells one owner what there is to do, lane by lane: the one
+// lock that they share with it, held for an append or for a swap of two slices. A shard's
+// holds sessions, each at most once a lane, so that the number of its sessions bounds it;
+// what waits for a session lies in its mailbox.
 type Inbox[T any] struct {
 	mu       sync.Mutex
-	items    []T
+	lanes    [lanes][]T
 	sleeping atomic.Bool
 	wake     chan struct{}
 }
@@ -20,10 +26,10 @@ type Inbox[T any] struct {
 // NewInbox makes an empty inbox.
 func NewInbox[T any]() *Inbox[T] { return &Inbox[T]{wake: make(chan struct{}, 1)} }
 
-// Post appends an item and wakes the owner if it sleeps.
-func (b *Inbox[T]) Post(it T) {
+// Post appends to a lane and wakes the owner if it sleeps.
+func (b *Inbox[T]) Post(lane flow.Lane, it T) {
 	b.mu.Lock()
-	b.items = append(b.items, it)
+	b.lanes[lane] = append(b.lanes[lane], it)
 	b.mu.Unlock()
 	b.Rouse()
 }
@@ -38,12 +44,12 @@ func (b *Inbox[T]) Rouse() {
 	}
 }
 
-// Drain gives everything that was posted, in order, and takes the memory of the batch
-// before for what will be. The owner calls it.
-func (b *Inbox[T]) Drain(before []T) []T {
+// Drain gives everything that was posted on a lane, in order, and takes the memory of the
+// batch before for what will be. The owner calls it.
+func (b *Inbox[T]) Drain(lane flow.Lane, before []T) []T {
 	b.mu.Lock()
-	batch := b.items
-	b.items = before[:0]
+	batch := b.lanes[lane]
+	b.lanes[lane] = before[:0]
 	b.mu.Unlock()
 	return batch
 }
@@ -53,12 +59,15 @@ func (b *Inbox[T]) Drain(before []T) []T {
 func (b *Inbox[T]) Sleep() bool {
 	b.sleeping.Store(true)
 	b.mu.Lock()
-	busy := len(b.items) > 0
+	waiting := 0
+	for i := range b.lanes {
+		waiting += len(b.lanes[i])
+	}
 	b.mu.Unlock()
-	if busy {
+	if waiting > 0 {
 		b.sleeping.Store(false)
 	}
-	return !busy
+	return waiting == 0
 }
 
 // Wake is where a sleeping owner waits. Awake says that it woke for another reason.

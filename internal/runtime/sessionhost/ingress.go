@@ -44,14 +44,11 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
 		c.Audio(CallerAudio, int64(at), pcm)
 	}
-	if s.waiting.Add(1) > maxFramesWaiting {
-		s.waiting.Add(-1)
+	heard, listened := s.graph.positions()
+	if !s.driver.post(s, item{kind: kindFrame, frame: session.AudioIn{
+		Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)), Heard: heard, Listened: listened,
+	}}) {
 		s.counts.dropped.Add(1)
-	} else {
-		heard, listened := s.graph.positions()
-		s.driver.post(item{session: s, frame: session.AudioIn{
-			Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)), Heard: heard, Listened: listened,
-		}})
 	}
 	s.graph.audioCame()
 }
@@ -65,14 +62,11 @@ func (i *ingress) Gap(g transport.Gap) {
 	}
 	concealed := min(max(g.Concealed, 0), g.Missing)
 	at := s.ring.Skip(timebase.Samples(g.Missing - concealed))
-	if s.waiting.Add(1) > maxFramesWaiting {
-		s.waiting.Add(-1)
+	if !s.post(&session.AudioGap{
+		Sample: max(0, at-timebase.Samples(concealed)), Samples: timebase.Samples(g.Missing),
+		Concealed: timebase.Samples(concealed), Reason: string(g.Reason),
+	}) {
 		s.counts.dropped.Add(1)
-	} else {
-		s.post(&session.AudioGap{
-			Sample: max(0, at-timebase.Samples(concealed)), Samples: timebase.Samples(g.Missing),
-			Concealed: timebase.Samples(concealed), Reason: string(g.Reason),
-		})
 	}
 	s.graph.audioCame()
 }
@@ -85,11 +79,13 @@ func (i *ingress) Text(text string, key eventabi.IdempotencyKey) {
 	}
 }
 
-// EndOfUtterance is the client's word that the user has finished.
+// EndOfUtterance is the client's word that the user has finished: with the sound that had
+// come by then. Control overtakes the descriptors of frames, and may not cut off what was
+// said before it.
 func (i *ingress) EndOfUtterance(key eventabi.IdempotencyKey) {
 	s := (*Session)(i)
 	if s.taken() {
-		s.post(&session.EndOfUtterance{Reason: "client", Key: key})
+		s.post(&session.EndOfUtterance{Sample: s.ring.Head(), Reason: "client", Key: key})
 	}
 }
 

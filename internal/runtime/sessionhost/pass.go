@@ -5,6 +5,7 @@ package sessionhost
 import (
 	"fmt"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/connection"
@@ -16,17 +17,46 @@ func (s *Session) collect(it *item) {
 	case it.ask != nil:
 		it.ask()
 	case it.input != nil:
-		if _, gap := it.input.(*session.AudioGap); gap {
-			s.waiting.Add(-1)
-		}
 		s.pending = append(s.pending, it.input)
+		if it.kind == kindControl {
+			s.controls = append(s.controls, it.posted)
+		}
 	default:
-		s.waiting.Add(-1)
 		s.frames = append(s.frames, it.frame)
 		// The descriptor is lent to the kernel for the pass. Should the slice move, the
 		// pointers of before keep their values where they were.
 		s.pending = append(s.pending, &s.frames[len(s.frames)-1])
 	}
+}
+
+// overflowed tells the kernel what the bounds of the mailbox kept out. The owner calls it.
+func (s *Session) overflowed(lost *[lanes]int64) {
+	for lane, name := range [lanes]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
+		if n := lost[lane]; n > 0 {
+			s.pending = append(s.pending, &session.Overflow{Lane: name, Count: n})
+		}
+	}
+}
+
+// tick is what is due of a session's egress, and nothing else: frames first. more says
+// that the kernel has to hear of it, or has a deadline.
+func (s *Session) tick(at timebase.Instant) (more bool) {
+	defer s.boundary()
+	at = max(at, s.last)
+	s.last = at
+	if s.over {
+		return false
+	}
+	if s.egress.NextTick() <= at {
+		s.egress.Tick(at)
+		s.deliveries()
+	}
+	s.meter.turn(at)
+	if len(s.feedback) > 0 || at >= s.machine.Deadline() {
+		return true
+	}
+	s.rearm()
+	return false
 }
 
 // attend is the owner's turn with a session: what is due of its egress, and then one
@@ -44,6 +74,7 @@ func (s *Session) attend(at timebase.Instant) {
 		s.egress.Tick(at)
 		s.deliveries()
 	}
+	s.preempted()
 	s.meter.turn(at)
 	for n := 0; ; n++ {
 		if at >= s.machine.Deadline() {
@@ -167,6 +198,9 @@ func (s *Session) settle(at timebase.Instant, in []session.Input) {
 			s.perform(at, e)
 		}
 		s.observe(at, e)
+	}
+	if s.settings.Waits != nil {
+		s.settings.Waits(at, s.machine)
 	}
 	clear(in)
 	s.frames = s.frames[:0]

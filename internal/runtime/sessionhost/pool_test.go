@@ -256,28 +256,23 @@ func TestNoisyNeighbours(t *testing.T) {
 	})
 }
 
-// The host's own gauges measure the pool's queue.
-func TestOwnGauges(t *testing.T) {
-	p, err := nodehost.NewPool(nodehost.PoolConfig{Workers: 1, Queue: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &ownGauges{pool: p}
-	release, began := make(chan struct{}), make(chan struct{})
-	p.Seat("a").Try("n", func() { close(began); <-release })
-	<-began
-	p.Seat("b").Try("n", func() {})
-	if late, queue := g.Pressure(); late != 0 || queue != 250 {
-		t.Errorf("%d us, %d per mille", late, queue)
-	}
-	g.lateness = func() int64 { return 1500 }
-	if late, _ := g.Pressure(); late != 1500 {
-		t.Errorf("%d us", late)
-	}
-	close(release)
-	if n := p.Wait(5 * time.Second); n != 0 {
-		t.Errorf("%d are left", n)
-	}
+// The host's own gauges measure its pool's queue, and its timing what went through it.
+func TestHostMeasuresItsPool(t *testing.T) {
+	hostedBy(t, Config{Shards: 1, Pool: nodehost.PoolConfig{Workers: 1, Queue: 4}}, func(t *testing.T, h *Host) {
+		release, began := make(chan struct{}), make(chan struct{})
+		h.pool.Seat("a").Try("n", func() { close(began); <-release })
+		<-began
+		h.pool.Seat("b").Try("n", func() {})
+		if late, queue := h.gauges().Pressure(); late != 0 || queue != 250 {
+			t.Errorf("%d us, %d per mille", late, queue)
+		}
+		time.Sleep(30 * time.Millisecond)
+		close(release)
+		synctest.Wait()
+		if took := h.Timing(); took.PoolWait.Max != int64(30*time.Millisecond) || took.PoolRun.Max != int64(30*time.Millisecond) || took.PoolRun.Count != 2 {
+			t.Errorf("waited %d ns, ran %d ns", took.PoolWait.Max, took.PoolRun.Max)
+		}
+	})
 	if _, err := New(Config{Pool: nodehost.PoolConfig{Workers: -3}}); err == nil || !strings.Contains(err.Error(), "pool.workers: -3: use 0") {
 		t.Errorf("a bad pool: %v", err)
 	}

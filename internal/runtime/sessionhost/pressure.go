@@ -12,7 +12,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
-	"github.com/parley-voice/parley/internal/runtime/nodehost"
+	"github.com/parley-voice/parley/internal/runtime/histogram"
 )
 
 // Gauges is what a host's own parts measure of the pressure on them: how late the frames
@@ -22,17 +22,28 @@ type Gauges interface {
 	Pressure() (frameLatenessUS, poolQueuePerMille int64)
 }
 
-// ownGauges are those of a host that was given none.
+// ownGauges are those of a host for which no others were set.
 type ownGauges struct {
-	pool     *nodehost.Pool
-	lateness func() int64 // since it was asked last, p99 in microseconds; nil = it is not measured
+	lateness func() histogram.Snapshot
+	before   histogram.Snapshot
+	// poolFill is how full the execution pool's queue is, in per mille.
+	poolFill func() int64
 }
 
+// Pressure gives the p99 of the frames since it was asked last: 0 when there were none.
 func (g *ownGauges) Pressure() (frameLatenessUS, poolQueuePerMille int64) {
-	if g.lateness != nil {
-		frameLatenessUS = g.lateness()
+	all := g.lateness()
+	frameLatenessUS = all.Since(g.before).Quantile(990) / 1000
+	g.before = all
+	return frameLatenessUS, g.poolFill()
+}
+
+// gauges are what the host goes by.
+func (h *Host) gauges() Gauges {
+	if h.config.Gauges != nil {
+		return h.config.Gauges
 	}
-	return frameLatenessUS, g.pool.QueuePerMille()
+	return &ownGauges{lateness: h.frameLateness, poolFill: h.pool.QueuePerMille}
 }
 
 // sampleEvery is how often an adaptive host measures. It is coarse on purpose: what is
@@ -96,6 +107,7 @@ func perMille(part, whole int64) int64 { return max(part, 0) / max(whole/1000, 1
 // one.
 func (h *Host) watch() {
 	barometer := newBarometer(&h.config)
+	barometer.gauges = h.gauges()
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {

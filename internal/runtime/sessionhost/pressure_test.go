@@ -11,6 +11,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/histogram"
 )
 
 // gauged is a host's parts under a pressure that a test sets.
@@ -130,4 +131,49 @@ func TestCapacityOfAHost(t *testing.T) {
 			t.Errorf("%s: %+v", name, slots)
 		}
 	}
+}
+
+// Without gauges of others a host goes by its own: the frames that left late since the last
+// sample, and not those of before.
+func TestOwnGauges(t *testing.T) {
+	var frames histogram.Histogram
+	fill := int64(0)
+	g := &ownGauges{lateness: frames.Snapshot, poolFill: func() int64 { return fill }}
+	if late, queue := g.Pressure(); late != 0 || queue != 0 {
+		t.Errorf("%d us late, %d per mille of nothing", late, queue)
+	}
+	for i := range int64(100) {
+		frames.Record(i / 99 * int64(40*time.Millisecond)) // the last alone is late
+	}
+	for range 100 {
+		frames.Record(int64(8 * time.Millisecond))
+	}
+	fill = 300
+	if late, queue := g.Pressure(); late < 8000 || late > 8300 || queue != 300 {
+		t.Errorf("%d us late, %d per mille: want the 99th of a hundred, 8 ms, and 300", late, queue)
+	}
+	frames.Record(int64(time.Millisecond))
+	if late, _ := g.Pressure(); late < 1000 || late > 1040 {
+		t.Errorf("%d us late: want the one frame since the last sample, 1 ms", late)
+	}
+}
+
+// A host whose frames leave late says so by itself, and refuses who comes.
+func TestHostGoesByItsOwnFrames(t *testing.T) {
+	config := Config{Shards: 1, Adaptive: true, ProcessorTime: func() time.Duration { return 0 }, MemoryLimit: 1 << 62}
+	hostedBy(t, config, func(t *testing.T, h *Host) {
+		if own, ok := h.gauges().(*ownGauges); !ok || own.lateness == nil {
+			t.Fatal("the host does not go by its own gauges")
+		}
+		for range 20 { // what a shard that cannot keep up would have measured
+			for range 10 {
+				h.shards[0].measured.lateness.Record(int64(50 * time.Millisecond))
+			}
+			time.Sleep(sampleEvery / 2)
+		}
+		synctest.Wait()
+		if level := h.Admission().Level; level != gate.LevelLowPriority {
+			t.Errorf("frames are 50 ms late and the level is %d", level)
+		}
+	})
 }

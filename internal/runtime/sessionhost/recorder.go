@@ -3,6 +3,8 @@
 package sessionhost
 
 import (
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
@@ -68,3 +70,15 @@ type Observer func(n *Notice)
 // that brings them, agent frames as they went out. sample is the position of the frame
 // on the session's clock of 16,000 samples a second. pcm is lent for the call.
 type FrameObserver func(d Direction, at timebase.Instant, sample int64, pcm []int16)
+
+// EdgeObserver is shown what lies in the session's edges after each pass of the kernel,
+// caller frames included, by the session's owner, behind the notices of the pass. The view
+// is lent for the call. It returns quickly.
+type EdgeObserver func(at timebase.Instant, v EdgeView)
+
+// EdgeView tells of the edges that were used: what each has counted and holds, and what it
+// obeys.
+type EdgeView interface {
+	EdgeStats(visit func(id eventabi.EdgeID, s *flow.Stats, d flow.Depth))
+	EdgeInfo(id eventabi.EdgeID) (session.EdgeInfo, bool)
+}

@@ -9,12 +9,14 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
+	"github.com/parley-voice/parley/provider"
 	"github.com/parley-voice/parley/transport"
 )
 
@@ -23,8 +25,9 @@ import (
 type driver interface {
 	// now is the driver's clock, in nanoseconds.
 	now() timebase.Instant
-	// post hands an item to the session's owner.
-	post(it item)
+	// post hands an item to the session's owner; false says that its bound is reached, and
+	// that it is lost.
+	post(s *Session, it item) bool
 	// rearm has the owner turn to the session again at an instant of the driver's clock;
 	// it replaces the instant given before. The owner calls it.
 	rearm(s *Session, at timebase.Instant)
@@ -33,6 +36,8 @@ type driver interface {
 	executor(s *Session) executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
+	// timing is what the driver measures of itself; nil where time is virtual.
+	timing() *timing
 }
 
 // executor is a driver's view of time and work for one session. leave gives its place in
@@ -40,15 +45,6 @@ type driver interface {
 type executor interface {
 	nodehost.Executor
 	leave()
-}
-
-// item is one thing in an inbox: an input, a caller frame's descriptor, or a question
-// to the owner.
-type item struct {
-	session *Session
-	input   session.Input // nil: a frame, or a question
-	ask     func()
-	frame   session.AudioIn
 }
 
 // Session is one conversation. Its exported methods may be called from any goroutine.
@@ -75,7 +71,7 @@ type Session struct {
 	gone     func()      // told before done is closed; nil = nobody
 	open     atomic.Bool // ingress is taken
 	epoch    atomic.Int64
-	waiting  atomic.Int64 // caller frames in the inbox
+	box      mailbox
 	counts   counts
 	fenceMu  sync.Mutex
 	fenceAge map[uint32]timebase.Span  // generations fenced ahead of the kernel, and how long it took
@@ -97,8 +93,13 @@ type Session struct {
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
 	reading   session.ClockReading
-	readNext  timebase.Instant // when the wall clock is read again
-	touched   bool
+	readNext  timebase.Instant   // when the wall clock is read again
+	touched   bool               // of virtual time
+	wanted    timebase.Instant   // when the shard is to turn to the session again, on its clock
+	busy      bool               // somebody attends to it; of the shard, as the next two
+	missed    bool               // it was to be attended to meanwhile
+	exile     int                // turns that it has off the owner
+	controls  []timebase.Instant // when the control of the next pass was posted
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way
 	stepping  []session.Input // what the kernel is working on
@@ -122,6 +123,8 @@ type counts struct {
 	frames, dropped, early         atomic.Int64
 	nodeFailures, restarts, faults atomic.Int64
 	cancels, prefenced, closing    atomic.Int64
+	coalesced, stalls              atomic.Int64
+	lost                           [lanes]atomic.Int64
 }
 
 // Stats is what a session counted.
@@ -133,9 +136,14 @@ type Stats struct {
 	Kernel            session.Counters
 	Egress            connection.Counters
 	FramesIn          int64
-	FramesDropped     int64 // descriptors that found the inbox full
+	FramesDropped     int64 // descriptors that found their bound reached
 	FramesEarly       int64 // before the session began or after it ended
 	SamplesLost       int64 // caller audio that a listener was too slow for
+	Coalesced         int64 // inputs that went for others that say the same, their bound being reached
+	ControlLost       int64 // inputs that their bound kept out: it ends the session
+	DataLost          int64 // the same of data, with the descriptors of frames
+	MetricsLost       int64 // the same of telemetry
+	Stalls            int64 // turns that took so long that the others were gone on with elsewhere
 	FramesOut         int64 // at the sink
 	FramesAfterFence  int64 // at the sink, of a turn that was fenced: zero, always
 	LateChunks        int64 // of providers, held back
@@ -159,6 +167,7 @@ func newSession(s Settings, d driver) *Session {
 		settings: s,
 		driver:   d,
 		born:     d.now(),
+		wanted:   timebase.Never,
 		content:  c,
 		talk:     newConversation(c, s.SystemPrompt),
 		done:     make(chan struct{}),
@@ -191,6 +200,7 @@ func (s *Session) connect(ctx context.Context) error {
 	s.egress = connection.NewEgress(connection.Settings{
 		Fences:    &s.fences,
 		Sink:      &lastHop{session: s},
+		Late:      s.lateness(),
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
@@ -227,7 +237,7 @@ func (s *Session) Stats() Stats {
 		return s.stats()
 	}
 	answer := make(chan Stats, 1)
-	s.driver.post(item{session: s, ask: func() { answer <- s.stats() }})
+	s.driver.post(s, item{ask: func() { answer <- s.stats() }})
 	select {
 	case st := <-answer:
 		return st
@@ -248,6 +258,11 @@ func (s *Session) stats() Stats {
 		FramesIn:         s.counts.frames.Load(),
 		FramesDropped:    s.counts.dropped.Load(),
 		FramesEarly:      s.counts.early.Load(),
+		Coalesced:        s.counts.coalesced.Load(),
+		ControlLost:      s.counts.lost[flow.Control].Load(),
+		DataLost:         s.counts.lost[flow.Data].Load(),
+		MetricsLost:      s.counts.lost[flow.Telemetry].Load(),
+		Stalls:           s.counts.stalls.Load(),
 		SamplesLost:      int64(s.ring.Lost()),
 		FramesOut:        s.witness.Frames(),
 		FramesAfterFence: s.witness.AfterFence(""),
@@ -270,8 +285,47 @@ func (s *Session) stats() Stats {
 // FramesAfterFence counts, at the sink, the frames of a turn that came after its fence.
 func (s *Session) FramesAfterFence(turn eventabi.TurnID) int64 { return s.witness.AfterFence(turn) }
 
-// post queues an input.
-func (s *Session) post(in session.Input) { s.driver.post(item{session: s, input: in}) }
+// post queues an input, and lets go of what it refers to when its bound is reached: false.
+func (s *Session) post(in session.Input) bool {
+	it := item{input: in, kind: kindOf(in)}
+	if it.kind == kindControl {
+		it.posted = s.driver.now()
+	}
+	if s.driver.post(s, it) {
+		return true
+	}
+	s.spill(in)
+	return false
+}
+
+// spill lets go of an input that nobody will take. What a call says may not have holes, so
+// the call fails; the end of a call and the last word of a recogniser are missed by the
+// kernel's own time limits.
+func (s *Session) spill(in session.Input) {
+	switch in := in.(type) {
+	case *session.Speech:
+		s.content.dropAudio(in.Handle)
+		s.overrun(in.Invocation)
+	case *session.Segment:
+		s.content.dropText(in.Text.Handle)
+		s.overrun(in.Invocation)
+	case *session.Transcript:
+		s.content.dropText(in.Text.Handle)
+	case *session.TextIn:
+		s.content.dropText(in.Text.Handle)
+	case *session.Offer:
+		s.content.forgetAny(in.Handle)
+	default:
+		// the others refer to nothing
+	}
+}
+
+// overrun fails a call that says more than the session can take.
+func (s *Session) overrun(id eventabi.InvocationID) {
+	if call := s.graph.calls.Call(id); call != nil {
+		call.Fail(provider.Outcome{Class: provider.OutcomeOverload, Reason: "edge_overflow"})
+	}
+}
 
 // lastHop is the sink of the egress: the witness and the link behind it first, then whoever
 // looks on.

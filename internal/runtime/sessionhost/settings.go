@@ -12,6 +12,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/runtime/histogram"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/node"
@@ -65,7 +66,11 @@ type Settings struct {
 	Observer  Observer       // nil = nobody looks
 	Frames    FrameObserver  // nil = nobody looks
 	Metrics   MetricObserver // nil = nobody looks
+	Waits     EdgeObserver   // nil = nobody looks
 	Snapshots SnapshotSource
+	// Lateness counts how late each frame left, for those who compare groups of sessions;
+	// nil = nobody does.
+	Lateness *histogram.Histogram
 }
 
 // Validate reports every fault at once.

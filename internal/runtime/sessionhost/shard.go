@@ -3,35 +3,76 @@
 package sessionhost
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 )
 
-// shard owns sessions: one goroutine, one inbox, one wheel. Everything in it but the
-// inbox belongs to that goroutine.
+// shard owns sessions: one goroutine at a time, one inbox, one wheel. The owner holds mu
+// but while it attends to a session, so that it can be relieved of one that does not come
+// back (see relieve).
 type shard struct {
 	clock func() timebase.Instant
 	wall  func() int64
 	pool  *nodehost.Pool
+	crew  *sync.WaitGroup // the goroutines that own and attend
 
-	inbox    *Inbox[item]
+	inbox    *Inbox[*Session]
 	stopping atomic.Bool
-
-	batch    []item // drained, being worked on
-	touched  []*Session
-	touchFn  func(s *Session)
-	wheel    wheel
 	sessions atomic.Int64
+	measured timing
+	stalls   atomic.Int64 // times that an owner was relieved
+
+	mu      sync.Mutex
+	term    int64 // of the owner; it has been relieved when this is another
+	attends int64
+	current *Session // who is attended to by the owner
+	guard   lookout
+	queues  [queues]queue
+	wheel   wheel
+	dueFn   func(s *Session)
+	drained [lanes][]*Session
+	items   []item
 }
 
-func newShard(clock func() timebase.Instant, wall func() int64, pool *nodehost.Pool) *shard {
-	h := &shard{clock: clock, wall: wall, pool: pool, inbox: NewInbox[item]()}
-	h.touchFn = h.touch
+// The queues of an owner, in the order in which they are served.
+const (
+	queueControl = iota // control waits for them
+	queueDue            // a frame or a deadline is due
+	queueWoken          // the kernel has to hear of what was due
+	queueData
+	queueTelemetry
+	queues
+)
+
+// queue is a list of sessions, first in, first out.
+type queue struct {
+	list []*Session
+	head int
+}
+
+func (q *queue) push(s *Session) { q.list = append(q.list, s) }
+
+func (q *queue) empty() bool { return q.head == len(q.list) }
+
+func (q *queue) pop() *Session {
+	s := q.list[q.head]
+	q.list[q.head] = nil
+	if q.head++; q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
+	}
+	return s
+}
+
+func newShard(clock func() timebase.Instant, wall func() int64, pool *nodehost.Pool, crew *sync.WaitGroup) *shard {
+	h := &shard{clock: clock, wall: wall, pool: pool, crew: crew, inbox: NewInbox[*Session]()}
+	h.dueFn = func(s *Session) { h.queues[queueDue].push(s) }
 	return h
 }
 
@@ -39,53 +80,204 @@ func (h *shard) now() timebase.Instant { return h.clock() }
 
 func (h *shard) wallMS() int64 { return h.wall() }
 
-func (h *shard) post(it item) { h.inbox.Post(it) }
+func (h *shard) timing() *timing { return &h.measured }
 
-// drain swaps the inbox against the empty batch of the last round.
-func (h *shard) drain() { h.batch = h.inbox.Drain(h.batch) }
+// post leaves an item in the session's mailbox, and has the owner look there.
+func (h *shard) post(s *Session, it item) bool {
+	lane := it.kind.lane()
+	p, dropped := s.box.put(&it)
+	if dropped != nil {
+		s.spill(dropped)
+		s.counts.coalesced.Add(1)
+	}
+	switch p {
+	case lost:
+		s.counts.lost[lane].Add(1)
+		return false
+	case merged:
+		s.counts.coalesced.Add(1)
+	case first:
+		h.inbox.Post(lane, s)
+	case taken:
+	}
+	return true
+}
 
-func (h *shard) rearm(s *Session, at timebase.Instant) { h.wheel.arm(&s.timer, at) }
+// rearm notes when the session wants its turn; the wheel has it when it has ended.
+func (h *shard) rearm(s *Session, at timebase.Instant) { s.wanted = at }
 
 func (h *shard) forget(s *Session) {
-	h.wheel.arm(&s.timer, timebase.Never)
+	s.wanted = timebase.Never
 	h.sessions.Add(-1)
 }
 
-// run is the owner: rounds, with sleep between them.
-func (h *shard) run() {
+// run is the owner: rounds, with sleep between them, until nothing is left to own or the
+// owner was relieved.
+func (h *shard) run(term int64) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for !h.round() {
+	for {
+		over, relieved := h.round(term)
+		if over || relieved {
+			return
+		}
 		h.sleep(timer)
 	}
 }
 
-// round drains the inbox, turns the wheel, and attends to every session that something
-// was found for. One clock read serves it. It says when there is nothing left to own.
-func (h *shard) round() (over bool) {
-	stopping := h.stopping.Load()
-	h.drain()
-	now := h.now()
-	for i := range h.batch {
-		it := &h.batch[i]
-		it.session.collect(it)
-		h.touch(it.session)
+// clockEvery is after how many sessions the clock is read again, and it is looked whether
+// control has come or another frame is due. One reading a frame would cost more than the
+// frame (engine section 2: 53 to 65 ns), and one a round would call every frame on time that
+// a long round made late: what is measured is off by what eight frames take at most, since
+// the clock is read again after a pass that decides, too.
+const clockEvery = 8
+
+// round serves sessions one by one, whoever is the most urgent, until nothing is left to
+// do: first those that control waits for, then the frames that are due, the deadlines, the
+// data, and of what is left telemetry. A session has one turn, of bounded length, and stands
+// behind the others again. It says when there is nothing left to own.
+func (h *shard) round(term int64) (over, relieved bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.term != term {
+		return false, true
 	}
-	clear(h.batch)
-	h.wheel.turn(now, h.touchFn)
-	for i, s := range h.touched {
-		s.touched = false
-		s.attend(now - s.born)
-		h.touched[i] = nil
+	h.guard.begin()
+	var now timebase.Instant
+	for left := 0; ; left-- {
+		if left <= 0 {
+			now, left = h.now(), clockEvery
+			h.gather(flow.Control)
+			h.wheel.turn(now, h.dueFn)
+		}
+		which := h.urgent()
+		if which == queues {
+			if left < clockEvery { // look again before there is nothing
+				left = 0
+				continue
+			}
+			return h.stopping.Load() && h.sessions.Load() == 0, false
+		}
+		if h.serve(which, h.queues[which].pop(), now) {
+			left = 0
+		}
+		if h.term != term {
+			return false, true
+		}
 	}
-	h.touched = h.touched[:0]
-	return stopping && h.sessions.Load() == 0
 }
 
-func (h *shard) touch(s *Session) {
-	if !s.touched {
-		s.touched = true
-		h.touched = append(h.touched, s)
+// urgent gives the queue that is served next, queues when there is nothing to do.
+func (h *shard) urgent() int {
+	for which := range h.queues {
+		q := &h.queues[which]
+		if which == queueData && q.empty() {
+			h.gather(flow.Data)
+		}
+		if which == queueTelemetry && q.empty() {
+			h.gather(flow.Telemetry)
+		}
+		if !q.empty() {
+			return which
+		}
+	}
+	return queues
+}
+
+// gather takes over who is listed on a lane.
+func (h *shard) gather(lane flow.Lane) {
+	h.drained[lane] = h.inbox.Drain(lane, h.drained[lane])
+	q := &h.queues[[lanes]int{queueControl, queueData, queueTelemetry}[lane]]
+	for i, s := range h.drained[lane] {
+		q.push(s)
+		h.drained[lane][i] = nil
+	}
+}
+
+// serve gives a session its turn. long says that it may have taken a while.
+func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
+	if s.busy {
+		s.missed = true
+		s.box.unlist(listedOn(which))
+		return false
+	}
+	if which == queueDue && s.exile == 0 {
+		if h.attend(s, func() bool { return s.tick(now - s.born) }) {
+			h.queues[queueWoken].push(s)
+		}
+		return false
+	}
+	if !h.collect(which, s) {
+		return false
+	}
+	if s.exile > 0 {
+		h.alone(s)
+		return false
+	}
+	h.attend(s, func() bool {
+		s.attend(now - s.born)
+		return false
+	})
+	return s.deciding
+}
+
+// collect brings the session what its turn is about, and says whether there is anything. A
+// deadline that has come is judged by everything that came before it.
+func (h *shard) collect(which int, s *Session) bool {
+	on := listedOn(which)
+	all := on == unlisted
+	items, lost, more := s.box.take(on, all, h.items)
+	for i := range items {
+		s.collect(&items[i])
+	}
+	clear(items)
+	h.items = items[:0]
+	s.overflowed(&lost)
+	if more {
+		h.queues[which].push(s)
+	}
+	return len(s.pending) > 0 || all
+}
+
+// unlisted is the lane of who was on no list.
+const unlisted = flow.Lane(lanes)
+
+// listedOn gives the lane that a queue's sessions were listed on.
+func listedOn(which int) flow.Lane {
+	switch which {
+	case queueControl:
+		return flow.Control
+	case queueData:
+		return flow.Data
+	case queueTelemetry:
+		return flow.Telemetry
+	default:
+		return unlisted
+	}
+}
+
+// attend has a session worked on, without the lock.
+func (h *shard) attend(s *Session, work func() bool) (more bool) {
+	term := h.term
+	s.busy, h.current = true, s
+	h.attends++
+	h.mu.Unlock()
+	more = work()
+	h.mu.Lock()
+	if h.term == term {
+		h.current = nil
+	}
+	h.settled(s)
+	return more
+}
+
+// settled puts a session that was worked on where it wants to be.
+func (h *shard) settled(s *Session) {
+	s.busy = false
+	h.wheel.arm(&s.timer, s.wanted)
+	if s.missed {
+		s.missed = false
+		h.queues[queueWoken].push(s)
 	}
 }
 
@@ -93,12 +285,12 @@ func (h *shard) sleep(timer *time.Timer) {
 	if !h.inbox.Sleep() {
 		return
 	}
-	if h.stopping.Load() && h.sessions.Load() == 0 {
+	next, busy := h.rest()
+	switch {
+	case busy:
 		h.inbox.Awake()
 		return
-	}
-	next := h.wheel.next()
-	if next == timebase.Never {
+	case next == timebase.Never:
 		<-h.inbox.Wake()
 		return
 	}
@@ -113,6 +305,21 @@ func (h *shard) sleep(timer *time.Timer) {
 	case <-timer.C:
 		h.inbox.Awake()
 	}
+}
+
+// rest says until when there is nothing to do, as far as the owner itself knows.
+func (h *shard) rest() (next timebase.Instant, busy bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping.Load() && h.sessions.Load() == 0 {
+		return 0, true
+	}
+	for i := range h.queues {
+		if !h.queues[i].empty() {
+			return 0, true
+		}
+	}
+	return h.wheel.next(), false
 }
 
 // stop has the owner return once it has no sessions.

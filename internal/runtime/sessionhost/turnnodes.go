@@ -208,9 +208,7 @@ func (t *turnNodes) speech(ev *node.Event) {
 	s := t.graph.s
 	handle, ok := s.content.addAudio(ev.PCM)
 	if !ok {
-		if call := t.graph.calls.Call(ev.Invocation); call != nil {
-			call.Fail(provider.Outcome{Class: provider.OutcomeOverload, Reason: "edge_overflow"})
-		}
+		s.overrun(ev.Invocation)
 		return
 	}
 	s.post(&session.Speech{

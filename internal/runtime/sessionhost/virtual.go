@@ -170,9 +170,13 @@ func (v *Virtual) now() timebase.Instant { return v.clock }
 
 func (v *Virtual) wallMS() int64 { return v.base + v.clock.MS() }
 
-func (v *Virtual) post(it item) {
-	it.session.collect(&it)
-	v.touch(it.session)
+func (v *Virtual) timing() *timing { return nil }
+
+// post hands over at once: in virtual time nothing waits for its owner.
+func (v *Virtual) post(s *Session, it item) bool {
+	s.collect(&it)
+	v.touch(s)
+	return true
 }
 
 // rearm keeps one event a session: the one before is taken back.

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionhost
+
+import (
+	"sync"
+
+	"github.com/parley-voice/parley/internal/kernel/flow"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
+)
+
+// item is one thing that waits for a session: an input, a caller frame's descriptor, or a
+// question to the owner, which stands among the control and is not bounded.
+type item struct {
+	input  session.Input // nil: a frame, or a question
+	ask    func()
+	frame  session.AudioIn
+	kind   kind
+	posted timebase.Instant // of control, on the driver's clock
+}
+
+// kind says which bound an item counts against.
+type kind uint8
+
+// The kinds of items. Control and metrics are their lanes; the rest is data.
+const (
+	kindControl kind = iota
+	kindMetric
+	kindFrame  // caller audio and its gaps
+	kindText   // what a caller typed
+	kindResult // what nodes and providers say
+	kindEnd    // the end of a call, and the last word of a recogniser
+	kinds
+)
+
+// The bounds of a mailbox, in items. Whoever breaks one is far from what a conversation
+// needs: a second of it is 50 frames and, while the agent speaks, as many results.
+var mailBounds = [kinds]int{
+	kindControl: 256,
+	kindMetric:  512,
+	kindFrame:   maxFramesWaiting,
+	kindText:    32,
+	kindResult:  512,
+	kindEnd:     128,
+}
+
+// maxTaken is how much data one turn of the owner takes from a mailbox: who has more has
+// it done in further turns, between those of other sessions.
+const maxTaken = 64
+
+func (k kind) lane() flow.Lane {
+	switch k {
+	case kindControl:
+		return flow.Control
+	case kindMetric:
+		return flow.Telemetry
+	case kindFrame, kindText, kindResult, kindEnd, kinds:
+	}
+	return flow.Data
+}
+
+// kindOf says what an input is to its mailbox.
+func kindOf(in session.Input) kind {
+	switch in := in.(type) {
+	case *session.AudioIn, *session.AudioGap:
+		return kindFrame
+	case *session.TextIn:
+		return kindText
+	case *session.InvocationEnd:
+		return kindEnd
+	case *session.Transcript:
+		if in.Final {
+			return kindEnd
+		}
+		return kindResult
+	case *session.Offer:
+		if in.Kind == session.ItemMetric {
+			return kindMetric
+		}
+		return kindResult
+	case *session.Progress, *session.Segment, *session.Speech:
+		return kindResult
+	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
+		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,
+		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.Ready, *session.Overflow, *session.Delivery,
+		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed, *session.NodeSpent,
+		*session.CancelAck, *session.RuntimeFault, *session.ClockReading:
+	}
+	return kindControl
+}
+
+// mailbox is what waits for one session. Control and data lie in one list, in the order in
+// which they came: priority decides when a session has its turn, and the kernel decides it
+// within the turn, but what is taken is always the oldest, so that the recording tells what
+// happened in the order in which it happened. Metrics decide nothing and have a list of
+// their own.
+type mailbox struct {
+	mu      sync.Mutex
+	items   []item
+	metrics []item
+	through int // of items, up to and with the last control
+	waiting [kinds]int
+	listed  [lanes]bool  // the owner has the session on its list of the lane
+	lost    [lanes]int64 // since it was emptied last
+}
+
+// post is what became of an item.
+type post uint8
+
+const (
+	lost   post = iota // its bound is reached
+	merged             // one that waits says the same
+	taken              // it waits
+	first              // it waits, and the owner is to be told
+)
+
+// put adds an item, or what it says to one that waits. dropped is what it has replaced.
+func (b *mailbox) put(it *item) (p post, dropped session.Input) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lane := it.kind.lane()
+	if it.ask == nil {
+		if b.waiting[it.kind] >= mailBounds[it.kind] {
+			p, dropped = b.merge(it)
+			if p != taken {
+				if p == lost {
+					b.lost[lane]++
+				}
+				return p, dropped
+			}
+		}
+		b.waiting[it.kind]++
+	}
+	if lane == flow.Telemetry {
+		b.metrics = append(b.metrics, *it)
+	} else {
+		b.items = append(b.items, *it)
+	}
+	if lane == flow.Control {
+		b.through = len(b.items)
+	}
+	if b.listed[lane] {
+		return taken, dropped
+	}
+	b.listed[lane] = true
+	return first, dropped
+}
+
+// merge makes room for an item in a lane that is full, where what waits says the same.
+func (b *mailbox) merge(it *item) (p post, dropped session.Input) {
+	for i := len(b.items) - 1; i >= 0; i-- {
+		old := b.items[i].input
+		if old == nil {
+			continue
+		}
+		switch how := coalesce(old, it.input); how {
+		case goesOn:
+		case differs:
+			return lost, nil
+		case said:
+			return merged, nil
+		case outdated:
+			b.remove(i)
+			return taken, old
+		}
+	}
+	return lost, nil
+}
+
+func (b *mailbox) remove(i int) {
+	b.waiting[b.items[i].kind]--
+	n := copy(b.items[i:], b.items[i+1:]) + i
+	b.items[n] = item{}
+	b.items = b.items[:n]
+	if i < b.through {
+		b.through--
+	}
+}
+
+// take moves what the session's turn is about: everything up to the last control, or, if
+// that is more, as much data as one turn may hold; all of it on request. on is the lane for
+// which the owner had it listed, lanes = none. more says that the owner is to list it again.
+func (b *mailbox) take(on flow.Lane, all bool, into []item) (batch []item, overflow [lanes]int64, more bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if on < lanes {
+		b.listed[on] = false
+	}
+	n := max(min(len(b.items), maxTaken), b.through)
+	if all {
+		n = len(b.items)
+	}
+	batch = b.move(&b.items, n, into[:0])
+	b.through = 0
+	if on == flow.Telemetry {
+		batch = b.move(&b.metrics, min(len(b.metrics), maxTaken), batch)
+		more = len(b.metrics) > 0
+	}
+	if on == flow.Data {
+		more = len(b.items) > 0
+	}
+	if more {
+		b.listed[on] = true
+	}
+	overflow, b.lost = b.lost, [lanes]int64{}
+	return batch, overflow, more
+}
+
+// unlist says that the owner has taken the session off its list of a lane.
+func (b *mailbox) unlist(on flow.Lane) {
+	if on < lanes {
+		b.mu.Lock()
+		b.listed[on] = false
+		b.mu.Unlock()
+	}
+}
+
+// move takes the first n of a list.
+func (b *mailbox) move(list *[]item, n int, batch []item) []item {
+	batch = append(batch, (*list)[:n]...)
+	for i := range (*list)[:n] {
+		if it := &(*list)[i]; it.ask == nil {
+			b.waiting[it.kind]--
+		}
+	}
+	rest := copy(*list, (*list)[n:])
+	clear((*list)[rest:])
+	*list = (*list)[:rest]
+	if rest == 0 && cap(*list) > keptItems {
+		*list = nil
+	}
+	return batch
+}
+
+// keptItems is how many items an empty mailbox keeps room for: more was a flood.
+const keptItems = 16
