@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/runtime/histogram"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 	"github.com/parley-voice/parley/transport"
@@ -223,7 +224,7 @@ func median(list []float64) float64 {
 const (
 	// draining is how long calls that are open at the end may drain, before they are ended
 	// by force.
-	draining = 500 * time.Millisecond
+	draining = 2 * time.Second
 	// settling is how long to wait for what is on its way out.
 	settling = 10 * time.Second
 )
@@ -232,6 +233,9 @@ const (
 func finish(x *Crowd, h *sessionhost.Host) error {
 	x.Stop()
 	list := x.release()
+	for _, s := range list {
+		s.Cancel(sessionhost.Cancel{Scope: eventabi.CancelTurn}) // else it is said to its end
+	}
 	ctx, stop := context.WithTimeout(context.Background(), draining)
 	defer stop()
 	if err := h.Close(ctx); err != nil {

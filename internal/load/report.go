@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
@@ -70,12 +72,27 @@ func (r *Report) row(promise string, measured, bound float64, unit, note string)
 	r.Rows = append(r.Rows, Row{Promise: promise, Measured: measured, Bound: bound, Unit: unit, Met: measured <= bound, Note: note})
 }
 
+// heard takes back the row before, which is about lateness, where a window of a name had no
+// frame of which one could say that it was late.
+func (r *runner) heard(names ...string) {
+	for _, m := range r.report.Measurements {
+		name, _, _ := strings.Cut(m.Name, " ")
+		if slices.Contains(names, name) && m.FramesOut == 0 {
+			last := &r.report.Rows[len(r.report.Rows)-1]
+			last.Met, last.Note = false, fmt.Sprintf("nothing was measured: no frame went out in window %s", m.Name)
+			return
+		}
+	}
+}
+
 // Options are what a run is given besides its profile.
 type Options struct {
 	Machine
 	// Flow are flow settings of the calls and further quotas; nil = the profile's.
 	Flow *pipeline.Effective
-	Say  func(string) // progress; nil = nothing
+	// Ladder is how pressure becomes an overload level; zero = the host's default.
+	Ladder gate.LadderConfig
+	Say    func(string) // progress; nil = nothing
 }
 
 // runner runs one profile.
@@ -83,7 +100,8 @@ type runner struct {
 	profile Profile
 	options Options
 	report  *Report
-	before  int // goroutines
+	before  int      // goroutines
+	absent  []string // disturbers that were not let in, by round
 }
 
 // Run runs a profile and reports. The error says what kept it from its end.
@@ -130,7 +148,7 @@ func (r *runner) host(most int64) (*sessionhost.Host, error) {
 		quotas.Tenants = all
 	}
 	return sessionhost.New(sessionhost.Config{
-		MaxSessions: int(most), Quotas: quotas, Adaptive: true, ProcessorTime: r.options.ProcessorTime,
+		MaxSessions: int(most), Quotas: quotas, Adaptive: true, Ladder: r.options.Ladder, ProcessorTime: r.options.ProcessorTime,
 	})
 }
 

@@ -220,7 +220,7 @@ func (w *world) open() {
 // end sessions come late and rarely.
 func (w *world) troubleIn(f Fault) int64 {
 	switch {
-	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull, f == LoadControlFull:
+	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull, f == LoadControlFull, f == LoadTelemetryFull:
 		return w.random.Between(2000, 120000)
 	default:
 		return w.random.Between(500, 15000)

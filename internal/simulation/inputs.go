@@ -61,6 +61,5 @@ func (p *inputs) reset() {
 	p.speeches.used, p.ends.used, p.deliveries.used, p.cancels.used = 0, 0, 0, 0
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
 	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
-	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used = 0, 0, 0, 0, 0
-	p.refused.used = 0
+	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used, p.refused.used = 0, 0, 0, 0, 0, 0
 }

@@ -218,6 +218,25 @@ func TestSeedsThatFailed(t *testing.T) {
 		what        string
 	}{
 		{3001324, 16, "provider_server_error,time_drift,time_wander,node_slow", "a rate that changed in a silence was followed by what had been heard before"},
+		{100016, 15, "provider_timeout,load_tenant_flood", "two pieces of text lay on an edge under one sequence"},
+		{
+			100122, 10, "provider_slow_start,provider_late,transport_loss,transport_reorder,transport_burst,time_wander,worker_pause," +
+				"node_hang,load_headroom,load_telemetry_full,load_credit_starvation,load_xoff_storm",
+			"the synthesiser was asked before it was told that it may go on",
+		},
+		{
+			100605, 4, "provider_overload,transport_jitter,time_drift,worker_pause,worker_two_owners,node_hang,node_panic,load_flood," +
+				"load_admission_race,load_burst",
+			"a chunk that one fence let in was accepted for a turn that the next one had closed",
+		},
+		{
+			2438, 7, "provider_server_error,transport_jitter,time_drift,time_clock_step,worker_two_owners,disk_full,load_telemetry_full",
+			"sound that waited for a credit was played behind what came after it",
+		},
+		{
+			100032, 11, "provider_late,transport_jitter,time_wall_step,time_late_timer,load_headroom,load_data_full",
+			"too much that may not be shed waited for a side edge, and that ended the session",
+		},
 	} {
 		set, err := ParseFaults(c.faults)
 		if err != nil {

@@ -23,7 +23,8 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	e := &Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
+	e := m.fx.signal()
+	*e = Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
 		SchemaVersion:        eventabi.SchemaVersion,
 		EventScope:           scope,
 		SessionID:            m.identity.session,

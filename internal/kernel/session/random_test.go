@@ -36,16 +36,16 @@ func newDrunk(seed uint64, keep bool) *drunk {
 			first = append([]Input{in}, first...)
 		}
 	}
-	if d.random.Chance(1, 2) {
-		first = append([]Input{&NodePolicy{Node: pick[eventabi.NodeID](d, "llm", "tts", "stt"), Policy: controlplane.NodeExecutionPolicy{
-			ConcurrencyLimit: d.random.Below(3), FairnessKey: pick(d, "", "gpu"),
-		}}}, first...)
-	}
 	for d.random.Chance(1, 2) { // a node that reads along
 		first = append([]Input{d.edge()}, first...)
 	}
 	if d.random.Chance(1, 3) {
 		first = append([]Input{&FlowPolicy{Flow: d.flow()}}, first...)
+	}
+	if d.random.Chance(1, 2) {
+		first = append([]Input{&NodePolicy{Node: pick[eventabi.NodeID](d, "llm", "tts", "stt"), Policy: controlplane.NodeExecutionPolicy{
+			ConcurrencyLimit: d.random.Below(3), FairnessKey: pick(d, "", "gpu"),
+		}}}, first...)
 	}
 	d.step(first...)
 	return d

@@ -2,7 +2,10 @@
 
 package sessionhost
 
-import "github.com/parley-voice/parley/internal/kernel/session"
+import (
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/session"
+)
 
 // coalescing is how an input that waits meets one that comes.
 type coalescing uint8
@@ -21,7 +24,7 @@ const (
 func coalesce(old, in session.Input) coalescing {
 	switch in := in.(type) {
 	case *session.Cancel:
-		if in.Turn == "" && opens(old) { // the current turn may be another one by now
+		if in.Scope == eventabi.CancelTurn && in.Turn == "" && opens(old) { // the current turn may be another one by now
 			return differs
 		}
 		return repeated(old, func(o *session.Cancel) bool {
@@ -83,7 +86,7 @@ func coalesce(old, in session.Input) coalescing {
 	case *session.VoiceOn, *session.VoiceOff, *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Segment, *session.Speech,
 		*session.InvocationEnd, *session.Unscheduled, *session.NodePolicy, *session.Offer, *session.Bootstrap, *session.Quota, *session.Usage,
 		*session.Admission, *session.EdgePolicy, *session.FlowPolicy, *session.Overflow, *session.Appended,
-		*session.EvidenceLost, *session.ClockReading, *session.Delivery, *session.Wake:
+		*session.EvidenceLost, *session.ClockReading, *session.Delivery, *session.Wake, *session.NodePolicy, *session.Unscheduled:
 		// each of them counts
 	}
 	return differs

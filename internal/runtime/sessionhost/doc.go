@@ -4,7 +4,7 @@
 // what happens, and does what they decide. The kernel's Step is called from one place
 // and the clock is read at one place.
 //
-//	transport --frames, text, cancels--> inbox --one pass--> Step --effects--> egress --> transport
+//	transport --frames, text, cancels--> mailbox -one pass-> Step --effects--> egress --> transport
 //	nodes, providers --results-----------> |                        |--> nodes, provider calls
 //	timing wheel --deadlines, ticks------> |                        |--> recorder, conversation, observer
 //	       ^                                                        |
@@ -12,12 +12,15 @@
 //
 // # Who runs what
 //
-// A Host has a shard for each core: one goroutine that owns its sessions, drains their
-// inbox in batches and turns one timing wheel for all of them. Everything that was
-// found for a session in one drain becomes one pass of its kernel. What may take time
+// A Host has a shard for each core: one goroutine that owns its sessions and turns one
+// timing wheel for all of them. What waits for a session lies in its mailbox; the shard's
+// inbox says who has something, lane by lane. The owner serves the most urgent session
+// first: control, frames that are due, deadlines, data, telemetry. What it finds for a
+// session becomes one pass of its kernel, in the order in which it came. What may take time
 // (a recogniser, a model, a synthesiser, a detector) runs on other goroutines and
-// answers through the inbox: the work of nodes in one execution pool that all sessions
-// share, what it refuses included. In virtual time (Virtual) one goroutine does all of it, in
+// answers through the mailbox: the work of nodes in one execution pool that all sessions
+// share, what it refuses included. A session that holds its owner up is left behind with
+// it. In virtual time (Virtual) one goroutine does all of it, in
 // the order of due time, lane and arrival; sessions, egress, nodes and conversation are
 // the same code.
 //
@@ -27,11 +30,17 @@
 //  2. Fences are performed before the pass is recorded, everything else after it.
 //  3. A cancel from outside stores the fence first and queues the cancel second; the
 //     fence never passes through the inbox.
-//  4. Control is never dropped. Caller frames are, past a bound, and counted.
+//  4. Control is never dropped: what was said already is not said again, and a lane that is
+//     full all the same ends the session. Data is dropped past a bound, counted, and the
+//     kernel is told; a call that lost something fails.
 //  5. A panic in one session's step or effects ends that session, with reason
 //     runtime_internal_error, and no other.
 //  6. Every session ends: by the kernel's drain deadline, or by force.
 //  7. A caller frame and an agent frame cost no allocation in the steady state.
-//  8. A session that is not let in leaves its refusal, recorded and observed, and nothing
+//  8. The passes of a session hold its control and data in the order of their arrival.
+//     Control and deadlines take along what came before them; other data has turns of
+//     bounded length.
+//  9. One goroutine at a time attends to a session.
+//  10. A session that is not let in leaves its refusal, recorded and observed, and nothing
 //     else: no transport is bound and no owner hears of it.
 package sessionhost

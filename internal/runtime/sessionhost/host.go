@@ -225,7 +225,6 @@ func (h *Host) Close(ctx context.Context) error {
 	left := wait(ctx, open)
 	if len(left) > 0 {
 		h.pool.Close() // what is asked for now is not begun any more; hooks are run
-
 		for _, x := range left {
 			x.post(&session.RuntimeFault{Reason: "shutdown_deadline"})
 		}

@@ -85,7 +85,7 @@ func kindOf(in session.Input) kind {
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,
 		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Ready, *session.Overflow, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed, *session.NodeSpent,
-		*session.CancelAck, *session.RuntimeFault, *session.ClockReading:
+		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy:
 	}
 	return kindControl
 }

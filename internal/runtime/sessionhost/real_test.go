@@ -49,7 +49,31 @@ func hostedBy(t *testing.T, c Config, f func(t *testing.T, h *Host)) {
 		if h.Sessions() != 0 {
 			t.Errorf("%d sessions are left", h.Sessions())
 		}
+		for i, s := range h.shards {
+			s.left(t, fmt.Sprint("shard ", i))
+		}
 	})
+}
+
+// left reports what a shard holds of sessions that have ended: nothing.
+func (h *shard) left(t *testing.T, name string) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for which := range h.queues {
+		if q := &h.queues[which]; !q.empty() || len(q.list[:cap(q.list)]) > 0 && q.list[:cap(q.list)][0] != nil {
+			t.Errorf("%s: queue %d holds sessions", name, which)
+		}
+	}
+	if h.wheel.count != 0 || h.current != nil || h.guard.armed {
+		t.Errorf("%s: %d in the wheel, attending %t, looked after %t", name, h.wheel.count, h.current != nil, h.guard.armed)
+	}
+	for _, it := range h.items[:cap(h.items)] {
+		if it.input != nil || it.ask != nil {
+			t.Errorf("%s: an item is kept", name)
+			break
+		}
+	}
 }
 
 func open(t *testing.T, h *Host, r *rig) *Session {

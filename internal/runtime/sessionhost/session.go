@@ -93,12 +93,13 @@ type Session struct {
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
 	reading   session.ClockReading
-	readNext  timebase.Instant   // when the wall clock is read again
-	touched   bool               // of virtual time
-	wanted    timebase.Instant   // when the shard is to turn to the session again, on its clock
-	busy      bool               // somebody attends to it; of the shard, as the next two
-	missed    bool               // it was to be attended to meanwhile
-	exile     int                // turns that it has off the owner
+	readNext  timebase.Instant // when the wall clock is read again
+	touched   bool             // of virtual time
+	wanted    timebase.Instant // when the shard is to turn to the session again, on its clock
+	busy      bool             // somebody attends to it; of the shard, as the next two
+	missed    bool             // it was to be attended to meanwhile
+	exile     int              // turns that it has off the owner yet, of
+	sentence  int
 	controls  []timebase.Instant // when the control of the next pass was posted
 	last      timebase.Instant
 	took      []timebase.Span // of the fences of the pass under way

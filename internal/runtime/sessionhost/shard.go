@@ -156,7 +156,11 @@ func (h *shard) round(term int64) (over, relieved bool) {
 				left = 0
 				continue
 			}
-			return h.stopping.Load() && h.sessions.Load() == 0, false
+			over = h.stopping.Load() && h.sessions.Load() == 0
+			if over {
+				h.guard.end()
+			}
+			return over, false
 		}
 		if h.serve(which, h.queues[which].pop(), now) {
 			left = 0

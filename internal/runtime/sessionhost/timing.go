@@ -22,6 +22,9 @@ type Timing struct {
 	// Stalls counts how often a session held an owner up so long that its other sessions
 	// were gone on with elsewhere.
 	Stalls int64
+	// PoolWait is how long work of nodes waited for a worker of the execution pool, PoolRun
+	// how long it kept one.
+	PoolWait, PoolRun histogram.Snapshot
 }
 
 // timing is one shard's part of it.
