@@ -61,7 +61,6 @@ func (w *world) begin(id eventabi.InvocationID, kind callKind, attempt int64) in
 	if len(w.bad) > 0 && !w.calm && w.random.Chance(1, 5) {
 		c.fault = w.bad[w.random.Below(int64(len(w.bad)))]
 	}
-	w.refuse(c)
 	return i
 }
 

@@ -36,12 +36,11 @@ func (w *world) drawFaults(seed uint64, allowed FaultSet) {
 			continue
 		}
 		w.faults = w.faults.With(f)
-		if f <= ProviderWrongOrder {
+		if f <= ProviderWrongOrder || refusal(f) != "" {
 			w.bad = append(w.bad, f)
 		}
 	}
 	w.drawWires(seed, allowed, some)
-	w.drawRefusals(seed, allowed, some)
 }
 
 // fault says whether a kind of trouble strikes now, one time in oneIn, and counts it.

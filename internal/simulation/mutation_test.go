@@ -25,7 +25,7 @@ func TestEveryInvariantCanFail(t *testing.T) {
 				t.Fatal("no mutation trips it")
 			}
 			seen := map[string]int{}
-			for seed := range int64(1500) {
+			for seed := range int64(600) {
 				w := newWorld()
 				w.tamper = mutate
 				one := w.runSeed(seed, 10, AllFaults, false)

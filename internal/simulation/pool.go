@@ -8,7 +8,6 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
-	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
 // refusal is the reason with which the execution pool turns a call away, empty for trouble
@@ -18,31 +17,6 @@ func refusal(f Fault) controlplane.ShedReason {
 		return ""
 	}
 	return controlplane.ShedReasons()[f-PoolSaturated]
-}
-
-// refusals are what the pool does to the calls of a session. They are drawn apart, so that
-// a seed without them is what it was.
-type refusals struct {
-	random timebase.Random
-	list   []Fault
-}
-
-func (w *world) drawRefusals(seed uint64, allowed FaultSet, some bool) {
-	x := &w.refusals
-	x.random, x.list = timebase.NewRandom(seed^0x706f6f6c), x.list[:0]
-	for f := PoolSaturated; f <= PoolLimited; f++ {
-		if x.random.Chance(1, 10) && some && allowed.Has(f) {
-			w.faults, x.list = w.faults.With(f), append(x.list, f)
-		}
-	}
-}
-
-// refuse draws whether the pool takes an attempt.
-func (w *world) refuse(c *call) {
-	x := &w.refusals
-	if len(x.list) > 0 && !w.calm && x.random.Chance(1, 6) {
-		c.fault = x.list[x.random.Below(int64(len(x.list)))]
-	}
 }
 
 // turnedAway has the pool refuse an attempt, if that is its fault: soon, before a provider

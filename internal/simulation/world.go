@@ -41,7 +41,6 @@ type world struct {
 
 	host       host
 	wires      wires
-	refusals   refusals
 	epoch      eventabi.Epoch
 	versions   int64
 	linkDown   bool // nothing comes from the client

@@ -83,7 +83,7 @@ func kindOf(in session.Input) kind {
 		return kindResult
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,
-		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Ready, *session.Overflow, *session.Delivery,
+		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.Ready, *session.Overflow, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed, *session.NodeSpent,
 		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy:
 	}

@@ -26,7 +26,7 @@ type Gauges interface {
 type ownGauges struct {
 	lateness func() histogram.Snapshot
 	before   histogram.Snapshot
-	// poolFill is how full the execution pool's queue is, in per mille.
+	// poolFill is how full the execution pool's queue is, in per mille; nil = it has none.
 	poolFill func() int64
 }
 
@@ -35,7 +35,10 @@ func (g *ownGauges) Pressure() (frameLatenessUS, poolQueuePerMille int64) {
 	all := g.lateness()
 	frameLatenessUS = all.Since(g.before).Quantile(990) / 1000
 	g.before = all
-	return frameLatenessUS, g.poolFill()
+	if g.poolFill != nil {
+		poolQueuePerMille = g.poolFill()
+	}
+	return frameLatenessUS, poolQueuePerMille
 }
 
 // gauges are what the host goes by.

@@ -16,9 +16,6 @@ type Timing struct {
 	// the pass that has it: control_preempt_delay_ms (flow section 4: p95 at most 5 ms under
 	// saturation).
 	ControlPreempt histogram.Snapshot
-	// PoolWait is how long work of nodes waited for a worker of the execution pool, PoolRun
-	// how long it kept one: neither is in the other (flow section 7).
-	PoolWait, PoolRun histogram.Snapshot
 	// Stalls counts how often a session held an owner up so long that its other sessions
 	// were gone on with elsewhere.
 	Stalls int64
