@@ -237,6 +237,7 @@ func TestSeedsThatFailed(t *testing.T) {
 			100032, 11, "provider_late,transport_jitter,time_wall_step,time_late_timer,load_headroom,load_data_full",
 			"too much that may not be shed waited for a side edge, and that ended the session",
 		},
+		{524, 12, "pool_closed,load_stalled_reader", "the watch took what the pool refuses for control, and metrics behind it for lost"},
 	} {
 		set, err := ParseFaults(c.faults)
 		if err != nil {

@@ -216,7 +216,7 @@ func nextEmit(list []session.Effect, i *int) (eventabi.Sequence, bool) {
 func takenIn(in session.Input) int {
 	switch in := in.(type) { //nolint:gochecksumtype // everything else is control
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
 		return 1
 	case *session.Offer:
 		if in.Kind == session.ItemMetric {
