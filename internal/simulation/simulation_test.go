@@ -238,6 +238,7 @@ func TestSeedsThatFailed(t *testing.T) {
 			"too much that may not be shed waited for a side edge, and that ended the session",
 		},
 		{524, 12, "pool_closed,load_stalled_reader", "the watch took what the pool refuses for control, and metrics behind it for lost"},
+		{3506, 20, "provider_duplicate,transport_jitter,worker_two_owners,node_garbage,load_flood,pool_saturated,load_slow_reader", "the watch took sound that had waited for that of a later segment"},
 	} {
 		set, err := ParseFaults(c.faults)
 		if err != nil {
