@@ -70,6 +70,66 @@ func TestRefusedCall(t *testing.T) {
 	}
 }
 
+// A call that finds its model busy with another's is shed by decision, with what the file
+// says of the node in its plan; the recording replays.
+func TestShedCall(t *testing.T) {
+	flow, err := parley.ReadFlow(parley.FlowSource{Name: "voice.yaml", Spec: []byte(
+		"node_execution_policies: {llm: {concurrency_limit: 1, fairness_key: gpu}}\nallowed_adaptive_actions: [degrade]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := answering()
+	c.Flow = flow
+	world, err := parley.NewVirtual(c, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	dir := filepath.Join(t.TempDir(), "second.parley")
+	var calls []*parley.Session
+	for i, name := range []string{"first", "second"} {
+		call := parley.Call{ID: name, Transport: line(t)}
+		if i == 1 {
+			call.Record = dir
+			call.Observe = func(n *parley.Notice) { seen = append(seen, session.Format(n.Record)) }
+		}
+		x, err := world.Start(t.Context(), call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, x)
+	}
+	if err := world.Run(t.Context(), 10*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range calls {
+		x.Ingress().Text("hello", "")
+	}
+	if err := world.Run(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range calls {
+		x.Close("test_over")
+	}
+	if err := world.Run(t.Context(), 2*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	log := strings.Join(seen, "\n")
+	for _, part := range []string{
+		"node_policy node=llm concurrency_limit=1 fairness_key=gpu", "unscheduled invocation=t1-llm-1 attempt=1 reason=node_concurrency_limited",
+		`\"point\":\"node_dispatch\",\"fairness_key\":\"gpu\"`, "emit signal=abort by=RK-03 turn=t1 reason=node_timeout_or_failure",
+	} {
+		if !strings.Contains(log, part) {
+			t.Errorf("%q is not in\n%s", part, log)
+		}
+	}
+	<-calls[1].Done()
+	report, err := replay.Run(dir, time.Now)
+	if err != nil || !report.Whole || report.Divergence != nil || report.Decisions == 0 {
+		t.Errorf("the recording: %+v, %v", report, err)
+	}
+}
+
 // The quotas of a file are those of the runtime, a tenant's over everybody's, and stand in
 // place of those of the configuration.
 func TestQuotasOfAFile(t *testing.T) {
@@ -151,6 +211,7 @@ func TestRuntimeRefuses(t *testing.T) {
 func TestBadQuotas(t *testing.T) {
 	c := config()
 	c.MaxSessions = -2
+	c.Workers, c.WorkQueue, c.MaxStreams = -1, 1<<30, -7
 	c.Quotas = parley.Quotas{
 		Quotas:  []parley.Quota{{Scope: "tenant", Limit: "sessions_per_minute", Max: 10, HeadroomPerMille: 1200}},
 		Tenants: map[string][]parley.QuotaOverride{"acme": {{Scope: "session", Limit: "concurrent_sessions"}}},
@@ -162,6 +223,7 @@ func TestBadQuotas(t *testing.T) {
 		err := open()
 		for _, part := range []string{
 			"max_sessions: -2: use 0",
+			"workers: -1: use 0 for the default, or 1 to 1048576", "work_queue: 1073741824: use 0", "max_streams: -7: use 0",
 			`quota tenant:sessions_per_minute: headroom_per_mille is "1200": give a whole number from 0 to 999`,
 			`quota session:concurrent_sessions of tenant acme: limit is "concurrent_sessions": give a limit that is counted of a session`,
 		} {

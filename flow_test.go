@@ -19,7 +19,7 @@ import (
 // somebody set, with its layer, before they begin; and they hold their conversation.
 func TestCallsRunTheFlowSettings(t *testing.T) {
 	flow, err := parley.ReadFlow(parley.FlowSource{
-		Name: "voice.yaml", Spec: []byte("edges: {stt-llm: {max_queue_items: 8}, notes: {from: caller_text, to: mood, strategy: drop}}\nflow_control: {mode_by_lane: {DataLane: credit}}"),
+		Name: "voice.yaml", Spec: []byte("edges: {stt-llm: {max_queue_items: 8}, notes: {from: caller_text, to: mood, strategy: drop}}\nnode_execution_policies: {tts: {concurrency_limit: 2, fairness_key: gpu}}\nflow_control: {mode_by_lane: {DataLane: credit}}"),
 		Environment: []string{"PARLEY_EDGES__STT_LLM__MAX_QUEUE_MS=300", "PATH=/bin"},
 		Tenant:      []byte("allowed_adaptive_actions: [degrade]"), TenantName: "acme.yaml",
 		Set: []string{"budgets.turn_budget_ms=1500"},
@@ -41,7 +41,7 @@ func TestCallsRunTheFlowSettings(t *testing.T) {
 	var told []string
 	call, err := world.Start(t.Context(), parley.Call{ID: "flow", Transport: line, TextKey: 1, Observe: func(n *parley.Notice) {
 		line := session.Format(n.Record)
-		if kind, _, _ := strings.Cut(line, " "); slices.Contains([]string{"edge_policy", "flow_policy", "bootstrap"}, kind) {
+		if kind, _, _ := strings.Cut(line, " "); slices.Contains([]string{"edge_policy", "flow_policy", "node_policy", "bootstrap"}, kind) {
 			told = append(told, line)
 		}
 	}})
@@ -59,6 +59,7 @@ func TestCallsRunTheFlowSettings(t *testing.T) {
 	want := [][]string{
 		{"edge_policy", "notes", "from=caller_text", "to=mood", "strategy=drop"},
 		{"edge_policy", "stt-llm", "max_queue_items=8", "max_queue_ms=300", "max_queue_items=pipeline_spec", "max_queue_ms=environment"},
+		{"node_policy", "node=tts", "concurrency_limit=2", "fairness_key=gpu", "fairness_key=pipeline_spec"},
 		{"flow_policy", "data_mode=credit", "mode_by_lane.DataLane=pipeline_spec"},
 		{"bootstrap", "turn_budget_ms=1500", "adaptive_actions=degrade", "allowed_adaptive_actions=tenant", "budgets.turn_budget_ms=session"},
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/parley-voice/parley/internal/observability/timeline"
 	"github.com/parley-voice/parley/internal/runtime/admission"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/provider"
@@ -57,6 +58,8 @@ type (
 	AdmissionStats = admission.Stats
 	// TenantStats is what it counted of one tenant.
 	TenantStats = admission.TenantStats
+	// PoolStats is how the execution pool stands, and what it counted.
+	PoolStats = nodehost.PoolStats
 )
 
 // Config is what a Runtime runs its calls with.
@@ -100,6 +103,12 @@ type Config struct {
 	// carry, which a Runtime finds out: a few at first, and more as it learns what a call
 	// costs. In virtual time 0 is no bound.
 	MaxSessions int
+	// Workers is how many pieces of work of nodes run at a time, for all calls together; 0 =
+	// four for each processor. WorkQueue is how many may wait for a worker, 0 = 1024; what
+	// can wait longer waits in its edge, what cannot is shed by a decision. MaxStreams is how
+	// many calls of providers may be under way at a time, 0 = 32768. In virtual time work
+	// waits for nothing, and they bound nothing.
+	Workers, WorkQueue, MaxStreams int
 	// Quotas bound what tenants, their sessions and turns use. Those of Flow, if it has
 	// some, stand in their place.
 	Quotas Quotas
@@ -135,6 +144,14 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxSessions < 0 {
 		faults = append(faults, fmt.Errorf("parley: max_sessions: %d: use 0 for what the processors carry, or a positive number", c.MaxSessions))
+	}
+	for _, f := range [...]struct {
+		name  string
+		value int
+	}{{"workers", c.Workers}, {"work_queue", c.WorkQueue}, {"max_streams", c.MaxStreams}} {
+		if f.value < 0 || f.value > controlplane.MaxTasks {
+			faults = append(faults, fmt.Errorf("parley: %s: %d: use 0 for the default, or 1 to %d", f.name, f.value, controlplane.MaxTasks))
+		}
 	}
 	quotas := c.quotas()
 	if err := quotas.Validate(c.allowed()); err != nil {
@@ -217,7 +234,10 @@ func New(c Config) (*Runtime, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	host, err := sessionhost.New(sessionhost.Config{Shards: c.Shards, MaxSessions: c.MaxSessions, Quotas: c.quotas(), Adaptive: true})
+	host, err := sessionhost.New(sessionhost.Config{
+		Shards: c.Shards, MaxSessions: c.MaxSessions, Quotas: c.quotas(), Adaptive: true,
+		Pool: nodehost.PoolConfig{Workers: c.Workers, Queue: c.WorkQueue, Streams: c.MaxStreams},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)
 	}
@@ -226,6 +246,9 @@ func New(c Config) (*Runtime, error) {
 
 // Admission gives what the runtime counted of the calls that came, and how it stands.
 func (r *Runtime) Admission() AdmissionStats { return r.host.Admission() }
+
+// Work gives how the execution pool stands, which all calls share.
+func (r *Runtime) Work() PoolStats { return r.host.Pool() }
 
 // Tenants gives what the runtime counted of each tenant.
 func (r *Runtime) Tenants() []TenantStats { return r.host.Tenants() }
@@ -368,7 +391,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		Metrics:       call.Metrics,
 	}
 	if c.Flow != nil {
-		s.Edges, s.Flow = c.Flow.EdgePolicies(), c.Flow.FlowPolicy()
+		s.Edges, s.Flow, s.Nodes = c.Flow.EdgePolicies(), c.Flow.FlowPolicy(), c.Flow.NodePolicies()
 		c.Flow.Apply(&s.Bootstrap.Settings)
 	}
 	if call.Frames != nil {

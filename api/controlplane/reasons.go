@@ -48,3 +48,18 @@ const (
 	AuthorityDeauthorized AuthorityReason = "deauthorized"
 	AuthorityWrongRuntime AuthorityReason = "wrong_runtime"
 )
+
+// ShedReason says why the execution pool did not take a piece of work (flow section 7).
+type ShedReason string
+
+// The shed reasons of the execution pool.
+const (
+	ShedPoolSaturated ShedReason = "execution_pool_saturated"
+	ShedPoolClosed    ShedReason = "execution_pool_closed"
+	ShedNodeLimited   ShedReason = "node_concurrency_limited"
+)
+
+// ShedReasons lists them.
+func ShedReasons() []ShedReason {
+	return []ShedReason{ShedPoolSaturated, ShedPoolClosed, ShedNodeLimited}
+}

@@ -43,12 +43,7 @@ type demoFlags struct {
 	metrics   string
 }
 
-func newDemoCommand(env *environment) *cobra.Command {
-	var f demoFlags
-	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Hold a conversation on recordings of people, and show every millisecond of it",
-		Long: `Demo plays recordings of a caller to the agent, in real time: several turns, one of them
+const demoLong = `Demo plays recordings of a caller to the agent, in real time: several turns, one of them
 interrupted in the middle of an answer, and one short sound that only holds it. It needs
 no key and no network; the speech engines are those that 'make engines' sets up.
 
@@ -83,7 +78,14 @@ Exit code 1: it was interrupted, or a turn failed, or a quota did not let it in;
              is of it is in the folder.
              Or the folder could not be written, and nothing is left.
 Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing engines,
-             a folder that is in use.`,
+             a folder that is in use.`
+
+func newDemoCommand(env *environment) *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Hold a conversation on recordings of people, and show every millisecond of it",
+		Long:  demoLong,
 		Example: `  parley demo
   parley demo --fast --out /tmp/demo
   parley demo --in hello.wav --at 1 --in wait.wav --at 6.5
@@ -108,12 +110,17 @@ Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing eng
 	flags.StringVar(&f.metrics, "metrics", "", "`FILE` for metrics events, as JSON lines; it is replaced")
 	flags.StringVar(&f.llm, "llm", "auto", "`WHO` answers: auto, scripted, or the base URL of an OpenAI-compatible server")
 	flags.Lookup("at").DefValue = "" // else help shows an empty list as the default
+	completeDemo(cmd)
+	return cmd
+}
+
+// completeDemo says what the shell may complete.
+func completeDemo(cmd *cobra.Command) {
 	must(cmd.MarkFlagFilename("in", "wav"))
 	must(cmd.MarkFlagDirname("out"))
 	must(cmd.MarkFlagFilename("metrics", "jsonl"))
 	must(cmd.MarkFlagFilename("spec", "yaml", "yml", "json"))
 	must(cmd.RegisterFlagCompletionFunc("llm", cobra.FixedCompletions([]string{"auto", "scripted"}, cobra.ShellCompDirectiveNoFileComp)))
-	return cmd
 }
 
 // must is for what can only fail by a mistake in this program.

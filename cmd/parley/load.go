@@ -49,10 +49,10 @@ wait and make silence; kernel, edges, pacing and admission are the real ones.
 Without an argument it runs overload and neighbours. A profile is a file that says all of
 it; 'parley load --print overload' writes the built-in one, with what each value means.
 
-A window in which more than 1 % of the processor was stolen by other guests is void and
-is measured again, three times at most; what counts in spite of it is marked. The exit
-code is 0 also when a bound was missed, because a noisy machine is no fault of the code;
-with --strict it is 1.`,
+A window in which more than 1 % of the processor was stolen by other guests, or more than
+5 % used by other processes, is void and is measured again, three times at most; what
+counts in spite of it is marked. The exit code is 0 also when a bound was missed, because a noisy machine is no fault of the code; with
+--strict it is 1.`,
 		Example: `  parley load
   parley load soak --for 2m --set sessions=50
   parley load --print neighbours > mine.yaml && parley load mine.yaml

@@ -18,11 +18,11 @@ sessions: 5
 capacity: 20
 ramp: 100ms
 warm_up: 100ms
-duration: 500ms
+duration: 300ms
 rounds: 1
 spec: voice.yaml
-callers: {speech: 200ms, listen: 500ms}
-engines: {stt: 0s, llm: 0s, next: 0s, tts: 0s, reply: 1s}
+callers: {speech: 200ms, listen: 1s}
+engines: {stt: 0s, llm: 0s, next: 0s, tts: 0s, reply: 800ms}
 tenants:
   - {name: red, share: 1, concurrent_sessions: 4, action: defer}
   - {name: blue, share: 1}
@@ -56,7 +56,7 @@ func TestLoadRunsAProfile(t *testing.T) {
 		t.Errorf("progress: %s", r.errOut)
 	}
 	r = runParley(t, "", "load", profile, "--strict", "--set", "bounds.preempt_p95=0s", "--for", "300ms")
-	if r.code != exitFailure || !strings.Contains(r.out, "MISSED") || !strings.Contains(r.out, "capacity:max_sessions") {
+	if r.code != exitFailure || !strings.Contains(r.out, "MISSED") || !strings.Contains(r.out, "tenant_quota:concurrent_sessions") {
 		t.Errorf("a bound of nothing is kept: exit code %d\n%s%s", r.code, r.out, r.errOut)
 	}
 }

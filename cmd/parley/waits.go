@@ -102,8 +102,15 @@ func (e *edgeCounts) rest() string {
 		n    int64
 		name string
 	}{
-		{c.Highs, "high"}, {c.Lows, "low"}, {c.XOffs, "xoff"}, {c.XOns, "xon"}, {c.Granted, "credits"}, {c.Blocked, "blocked"},
-		{c.Overflows, "overflows"}, {c.Coalesced, "coalesced"}, {c.Discontinuities, "discontinuities"},
+		{c.Highs, "high"},
+		{c.Lows, "low"},
+		{c.XOffs, "xoff"},
+		{c.XOns, "xon"},
+		{c.Granted, "credits"},
+		{c.Blocked, "blocked"},
+		{c.Overflows, "overflows"},
+		{c.Coalesced, "coalesced"},
+		{c.Discontinuities, "discontinuities"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", p.name, p.n))

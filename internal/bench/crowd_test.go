@@ -54,7 +54,7 @@ func TestCrowdRows(t *testing.T) {
 	if r := rows[0]; r.Ratio != 1 || r.Value != 3e6 || !r.Met || r.StolenPct != 0.2 || !strings.Contains(r.Note, "50000 frames/s in") {
 		t.Errorf("P3: %+v", r)
 	}
-	if r := rows[1]; r.Met || r.Void != 15 || r.Note != voidNote {
+	if r := rows[1]; r.Met || r.Void != 15 || r.Note != crowdVoidNote {
 		t.Errorf("all void: %+v", r)
 	}
 	for carried, met := range map[int64]bool{500_000: true, 100_000: false} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -31,6 +32,7 @@ type disturber struct {
 	work    sync.WaitGroup
 	release chan struct{} // lets stalled nodes go
 	texts   int           // typed so far, of all calls
+	came    atomic.Bool   // it has had a call since it was started
 	mu      sync.Mutex
 }
 
@@ -41,6 +43,7 @@ func newDisturber(x *Crowd, set Disturbance) *disturber {
 func (d *disturber) start() {
 	d.over, d.cancel = context.WithCancel(context.Background())
 	d.release = make(chan struct{})
+	d.came.Store(false)
 	for range d.set.Sessions {
 		d.work.Go(d.callAgain)
 	}
@@ -63,6 +66,7 @@ func (d *disturber) callAgain() {
 			_ = rest(d.over, 100*time.Millisecond)
 			continue
 		}
+		d.came.Store(true)
 		d.talk(l, s.Done())
 		d.hangUp(s)
 	}

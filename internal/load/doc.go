@@ -23,6 +23,7 @@
 // # Order
 //
 // A Profile says what to run, Run runs it, the Report has rows with a promise, what was
-// measured and the bound. A measurement during which more than StolenLimit of the
-// processors was taken by other guests of the machine is void, and said to be.
+// measured and the bound. A measurement during which others took much of the machine, other
+// guests more than StolenLimit or other processes more than OthersLimit, is void, and said
+// to be.
 package load

@@ -9,13 +9,18 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/runtime/histogram"
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 	"github.com/parley-voice/parley/transport"
 )
 
-// StolenLimit is the share of stolen time above which a measurement is void.
-const StolenLimit = 0.01
+// What makes a measurement void: the share of stolen time, and the share of the processors
+// that other processes of the machine used.
+const (
+	StolenLimit = 0.01
+	OthersLimit = 0.05
+)
 
 // Machine is what a run asks of the machine. Nil functions are not asked.
 type Machine struct {
@@ -69,8 +74,10 @@ type Window struct {
 	DriverLate int64 `json:"driver_late"`
 }
 
-// Void says that too much was stolen for the window to count.
-func (w *Window) Void() bool { return w.Stolen > StolenLimit }
+// Void says that too much of the machine was somebody else's for the window to count.
+func (w *Window) Void() bool {
+	return w.Stolen > StolenLimit || w.Others > OthersLimit*float64(runtime.GOMAXPROCS(0))
+}
 
 // mark is where a window begins.
 type mark struct {
@@ -223,7 +230,7 @@ func median(list []float64) float64 {
 const (
 	// draining is how long calls that are open at the end may drain, before they are ended
 	// by force.
-	draining = 500 * time.Millisecond
+	draining = 2 * time.Second
 	// settling is how long to wait for what is on its way out.
 	settling = 10 * time.Second
 )
@@ -232,6 +239,9 @@ const (
 func finish(x *Crowd, h *sessionhost.Host) error {
 	x.Stop()
 	list := x.release()
+	for _, s := range list {
+		s.Cancel(sessionhost.Cancel{Scope: eventabi.CancelTurn}) // else it is said to its end
+	}
 	ctx, stop := context.WithTimeout(context.Background(), draining)
 	defer stop()
 	if err := h.Close(ctx); err != nil {

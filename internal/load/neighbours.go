@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,8 @@ func (r *runner) neighbours(ctx context.Context) error {
 	r.report.row("growth of the others' frame lateness p99", 100*(median(ratios)-1), p.Bounds.MovePercent, "%",
 		fmt.Sprintf("median of %d rounds; alone %.3f ms, beside them %.3f ms; less than %s counts as that much",
 			len(ratios), median(alone), median(beside), short(p.Bounds.LatenessFloor)))
+	r.heard("alone", "disturbed")
+	r.report.row("disturbers that were not let in and disturbed nobody", float64(len(r.absent)), 0, "", strings.Join(r.absent, ", "))
 	r.report.row("calls of the others that failed or were refused", float64(x.group.failed.Load()+sumOf(x.refusals.get())), 0, "", "")
 	r.aftermath(x, h)
 	return nil
@@ -93,5 +96,13 @@ func (r *runner) disturbed(ctx context.Context, x *Crowd, list []*disturber, n i
 	if err := rest(ctx, time.Second); err != nil { // they come
 		return w, err
 	}
-	return r.window(ctx, x, fmt.Sprintf("disturbed %d", n+1))
+	if w, err = r.window(ctx, x, fmt.Sprintf("disturbed %d", n+1)); err != nil {
+		return w, err
+	}
+	for _, d := range list {
+		if !d.came.Load() {
+			r.absent = append(r.absent, fmt.Sprintf("%s %d", d.set.Kind, n+1))
+		}
+	}
+	return w, nil
 }

@@ -34,6 +34,7 @@ func (r *runner) overload(ctx context.Context) error {
 	bound := p.Bounds.LatenessTimes * max(small, millis(int64(p.Bounds.LatenessFloor)))
 	r.report.row("frame lateness p99 of who was let in", p99, bound, "ms",
 		fmt.Sprintf("%g times that of %d sessions, %.3f ms, which counts as %s at least", p.Bounds.LatenessTimes, p.Sessions, small, short(p.Bounds.LatenessFloor)))
+	r.heard("small", "overloaded")
 	r.report.row("control preempts, p95", preempt, millis(int64(p.Bounds.PreemptP95)), "ms", "")
 	refused := stats.Starts.Deferred + stats.Starts.Rejected
 	reasons := int64(0)
@@ -73,9 +74,9 @@ func (r *runner) full(ctx context.Context, x *Crowd, h *sessionhost.Host) (p99, 
 	if r.report.Fits, err = r.fits(ctx, x, h); err != nil {
 		return 0, 0, nil, err
 	}
-	r.raise(x, r.profile.Offer*r.report.Fits)
+	r.raise(x, r.profile.Offer*r.report.Fits, r.profile.Ramp)
 	r.say("%d sessions fit; %d callers are there", r.report.Fits, r.report.Offered)
-	if err := rest(ctx, r.profile.WarmUp); err != nil {
+	if err := rest(ctx, r.profile.Ramp+r.profile.WarmUp); err != nil {
 		return 0, 0, nil, err
 	}
 	var list, controls []float64
@@ -92,10 +93,10 @@ func (r *runner) full(ctx context.Context, x *Crowd, h *sessionhost.Host) (p99, 
 	return median(list), median(controls), heap, nil
 }
 
-// raise has callers come until there are so many.
-func (r *runner) raise(x *Crowd, to int64) {
+// raise has callers come, over a time, until there are so many.
+func (r *runner) raise(x *Crowd, to int64, over time.Duration) {
 	if n := to - r.report.Offered; n > 0 {
-		x.Add(int(n), time.Second)
+		x.Add(int(n), over)
 		r.report.Offered += n
 	}
 }
@@ -105,13 +106,13 @@ func (r *runner) raise(x *Crowd, to int64) {
 // full of sessions that have shown what they cost.
 func (r *runner) fits(ctx context.Context, x *Crowd, h *sessionhost.Host) (int64, error) {
 	if r.profile.Capacity > 0 {
-		r.raise(x, r.profile.Capacity)
+		r.raise(x, r.profile.Capacity, r.profile.Ramp)
 		return r.profile.Capacity, rest(ctx, r.profile.Ramp)
 	}
 	full := 0
 	for began := time.Now(); time.Since(began) < r.profile.Settle && full < 5; {
 		stats := h.Admission()
-		r.raise(x, 2*max(stats.Sessions, 16))
+		r.raise(x, 2*max(stats.Sessions, 16), time.Second)
 		if err := rest(ctx, time.Second); err != nil {
 			return 0, err
 		}

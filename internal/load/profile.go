@@ -135,7 +135,7 @@ func Builtin(s Scenario) Profile {
 		p.Bounds.HeapPercent = 5
 	case Neighbours:
 		p.Sessions, p.Capacity, p.Duration, p.Rounds = 200, 400, 6*time.Second, 5
-		p.Tenants = append(p.Tenants, Tenant{Name: "flooder", Action: "reject", ConcurrentSessions: 10, SessionsPerMinute: 120, TurnsPerMinute: 120})
+		p.Tenants = append(p.Tenants, Tenant{Name: "flooder", Action: "reject", ConcurrentSessions: 4, SessionsPerMinute: 1000, TurnsPerMinute: 120})
 		p.Disturbances = []Disturbance{
 			{Kind: Stall, Sessions: 1, Tenant: "staller"},
 			{Kind: Panic, Sessions: 1, Tenant: "panicker"},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
@@ -70,12 +72,36 @@ func (r *Report) row(promise string, measured, bound float64, unit, note string)
 	r.Rows = append(r.Rows, Row{Promise: promise, Measured: measured, Bound: bound, Unit: unit, Met: measured <= bound, Note: note})
 }
 
+// heard judges the row before, which is about lateness, by its windows: it takes it back where
+// no frame went out of which one could say that it was late, and tells which of them are void.
+func (r *runner) heard(names ...string) {
+	last := &r.report.Rows[len(r.report.Rows)-1]
+	var void []string
+	for _, m := range r.report.Measurements {
+		if name, _, _ := strings.Cut(m.Name, " "); !slices.Contains(names, name) {
+			continue
+		}
+		if m.FramesOut == 0 {
+			last.Met, last.Note = false, fmt.Sprintf("nothing was measured: no frame went out in window %s", m.Name)
+			return
+		}
+		if m.Void() {
+			void = append(void, m.Name)
+		}
+	}
+	if len(void) > 0 {
+		last.Note += "; void, and counted all the same: " + strings.Join(void, ", ")
+	}
+}
+
 // Options are what a run is given besides its profile.
 type Options struct {
 	Machine
 	// Flow are flow settings of the calls and further quotas; nil = the profile's.
 	Flow *pipeline.Effective
-	Say  func(string) // progress; nil = nothing
+	// Ladder is how pressure becomes an overload level; zero = the host's default.
+	Ladder gate.LadderConfig
+	Say    func(string) // progress; nil = nothing
 }
 
 // runner runs one profile.
@@ -83,7 +109,8 @@ type runner struct {
 	profile Profile
 	options Options
 	report  *Report
-	before  int // goroutines
+	before  int      // goroutines
+	absent  []string // disturbers that were not let in, by round
 }
 
 // Run runs a profile and reports. The error says what kept it from its end.
@@ -130,7 +157,7 @@ func (r *runner) host(most int64) (*sessionhost.Host, error) {
 		quotas.Tenants = all
 	}
 	return sessionhost.New(sessionhost.Config{
-		MaxSessions: int(most), Quotas: quotas, Adaptive: true, ProcessorTime: r.options.ProcessorTime,
+		MaxSessions: int(most), Quotas: quotas, Adaptive: true, Ladder: r.options.Ladder, ProcessorTime: r.options.ProcessorTime,
 	})
 }
 
@@ -172,7 +199,7 @@ func (r *runner) window(ctx context.Context, x *Crowd, name string) (Window, err
 		if w.Void() {
 			r.report.Void++
 			if n < maxVoid {
-				r.say("%s: %.1f %% of the processors were stolen: void, measured again", name, 100*w.Stolen)
+				r.say("%s: %.1f %% of the processors were stolen and other processes used %.2f cores: void, measured again", name, 100*w.Stolen, w.Others)
 				continue
 			}
 		}

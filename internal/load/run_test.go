@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/parley-voice/parley/internal/kernel/gate"
 )
 
 // quick is a built-in profile that is over in a moment.
@@ -15,6 +17,13 @@ func quick(s Scenario) Profile {
 	p.Callers.Speech, p.Callers.Listen = Span{300 * time.Millisecond, 400 * time.Millisecond}, Span{900 * time.Millisecond, time.Second}
 	p.Engines = Engines{Reply: Span{time.Second, time.Second}}
 	return p
+}
+
+// steady are options by which the speed of the machine decides nothing: no pressure is
+// enough for an overload level.
+func steady() Options {
+	never := gate.Steps{3_600_000, 3_600_000, 3_600_000, 3_600_000}
+	return Options{Ladder: gate.LadderConfig{FrameLatenessUS: never, ProcessorPerMille: never, MemoryPerMille: never, PoolQueuePerMille: never}}
 }
 
 func row(t *testing.T, r *Report, promise string) Row {
@@ -48,7 +57,7 @@ func kept(t *testing.T, r *Report, promises ...string) {
 func TestOverloadLetsInWhatFits(t *testing.T) {
 	p := quick(Overload)
 	p.Capacity, p.Duration = 30, time.Second
-	r, err := Run(t.Context(), p, Options{})
+	r, err := Run(t.Context(), p, steady())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +87,11 @@ func TestNeighboursAreServed(t *testing.T) {
 		}
 	}
 	p.Disturbances = append(p.Disturbances, Disturbance{Kind: SlowReader, Sessions: 1, Tenant: "reader", Block: time.Millisecond})
-	r, err := Run(t.Context(), p, Options{})
+	r, err := Run(t.Context(), p, steady())
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept(t, r, "failed or were refused")
+	kept(t, r, "failed or were refused", "disturbed nobody")
 	if r.Callers["node_failures"] != 0 || r.Callers["frames_after_fence"] != 0 {
 		t.Errorf("the others: %v", r.Callers)
 	}
@@ -110,7 +119,7 @@ func TestShortSoak(t *testing.T) {
 	p := quick(Soak)
 	p.Sessions, p.Duration, p.Sample, p.Callers.Life = 10, 2*time.Second, 100*time.Millisecond, Span{200 * time.Millisecond, 400 * time.Millisecond}
 	p.WarmUp = 500 * time.Millisecond
-	r, err := Run(t.Context(), p, Options{})
+	r, err := Run(t.Context(), p, steady())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +132,20 @@ func TestShortSoak(t *testing.T) {
 	}
 	if row(t, r, "growth of the heap").Bound != 1 {
 		t.Errorf("%+v", r.Rows)
+	}
+}
+
+// A window without frames says nothing of lateness, and nothing is no promise kept.
+func TestNothingMeasuredIsMissed(t *testing.T) {
+	p := quick(Overload)
+	p.Capacity, p.Duration = 2, 10*time.Millisecond
+	p.Sessions, p.Callers.Speech, p.Callers.Listen = 2, Span{time.Hour, time.Hour}, Span{time.Hour, time.Hour}
+	r, err := Run(t.Context(), p, steady())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := row(t, r, "frame lateness p99"); got.Met || !strings.Contains(got.Note, "nothing was measured: no frame went out in window small 1") || r.Met() {
+		t.Errorf("%+v", got)
 	}
 }
 

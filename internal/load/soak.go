@@ -57,8 +57,8 @@ func (r *runner) sampleHeap(ctx context.Context, x *Crowd, h *sessionhost.Host) 
 			return nil, err
 		}
 		heap = append(heap, heapInUse())
-		r.say("%s: %d sessions, %d calls have ended, heap %.2f MB, %d goroutines",
-			time.Since(began).Round(time.Second), h.Sessions(), x.ended.Load(), float64(heap[len(heap)-1])/1e6, runtime.NumGoroutine())
+		r.say("%s: %d sessions, %d calls have ended, %d of them are still held, heap %.2f MB, %d goroutines",
+			time.Since(began).Round(time.Second), h.Sessions(), x.ended.Load(), x.outlived(), float64(heap[len(heap)-1])/1e6, runtime.NumGoroutine())
 	}
 	r.report.Measurements = append(r.report.Measurements, Measurement{"all of it", x.end(&r.options.Machine, x.group, from)})
 	return heap, nil

@@ -19,5 +19,10 @@
 //     specification instead of repeating the implementation.
 //  4. A bound in time is checked from both sides: the step at or after it must have kept
 //     it, and before it the kernel's deadline must not lie behind it.
-//  5. Every checker counts how often it was asked, and has a mutation that trips it.
+//  5. What lies on edges the watch counts for itself, from offers and what is said of them;
+//     how many of them wait with their nodes only the kernel can tell (Machine.Depth).
+//     Which sequence an offer has follows from those that signals tell.
+//  6. Faults of edges draw from a chance of their own: a seed's conversation stays what it
+//     was before there were any.
+//  7. Every checker counts how often it was asked, and has a mutation that trips it.
 package simulation

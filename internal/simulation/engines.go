@@ -82,6 +82,9 @@ func (w *world) listen(e *session.Open) {
 	i := w.begin(e.Invocation, recognise, 1)
 	c := &w.calls[i]
 	c.owner, c.speech, c.act = w.owners, w.speech.number, w.speech.kind
+	if w.turnedAway(i) {
+		return
+	}
 	if w.habits.settings.StreamingSTT && !w.strikes(c, ProviderTimeout) {
 		w.after(w.now, w.random.Between(120, 400), evHear, int32(i), 1)
 	}
@@ -90,7 +93,7 @@ func (w *world) listen(e *session.Open) {
 // finalize ends a recogniser's utterance; its final comes soon.
 func (w *world) finalize(e *session.Finalize) {
 	i := w.findCall(e.Invocation)
-	if i < 0 || w.calls[i].ends || w.calls[i].done {
+	if i < 0 || w.calls[i].ends || w.calls[i].done || refusal(w.calls[i].fault) != "" {
 		return
 	}
 	c := &w.calls[i]
@@ -122,6 +125,9 @@ func (w *world) say(e *session.Say) {
 
 // start schedules the first piece, or what comes instead of it.
 func (w *world) start(i int, wait int64) {
+	if w.turnedAway(i) {
+		return
+	}
 	c := &w.calls[i]
 	kind := evThink
 	if c.kind == voice {
@@ -144,6 +150,10 @@ func (w *world) serve(e *event) {
 		return
 	}
 	if e.arg != c.attempt || c.done {
+		return
+	}
+	if refusal(c.fault) != "" {
+		w.unscheduled(c)
 		return
 	}
 	if c.stopped {

@@ -36,7 +36,7 @@ func (w *world) drawFaults(seed uint64, allowed FaultSet) {
 			continue
 		}
 		w.faults = w.faults.With(f)
-		if f <= ProviderWrongOrder {
+		if f <= ProviderWrongOrder || refusal(f) != "" {
 			w.bad = append(w.bad, f)
 		}
 	}
@@ -219,7 +219,7 @@ func (w *world) open() {
 // end sessions come late and rarely.
 func (w *world) troubleIn(f Fault) int64 {
 	switch {
-	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull, f == LoadControlFull:
+	case f == WorkerCrash, f == WorkerLostRenewal, f == DiskFull, f == LoadControlFull, f == LoadTelemetryFull:
 		return w.random.Between(2000, 120000)
 	default:
 		return w.random.Between(500, 15000)

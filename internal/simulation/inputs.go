@@ -46,6 +46,7 @@ type inputs struct {
 	leases     pool[session.LeaseChange]
 	snapshots  pool[session.Snapshots]
 	failures   pool[session.NodeFailed]
+	refused    pool[session.Unscheduled]
 	usages     pool[session.Usage]
 	loads      pool[session.Load]
 	spendings  pool[session.NodeSpent]
@@ -60,5 +61,5 @@ func (p *inputs) reset() {
 	p.speeches.used, p.ends.used, p.deliveries.used, p.cancels.used = 0, 0, 0, 0
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
 	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
-	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used = 0, 0, 0, 0, 0
+	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used, p.refused.used = 0, 0, 0, 0, 0, 0
 }

@@ -57,6 +57,7 @@ const (
 	EntryFollowsCounts // a session begins when neither host nor quotas speak against it, and only then; else nothing of it is left
 	RefusalsReasoned   // a refusal has a reason; a quota's names a limit that is reached, and a deferral says when to come again
 	QueuedBeforeLive   // overload turns queued proposals away, and touches no live turn
+	ShedsAreTold       // what the execution pool refuses is shed by one decision, in its pass, and nothing else is
 	LevelsMonotone     // a level sheds what those below it shed, and comes and goes as the pressure does
 
 	// Budgets and adaptation.
@@ -146,7 +147,7 @@ func invariantNames() [invariantCount]string {
 		"cancelled_has_cancel", "no_barge_in_on_noise", "turn_bounded", "no_turn_outside_active",
 		"decisions_well_formed", "signals_well_formed", "nothing_after_terminal", "one_voice_at_a_time",
 		"generations_rise", "proposals_are_not_states",
-		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "levels_monotone",
+		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "sheds_are_told", "levels_monotone",
 		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
 		"edge_bounds_hold", "offers_accounted", "edge_order_kept", "protected_never_lost", "notice_before_delivery",
 		"atomic_all_or_nothing", "discontinuity_follows", "waits_capped", "lanes_by_priority", "delivered_on_demand",

@@ -109,6 +109,19 @@ func onSignal(s eventabi.Signal, f func(w *world, v *eventabi.Envelope)) func(*w
 	})
 }
 
+// dropSignalOf takes out signals with the decisions that stand by them.
+func dropSignalOf(pick func(v *eventabi.Envelope) bool) func(*world) {
+	gone := false
+	return drop(func(_ *world, e session.Effect) bool {
+		if emit, ok := e.(*session.Emit); ok {
+			gone = pick(&emit.Envelope)
+			return gone
+		}
+		_, decided := e.(*session.Decide)
+		return decided && gone
+	})
+}
+
 // twiceSignal repeats a signal with an identity of its own.
 func twiceSignal(s eventabi.Signal) func(*world) {
 	return twice(func(e *session.Emit) session.Effect {
@@ -500,6 +513,7 @@ func loadMutations() map[Invariant]func(*world) {
 			emit, is := e.(*session.Emit)
 			return ok && overload(d.Outcome.Reason) || is && overload(emit.Envelope.Reason)
 		}),
+		ShedsAreTold:   dropSignalOf(func(v *eventabi.Envelope) bool { return v.Signal == eventabi.SignalShed && v.NodeID != "" }),
 		LevelsMonotone: func(w *world) { w.host.defect = hasty },
 	}
 }

@@ -62,11 +62,11 @@ func TestConversations(t *testing.T) {
 func TestEveryFaultStrikes(t *testing.T) {
 	for f := range faultCount {
 		t.Run(f.String(), func(t *testing.T) {
-			o := Options{Seeds: 100, First: 10_000, Turns: 10, Faults: FaultSet(0).With(f)}
+			o := Options{Seeds: 50, First: 10_000, Turns: 10, Faults: FaultSet(0).With(f)}
 			r := Run(t.Context(), o)
 			if r.Faults[f.String()] == 0 { // some need a rare moment
 				expectNone(t, r)
-				o.First, o.Seeds = o.First+o.Seeds, 5*o.Seeds
+				o.First, o.Seeds = o.First+o.Seeds, 11*o.Seeds
 				r = Run(t.Context(), o)
 			}
 			expectNone(t, r)
@@ -218,6 +218,27 @@ func TestSeedsThatFailed(t *testing.T) {
 		what        string
 	}{
 		{3001324, 16, "provider_server_error,time_drift,time_wander,node_slow", "a rate that changed in a silence was followed by what had been heard before"},
+		{100016, 15, "provider_timeout,load_tenant_flood", "two pieces of text lay on an edge under one sequence"},
+		{
+			100122, 10, "provider_slow_start,provider_late,transport_loss,transport_reorder,transport_burst,time_wander,worker_pause," +
+				"node_hang,load_headroom,load_telemetry_full,load_credit_starvation,load_xoff_storm",
+			"the synthesiser was asked before it was told that it may go on",
+		},
+		{
+			100605, 4, "provider_overload,transport_jitter,time_drift,worker_pause,worker_two_owners,node_hang,node_panic,load_flood," +
+				"load_admission_race,load_burst",
+			"a chunk that one fence let in was accepted for a turn that the next one had closed",
+		},
+		{
+			2438, 7, "provider_server_error,transport_jitter,time_drift,time_clock_step,worker_two_owners,disk_full,load_telemetry_full",
+			"sound that waited for a credit was played behind what came after it",
+		},
+		{
+			100032, 11, "provider_late,transport_jitter,time_wall_step,time_late_timer,load_headroom,load_data_full",
+			"too much that may not be shed waited for a side edge, and that ended the session",
+		},
+		{524, 12, "pool_closed,load_stalled_reader", "the watch took what the pool refuses for control, and metrics behind it for lost"},
+		{3506, 20, "provider_duplicate,transport_jitter,worker_two_owners,node_garbage,load_flood,pool_saturated,load_slow_reader", "the watch took sound that had waited for that of a later segment"},
 	} {
 		set, err := ParseFaults(c.faults)
 		if err != nil {

@@ -112,6 +112,7 @@ type passWatch struct {
 	signal    *eventabi.Envelope
 	epoch     eventabi.Epoch // of the last signal
 	load      passLoad
+	turned    []turned // refused by the execution pool and not told yet
 }
 
 // init lays out what all sessions share.
@@ -134,7 +135,7 @@ func (k *watch) begin(w *world) {
 		live: -1, epoch: 0, drainBy: timebase.Never, stampMS: -1,
 		turns: k.turns[:0], gens: k.gens[:0], open: k.open[:0], paid: k.paid[:0], spoken: k.spoken[:0], items: k.items[:0],
 		owners: k.owners[:0], keys: k.keys[:0], texts: w.texts,
-		pass:  passWatch{speeches: k.pass.speeches[:0]},
+		pass:  passWatch{speeches: k.pass.speeches[:0], turned: k.pass.turned[:0]},
 		talk:  talkWatch{pending: k.talk.pending[:0]},
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
 		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
@@ -289,6 +290,7 @@ func (k *watch) settled(w *world) {
 	k.bounds(w)
 	k.words(w)
 	k.loadSettled(w)
+	k.shedSettled()
 	k.clocks(w)
 	k.edgesSettled(w)
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {

@@ -106,9 +106,8 @@ type readerWatch struct {
 
 // markWatch is a discontinuity that has to follow its drop notice.
 type markWatch struct {
-	id   string
-	from eventabi.EdgeID
-	due  int
+	id  string
+	due int
 }
 
 // setEdge takes a policy from the settings.
@@ -217,7 +216,7 @@ func nextEmit(list []session.Effect, i *int) (eventabi.Sequence, bool) {
 func takenIn(in session.Input) int {
 	switch in := in.(type) { //nolint:gochecksumtype // everything else is control
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
 		return 1
 	case *session.Offer:
 		if in.Kind == session.ItemMetric {
@@ -261,8 +260,15 @@ func (e *edgeWatch) held(handle int64) int {
 	return -1
 }
 
-// forget takes an item out.
-func (e *edgeWatch) forget(i int) { e.lies = append(e.lies[:i], e.lies[i+1:]...) }
+// forget takes an item out, by moving the shorter side.
+func (e *edgeWatch) forget(i int) {
+	if i < len(e.lies)/2 {
+		copy(e.lies[1:i+1], e.lies[:i])
+		e.lies = e.lies[1:]
+		return
+	}
+	e.lies = append(e.lies[:i], e.lies[i+1:]...)
+}
 
 // atomic says that a group falls as a whole.
 func (e *edgeWatch) atomic(group int64) bool {

@@ -27,7 +27,7 @@ func (k *watch) before(w *world) {
 	k.step++
 	k.now = max(k.now, w.passAt)
 	k.texts = w.texts
-	k.pass = passWatch{live: k.live, speeches: k.pass.speeches, due: k.deadline <= k.now, fences: true, epoch: k.epoch}
+	k.pass = passWatch{live: k.live, speeches: k.pass.speeches, turned: k.pass.turned[:0], due: k.deadline <= k.now, fences: true, epoch: k.epoch}
 	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
 	k.faulted, k.ending, k.edges.full = false, false, false
 	k.beforeTime()
@@ -170,9 +170,9 @@ func (k *watch) control(in session.Input) {
 			k.against(rankFailure)
 			k.faulted, k.edges.full = true, true
 		}
-	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.Offer:
+	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
 	}
 }
 
@@ -192,9 +192,11 @@ func (k *watch) data(in session.Input) {
 		k.talk.owed = k.talk.owed || in.Protected
 	case *session.Speech:
 		k.alive(in.Invocation, in.Attempt)
-		k.pass.speeches = append(k.pass.speeches, speechWatch{handle: in.Handle, samples: in.Samples, at: k.now})
+		k.pass.speeches = append(k.pass.speeches, speechWatch{call: in.Invocation, handle: in.Handle, samples: in.Samples, at: k.now})
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
+	case *session.Unscheduled:
+		k.unscheduled(in)
 	case *session.AudioIn:
 		if k.running() && k.current(in.Epoch) {
 			k.heardNow()
@@ -206,7 +208,7 @@ func (k *watch) data(in session.Input) {
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
 		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
 		*session.Quota, *session.Usage, *session.Admission, *session.Load,
-		*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow:
+		*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow:
 	}
 }
 

@@ -92,6 +92,8 @@ func (k *watch) emit(v *eventabi.Envelope) {
 		k.playback(v)
 	case s == eventabi.SignalEndOfUtterance:
 		k.talk.over = k.now
+	case s == eventabi.SignalShed && v.ProviderInvocationID != "":
+		k.shed(v)
 	case s == eventabi.SignalDiscontinuity:
 		k.discontinuity(v)
 	case s == eventabi.SignalBargeIn:

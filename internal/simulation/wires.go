@@ -56,7 +56,7 @@ const busy = 60
 const firstHandle = 1 << 32
 
 // flowFaults are the kinds of trouble that need edges.
-const flowFaults = FaultSet(1)<<LoadDataFull | 1<<LoadTelemetryFull | 1<<LoadBurst | 1<<LoadSlowReader | 1<<LoadStalledReader |
+const flowFaults = uint64(1)<<LoadDataFull | 1<<LoadTelemetryFull | 1<<LoadBurst | 1<<LoadSlowReader | 1<<LoadStalledReader |
 	1<<LoadCreditStarvation | 1<<LoadXOffStorm | 1<<LoadSyncLoss | 1<<LoadTenantFlood
 
 // strain says whether a kind of trouble with edges strikes now, and counts it.
@@ -78,7 +78,7 @@ func (w *world) drawWires(seed uint64, allowed FaultSet, some bool) {
 			w.faults = w.faults.With(f)
 		}
 	}
-	if w.faults&flowFaults == 0 && !r.Chance(1, 6) {
+	if w.faults&FaultSet(flowFaults) == 0 && !r.Chance(1, 6) {
 		return
 	}
 	if w.faults.Has(LoadCreditStarvation) || w.faults.Has(LoadXOffStorm) || r.Chance(1, 2) {

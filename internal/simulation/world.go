@@ -90,6 +90,7 @@ type text struct {
 // newWorld makes a world that can be used for any number of sessions, by one goroutine.
 func newWorld() *world {
 	w := &world{}
+	w.fx.Recycle = true
 	w.egress.sink = func(generation uint32, c *chunk, samples timebase.Samples) {
 		if !w.blind {
 			w.watch.sunk(generation, c, samples)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -40,6 +41,19 @@ func (e *Effective) FlowPolicy() *session.FlowPolicy {
 		return nil
 	}
 	return &session.FlowPolicy{Flow: e.Flow.Flow, Layers: e.layers("flow_control")}
+}
+
+// NodePolicies are what a session is told of the scheduling of nodes ahead of its bootstrap:
+// of the nodes that somebody set something of.
+func (e *Effective) NodePolicies() []session.NodePolicy {
+	var out []session.NodePolicy
+	for i := range e.Flow.Nodes {
+		n := &e.Flow.Nodes[i]
+		out = append(out, session.NodePolicy{
+			Node: eventabi.NodeID(n.Key), Policy: n.Value, Layers: e.layers(join("node_execution_policies", n.Key)),
+		})
+	}
+	return out
 }
 
 // Apply sets what a session's bootstrap says of budgets and adaptive actions, where

@@ -5,6 +5,7 @@ package pipeline
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,6 +34,10 @@ func planOf(t failer, e *Effective) controlplane.ResolvedTurnPlan {
 	}
 	if f := e.FlowPolicy(); f != nil {
 		in = append(in, f)
+	}
+	nodes := e.NodePolicies()
+	for i := range nodes {
+		in = append(in, &nodes[i])
 	}
 	fresh := &session.Snapshots{}
 	for i := range fresh.Versions {
@@ -71,6 +76,15 @@ func samePlan(t failer, e *Effective, plan *controlplane.ResolvedTurnPlan) {
 		note("edge_buffer_policies."+plan.EdgeBufferPolicies[i].Key, plan.EdgeBufferPolicies[i].Value.Fields())
 	}
 	note("flow_control", plan.FlowControl.Fields())
+	for _, n := range plan.NodeExecutionPolicies {
+		path := join("node_execution_policies", n.Key)
+		if _, set := e.values[path+".concurrency_limit"]; set {
+			inPlan[path+".concurrency_limit"] = strconv.FormatInt(n.Value.ConcurrencyLimit, 10)
+		}
+		if n.Value.FairnessKey != "" {
+			inPlan[path+".fairness_key"] = n.Value.FairnessKey
+		}
+	}
 	note("budgets", plan.Budgets.Fields())
 	var actions []string
 	for _, a := range plan.AllowedAdaptiveActions {
@@ -158,7 +172,7 @@ func TestNothingSetTellsNothing(t *testing.T) {
 	s := session.Settings{TurnBudgetMS: 7, Layers: "budgets.turn_budget_ms=tenant"}
 	was := s
 	e.Apply(&s)
-	if len(e.EdgePolicies()) != 0 || e.FlowPolicy() != nil || s != was {
+	if len(e.EdgePolicies()) != 0 || len(e.NodePolicies()) != 0 || e.FlowPolicy() != nil || s != was {
 		t.Errorf("%v, %v, %+v", e.EdgePolicies(), e.FlowPolicy(), s)
 	}
 	plan := planOf(t, e)

@@ -139,6 +139,9 @@ func NewLadder(c LadderConfig) Ladder {
 // Level gives the level in force.
 func (l *Ladder) Level() Level { return l.level }
 
+// Late says that frames leave so late that the first level is asked for.
+func (l *Ladder) Late(p *Pressure) bool { return p.FrameLatenessUS >= l.config.FrameLatenessUS[0] }
+
 // Verdict says whether the level lets a new session in. Who is deferred may come again
 // when the level can have fallen.
 func (l *Ladder) Verdict() Verdict {

@@ -168,9 +168,11 @@ func (s *Slots) Young() int64 {
 	return sum
 }
 
-// Measure takes the processor time of the process so far. It measures once a window,
-// however often it is called.
-func (s *Slots) Measure(at timebase.Instant, busy timebase.Span) {
+// Measure takes the processor time of the process so far, and whether frames leave late. It
+// measures once a window, however often it is called. Where frames are late, work waits that
+// is not paid for yet, because others took the processors or there are not enough of them:
+// then a session only seems to cost less, and only what it costs more counts.
+func (s *Slots) Measure(at timebase.Instant, busy timebase.Span, late bool) {
 	s.advance(at)
 	if s.known && at.Sub(s.from) < timebase.MS(s.config.WindowMS) {
 		return
@@ -181,10 +183,13 @@ func (s *Slots) Measure(at timebase.Instant, busy timebase.Span) {
 		return
 	}
 	young, cost := s.Young(), s.Cost()
+	less := spent/max(time/1000, 1)*1000 < cost
 	switch {
+	case late && less:
+		return
 	case cost == 0 && 2*young > s.open: // not enough sessions have shown what they cost
 		return
-	case 8*young > s.open && spent/max(time/1000, 1)*1000 < cost: // the new ones thin it out
+	case 8*young > s.open && less: // the new ones thin it out
 		return
 	}
 	s.short.add(spent, time, 2)

@@ -61,7 +61,7 @@ func (m *model) run(ms, arrivals, lastsMS int64) {
 		}
 		m.sessions = kept
 		if m.at.MS()%250 == 0 {
-			m.slots.Measure(m.at, m.busy)
+			m.slots.Measure(m.at, m.busy, false)
 		}
 		for n := arrivals * step / 1000; n > 0; n-- {
 			m.arrive(lastsMS)
@@ -205,23 +205,23 @@ func TestSlowStart(t *testing.T) {
 // processor time that stands or goes back.
 func TestMeasure(t *testing.T) {
 	s := NewSlots(SlotConfig{Processors: 1})
-	s.Measure(ms(0), timebase.MS(500))
+	s.Measure(ms(0), timebase.MS(500), false)
 	if s.Cost() != 0 || s.Capacity() != MaxSlots {
 		t.Error("a first reading measures nothing")
 	}
 	t1 := s.Enter(ms(0))
-	s.Measure(ms(6_000), timebase.MS(500)) // settles; and cost nothing
+	s.Measure(ms(6_000), timebase.MS(500), false) // settles; and cost nothing
 	if s.Cost() == 0 || s.Capacity() != MaxSlots {
 		t.Errorf("sessions that cost nothing: cost %d, capacity %d", s.Cost(), s.Capacity())
 	}
-	s.Measure(ms(7_000), timebase.MS(600)) // 100 ms a second
+	s.Measure(ms(7_000), timebase.MS(600), false) // 100 ms a second
 	cost := s.Cost()
-	s.Measure(ms(7_500), timebase.MS(1_100)) // within the window: not yet
+	s.Measure(ms(7_500), timebase.MS(1_100), false) // within the window: not yet
 	if s.Cost() != cost {
 		t.Error("a measurement within a window counts")
 	}
 	for i := range int64(60) {
-		s.Measure(ms(8_000+i*1_000), timebase.MS(700+i*100))
+		s.Measure(ms(8_000+i*1_000), timebase.MS(700+i*100), false)
 	}
 	if got := s.Cost(); got < 95_000_000 || got > 105_000_000 {
 		t.Errorf("a second costs %d ns, want 100 ms", got)
@@ -232,7 +232,7 @@ func TestMeasure(t *testing.T) {
 	s.Leave(ms(67_000), t1)
 	cost = s.Cost()
 	for i := range int64(5) { // the host does something else, and its clock stands and goes back
-		s.Measure(ms(68_000+i*1_000), timebase.MS([]int64{99_000, 99_000, 1, 1, 200_000}[i]))
+		s.Measure(ms(68_000+i*1_000), timebase.MS([]int64{99_000, 99_000, 1, 1, 200_000}[i]), false)
 	}
 	if s.Open() != 0 || s.Cost() != cost {
 		t.Errorf("without sessions the cost went from %d to %d", cost, s.Cost())
@@ -269,5 +269,44 @@ func TestSlotsAddUp(t *testing.T) {
 				t.Fatalf("%d open, %d young; %d hold tickets, %d of them surely young", s.Open(), s.Young(), len(open), young)
 			}
 		}
+	}
+}
+
+// A host that is late because others have its processors must not take that for sessions
+// that cost less, and let in more of them; that they cost more it believes.
+func TestLateHostDoesNotGrow(t *testing.T) {
+	s := NewSlots(SlotConfig{Processors: 2})
+	for range 100 {
+		s.Enter(ms(0))
+	}
+	busy := timebase.Span(0)
+	second := func(n int64, spent timebase.Span, late bool) {
+		busy += spent
+		s.Measure(ms(n*1000), busy, late)
+	}
+	for n := range int64(20) {
+		second(10+n, 100*timebase.Millisecond, false) // 1 ms a session second
+	}
+	known := s.Capacity()
+	if known < 1300 || known > 1400 {
+		t.Fatalf("%d sessions of 1 ms a second each fit on 70 %% of two processors", known)
+	}
+	for n := range int64(20) {
+		second(30+n, 10*timebase.Millisecond, true)
+	}
+	if got := s.Capacity(); got != known {
+		t.Errorf("a starved host of %d slots has %d", known, got)
+	}
+	for n := range int64(20) {
+		second(50+n, 200*timebase.Millisecond, true)
+	}
+	if got := s.Capacity(); got > known*6/10 {
+		t.Errorf("sessions cost twice as much, and of %d slots there are %d", known, got)
+	}
+	for n := range int64(60) {
+		second(70+n, 100*timebase.Millisecond, false)
+	}
+	if got := s.Capacity(); got < known*9/10 {
+		t.Errorf("the host is in time again, and of %d slots there are %d", known, got)
 	}
 }

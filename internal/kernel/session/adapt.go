@@ -25,6 +25,7 @@ type trouble struct {
 	soft    bool  // a turn that has something to say goes on all the same
 	final   bool  // no action helps
 	lost    bool  // what it waits for is gone, not merely slow
+	shed    bool  // it was not scheduled: no provider has failed
 	call    eventabi.InvocationID
 	attempt int64
 	class   string // of the call's outcome
@@ -42,11 +43,14 @@ const (
 	stageSound       // the synthesiser
 )
 
-// The nodes of the voice graph that work within a turn, as failures and cancels name them.
+// The nodes of the voice graph, as failures and cancels name them. The last three work
+// within a turn.
 const (
-	nodeLLM       eventabi.NodeID = "llm"
-	nodeSegmenter eventabi.NodeID = "segmenter"
-	nodeTTS       eventabi.NodeID = "tts"
+	nodeEndpointer eventabi.NodeID = "endpointer"
+	nodeSTT        eventabi.NodeID = "stt"
+	nodeLLM        eventabi.NodeID = "llm"
+	nodeSegmenter  eventabi.NodeID = "segmenter"
+	nodeTTS        eventabi.NodeID = "tts"
 )
 
 // nodeStage is what a turn waits for while a node works.
@@ -113,13 +117,17 @@ func (m *Machine) failed(c *call, class, reason string) {
 	m.raise(x)
 }
 
-// nothingHeard: the recogniser has failed before it had a word, so the model has nothing
+// nothingHeard: the recogniser has failed, or was not scheduled, before it had a word, so the model has nothing
 // to answer.
-func (m *Machine) nothingHeard() {
-	m.raise(trouble{
+func (m *Machine) nothingHeard(shed bool) {
+	x := trouble{
 		reason: "provider_failed:" + callSTT.String(), awaits: stageWords, lost: true,
 		abort: controlplane.AbortProviderFailure,
-	})
+	}
+	if shed {
+		x.name, x.reason, x.shed, x.abort = string(nodeSTT), unscheduledNode(nodeSTT), true, controlplane.AbortNodeFailure
+	}
+	m.raise(x)
 }
 
 // adapt answers the troubles of this pass, budgets first, as they stand first in the

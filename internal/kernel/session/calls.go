@@ -224,10 +224,7 @@ func (m *Machine) callFailed(c *call, in *InvocationEnd, running bool) {
 		if running {
 			m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
 		}
-		c.attempt++
-		c.tries++
-		c.retryAt = m.now.Add(wait)
-		c.budget.Close()
+		m.tryAgain(c, wait)
 		return
 	}
 	if c.kind == callSTT {
@@ -240,6 +237,14 @@ func (m *Machine) callFailed(c *call, in *InvocationEnd, running bool) {
 		m.fx.add(&CancelCall{Invocation: c.id, Reason: string(controlplane.CancelTimeout)})
 	}
 	m.failed(c, in.Class, reason)
+}
+
+// tryAgain waits for the next attempt of a call.
+func (m *Machine) tryAgain(c *call, wait timebase.Span) {
+	c.attempt++
+	c.tries++
+	c.retryAt = m.now.Add(wait)
+	c.budget.Close()
 }
 
 // recogniserGone: the words heard so far stand, and the next utterance is given to the

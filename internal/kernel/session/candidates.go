@@ -28,10 +28,11 @@ func (m *Machine) mayMoveOn(c *call) bool {
 }
 
 // movable gives the call whose attempts are over, if the next candidate may have it and
-// there is time for that (turn-plan section 10); else nil.
+// there is time for that (turn-plan section 10); else nil. Where the execution pool has not
+// taken the call, no candidate would be asked either.
 func (m *Machine) movable(x *trouble) *call {
 	c := m.call(x.call)
-	if c == nil || !c.parked || !switchable(x.class) || !m.mayMoveOn(c) || !m.fits(m.invocationTimeout()) {
+	if c == nil || !c.parked || x.shed || !switchable(x.class) || !m.mayMoveOn(c) || !m.fits(m.invocationTimeout()) {
 		return nil
 	}
 	return c

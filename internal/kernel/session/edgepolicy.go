@@ -67,7 +67,7 @@ const (
 func (in *EdgePolicy) Validate() error {
 	c := settingsCheck{prefix: "edge_buffer_policies." + string(in.Edge) + "."}
 	c.id("edge", string(in.Edge), true)
-	c.layers("layers", in.Layers)
+	c.layers(in.Layers)
 	if v, ours := voiceEdgeOf(in.Edge); ours {
 		if in.From != "" || in.To != "" {
 			c.fault("from", in.From, "no ends: the edge is one of the voice graph and has them")
@@ -143,7 +143,7 @@ func codeFlow(c *coder, f *controlplane.FlowControl) {
 // Validate reports a layer that is none; the rest is the plan's to judge.
 func (in *FlowPolicy) Validate() error {
 	c := settingsCheck{prefix: "flow_control."}
-	c.layers("layers", in.Layers)
+	c.layers(in.Layers)
 	return errors.Join(c.faults...)
 }
 
@@ -152,6 +152,12 @@ func (m *Machine) unusableEdge() string {
 	for i := range m.edges.set {
 		var fault *SettingError
 		if errors.As(m.edges.set[i].Validate(), &fault) {
+			return "invalid_setting:" + fault.Field
+		}
+	}
+	for i := range m.edges.nodes {
+		var fault *SettingError
+		if errors.As(m.edges.nodes[i].Validate(), &fault) {
 			return "invalid_setting:" + fault.Field
 		}
 	}
@@ -173,7 +179,7 @@ func (m *Machine) unusableEdge() string {
 // settings gives what was set, over the profile and the voice graph; nil when nothing was,
 // so that sessions without settings hold none.
 func (e *edges) settings() *turn.FlowSettings {
-	if len(e.set) == 0 && e.flow == nil {
+	if len(e.set) == 0 && len(e.nodes) == 0 && e.flow == nil {
 		return nil
 	}
 	f := turn.VoiceSettings()
@@ -181,6 +187,11 @@ func (e *edges) settings() *turn.FlowSettings {
 		id := string(e.set[i].Edge)
 		f.Edges = controlplane.NewTable(append(f.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: e.set[i].Policy})...)
 		f.Provenance = layers(f.Provenance, "edge_buffer_policies."+id, e.set[i].Layers)
+	}
+	for i := range e.nodes {
+		id := string(e.nodes[i].Node)
+		f.Nodes = controlplane.NewTable(append(f.Nodes, controlplane.Entry[controlplane.NodeExecutionPolicy]{Key: id, Value: e.nodes[i].Policy})...)
+		f.Provenance = layers(f.Provenance, "node_execution_policies."+id, e.nodes[i].Layers)
 	}
 	if e.flow != nil {
 		f.Flow = e.flow.Flow

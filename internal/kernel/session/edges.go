@@ -19,6 +19,7 @@ type edges struct {
 	told   int             // of the log, what is told already
 	number [voiceEdges]int // on the board, plus one; 0 = not made yet
 	set    []EdgePolicy
+	nodes  []NodePolicy
 	flow   *FlowPolicy // nil = the profile's
 	kinds  []voiceEdge // by number on the board; voiceEdges = a further edge
 	shed   []shedWork  // by number

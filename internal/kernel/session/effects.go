@@ -21,12 +21,32 @@ type Effect interface {
 
 // Effects collects the decisions of one step. The zero value is ready; Reset keeps
 // the memory.
-type Effects struct{ List []Effect }
+type Effects struct {
+	List []Effect
+	// Recycle says that nobody keeps a decision past Reset: signals, which are half of what
+	// a step allocates, are then written where those of the last step stood.
+	Recycle bool
+
+	signals []*Emit
+	used    int // of signals, in this step
+}
 
 // Reset empties the list for the next step.
 func (fx *Effects) Reset() {
 	clear(fx.List)
-	fx.List = fx.List[:0]
+	fx.List, fx.used = fx.List[:0], 0
+}
+
+// signal gives the place for a signal.
+func (fx *Effects) signal() *Emit {
+	if !fx.Recycle {
+		return &Emit{}
+	}
+	if fx.used == len(fx.signals) {
+		fx.signals = append(fx.signals, &Emit{})
+	}
+	fx.used++
+	return fx.signals[fx.used-1]
 }
 
 func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }

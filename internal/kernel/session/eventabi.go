@@ -4,6 +4,7 @@ package session
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -22,7 +23,8 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	e := &Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
+	e := m.fx.signal()
+	*e = Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
 		SchemaVersion:        eventabi.SchemaVersion,
 		EventScope:           scope,
 		SessionID:            m.identity.session,
@@ -77,9 +79,7 @@ func (m *Machine) refuse(code, what string, turn eventabi.TurnID) {
 	m.fx.add(&Refused{Code: code, What: what, Turn: turn})
 }
 
-// object builds a small JSON object with keys in the order given. Values are integers
-// or strings of the kernel's own vocabulary, so nothing needs escaping but by
-// strconv.Quote's ASCII form, which is valid JSON for them.
+// object builds a small JSON object with keys in the order given.
 type object struct{ b []byte }
 
 // objectOf begins an object of about n bytes.
@@ -106,7 +106,7 @@ func (o *object) int(name string, v int64) {
 
 func (o *object) str(name, v string) {
 	o.key(name)
-	o.b = strconv.AppendQuoteToASCII(o.b, v)
+	o.b = appendText(o.b, v)
 }
 
 func (o *object) strs(name string, list []string) {
@@ -116,9 +116,33 @@ func (o *object) strs(name string, list []string) {
 		if i > 0 {
 			o.b = append(o.b, ',')
 		}
-		o.b = strconv.AppendQuoteToASCII(o.b, v)
+		o.b = appendText(o.b, v)
 	}
 	o.b = append(o.b, ']')
 }
 
 func (o *object) done() []byte { return append(o.b, '}') }
+
+// appendText appends a JSON string in ASCII. Most are of the kernel's own vocabulary; keys
+// and names that somebody chose may be anything.
+func appendText(b []byte, v string) []byte {
+	const digits = "0123456789abcdef"
+	escape := func(u rune) {
+		b = append(b, '\\', 'u', digits[u>>12&15], digits[u>>8&15], digits[u>>4&15], digits[u&15])
+	}
+	b = append(b, '"')
+	for _, r := range v {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r >= ' ' && r < utf8.RuneSelf-1:
+			b = append(b, byte(r))
+		case r > 0xffff:
+			escape(0xd800 + (r-0x10000)>>10) // the two halves of UTF-16
+			escape(0xdc00 + (r-0x10000)&0x3ff)
+		default:
+			escape(r)
+		}
+	}
+	return append(b, '"')
+}

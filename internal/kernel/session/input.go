@@ -299,6 +299,13 @@ type FlowPolicy struct {
 	Layers string // as of EdgePolicy
 }
 
+// NodePolicy sets how the tasks of one node are scheduled; it comes before the bootstrap.
+type NodePolicy struct {
+	Node   eventabi.NodeID
+	Policy controlplane.NodeExecutionPolicy
+	Layers string // as of EdgePolicy
+}
+
 // Offer is an item that a node gives to an edge. Content stays outside, by handle.
 type Offer struct {
 	Edge   eventabi.EdgeID
@@ -364,6 +371,14 @@ type NodeSpent struct {
 	Turn    eventabi.TurnID // empty in session scope
 	UsedMS  int64
 	LimitMS int64
+}
+
+// Unscheduled says that the execution pool did not take an attempt of a call. No provider
+// has heard of it.
+type Unscheduled struct {
+	Invocation eventabi.InvocationID
+	Attempt    int64
+	Reason     string // one of controlplane.ShedReasons
 }
 
 // CancelAck says that a provider or a node has stopped after a cancel.

@@ -30,6 +30,8 @@ func newInput(kind string) Input {
 		return &Speech{}
 	case "invocation_end":
 		return &InvocationEnd{}
+	case "unscheduled":
+		return &Unscheduled{}
 	case "delivery":
 		return &Delivery{}
 	case "cancel":
@@ -77,6 +79,8 @@ func newSurrounding(kind string) Input {
 		return &EdgePolicy{}
 	case "flow_policy":
 		return &FlowPolicy{}
+	case "node_policy":
+		return &NodePolicy{}
 	case "overflow":
 		return &Overflow{}
 	case "evidence_lost":
@@ -118,6 +122,7 @@ func (*Cancel) kind() string         { return "cancel" }
 func (*Stop) kind() string           { return "stop" }
 func (*EdgePolicy) kind() string     { return "edge_policy" }
 func (*FlowPolicy) kind() string     { return "flow_policy" }
+func (*NodePolicy) kind() string     { return "node_policy" }
 func (*Offer) kind() string          { return "offer" }
 func (*Ready) kind() string          { return "ready" }
 func (*Overflow) kind() string       { return "overflow" }
@@ -125,6 +130,7 @@ func (*Appended) kind() string       { return "appended" }
 func (*EvidenceLost) kind() string   { return "evidence_lost" }
 func (*NodeFailed) kind() string     { return "node_failed" }
 func (*NodeSpent) kind() string      { return "node_spent" }
+func (*Unscheduled) kind() string    { return "unscheduled" }
 func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
 func (*ClockReading) kind() string   { return "clock_reading" }
@@ -155,6 +161,8 @@ func (*Cancel) lane() eventabi.Lane         { return eventabi.ControlLane }
 func (*Stop) lane() eventabi.Lane           { return eventabi.ControlLane }
 func (*EdgePolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
 func (*FlowPolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*NodePolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
+func (*Unscheduled) lane() eventabi.Lane    { return eventabi.DataLane }
 func (in *Offer) lane() eventabi.Lane {
 	if in.Kind == ItemMetric {
 		return eventabi.TelemetryLane
@@ -348,6 +356,19 @@ func (in *EdgePolicy) code(c *coder) {
 func (in *FlowPolicy) code(c *coder) {
 	codeFlow(c, &in.Flow)
 	str(c, "layers", &in.Layers)
+}
+
+func (in *NodePolicy) code(c *coder) {
+	str(c, "node", &in.Node)
+	num(c, "concurrency_limit", &in.Policy.ConcurrencyLimit)
+	str(c, "fairness_key", &in.Policy.FairnessKey)
+	str(c, "layers", &in.Layers)
+}
+
+func (in *Unscheduled) code(c *coder) {
+	str(c, "invocation", &in.Invocation)
+	num(c, "attempt", &in.Attempt)
+	str(c, "reason", &in.Reason)
 }
 
 func (in *Offer) code(c *coder) {

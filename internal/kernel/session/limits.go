@@ -19,6 +19,8 @@ const (
 	maxProposals = 8
 	// maxMeters are nodes and edges whose budgets are accounted for within a turn.
 	maxMeters = 32
+	// maxNodePolicies are nodes with a policy of their own.
+	maxNodePolicies = 64
 )
 
 // The numbers of simple/v1 (turn-plan section 6) that the session uses itself.

@@ -18,8 +18,8 @@ func inputKinds() []string {
 	return []string{
 		"bootstrap", "close_request", "link", "lease", "snapshots", "quota", "usage", "admission", "load", "wake", "audio_in",
 		"voice_on", "voice_off", "end_of_utterance", "text_in", "transcript", "progress", "segment", "speech",
-		"invocation_end", "delivery", "cancel", "stop", "edge_policy", "flow_policy", "offer", "ready", "overflow", "appended",
-		"evidence_lost", "node_failed", "node_spent", "cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
+		"invocation_end", "delivery", "cancel", "stop", "edge_policy", "flow_policy", "node_policy", "offer", "ready", "overflow", "appended",
+		"evidence_lost", "node_failed", "node_spent", "unscheduled", "cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
 	}
 }
 

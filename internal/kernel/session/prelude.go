@@ -25,6 +25,7 @@ type utterance struct {
 	endedAt    timebase.Instant
 	final      bool // no better transcript will come
 	failed     bool // its recogniser failed
+	shed       bool // failed: it was not scheduled
 	text       TextRef
 	revision   int64
 	judging    bool // the interruption policy has not decided what it is

@@ -42,6 +42,11 @@ func newDrunk(seed uint64, keep bool) *drunk {
 	if d.random.Chance(1, 3) {
 		first = append([]Input{&FlowPolicy{Flow: d.flow()}}, first...)
 	}
+	if d.random.Chance(1, 2) {
+		first = append([]Input{&NodePolicy{Node: pick[eventabi.NodeID](d, "llm", "tts", "stt"), Policy: controlplane.NodeExecutionPolicy{
+			ConcurrencyLimit: d.random.Below(3), FairnessKey: pick(d, "", "gpu"),
+		}}}, first...)
+	}
 	d.step(first...)
 	return d
 }
@@ -317,6 +322,12 @@ func (d *drunk) caller() Input {
 
 func (d *drunk) provider() Input {
 	m := d.machine
+	if d.random.Chance(1, 12) {
+		return &Unscheduled{
+			Invocation: d.call(pick(d, callSTT, callLLM, callTTS)), Attempt: d.random.Below(2),
+			Reason: pick(d, "execution_pool_saturated", "execution_pool_closed", "node_concurrency_limited", "odd"),
+		}
+	}
 	switch d.random.Below(8) {
 	case 0:
 		return &Transcript{Invocation: d.call(callSTT), Revision: d.random.Below(1 << 40), Final: d.random.Chance(1, 3), Text: d.text()}

@@ -221,7 +221,7 @@ func (m *Machine) take(in Input) {
 	switch m.state {
 	case controlplane.SessionConnecting:
 		switch in.kind() {
-		case "bootstrap", "edge_policy", "flow_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow",
+		case "bootstrap", "edge_policy", "flow_policy", "node_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow",
 			"quota", "usage", "admission", "load":
 		default:
 			m.turnBack("session_not_active", in)
@@ -275,6 +275,8 @@ func (m *Machine) apply(in Input) {
 		m.speech(in)
 	case *InvocationEnd:
 		m.invocationEnd(in)
+	case *Unscheduled:
+		m.unscheduled(in)
 	case *Delivery:
 		m.delivery(in)
 	case *Cancel:
@@ -292,7 +294,7 @@ func (m *Machine) apply(in Input) {
 	case *AudioGap:
 		m.audioGap(in)
 	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
-		*EdgePolicy, *FlowPolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
+		*EdgePolicy, *FlowPolicy, *NodePolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
 		m.surround(in)
 	}
 }
@@ -323,6 +325,8 @@ func (m *Machine) surround(in Input) {
 		m.edgePolicy(in)
 	case *FlowPolicy:
 		m.flowPolicy(in)
+	case *NodePolicy:
+		m.nodePolicy(in)
 	case *Overflow:
 		m.laneOverflow(in)
 	case *EvidenceLost:
@@ -337,7 +341,7 @@ func (m *Machine) surround(in Input) {
 	case *ClockReading:
 		m.clockReading(in)
 	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
-		*InvocationEnd, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap:
+		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap:
 		// the conversation's
 	}
 }

@@ -115,7 +115,7 @@ func (in *Bootstrap) Validate() error {
 	c.ms("invocation_ms", s.InvocationMS)
 	c.within("attempts", s.Attempts, maxAttemptsSet)
 	c.actions("adaptive_actions", s.AdaptiveActions)
-	c.layers("layers", s.Layers)
+	c.layers(s.Layers)
 	c.second("stt_second", in.STTSecond, in.STT)
 	c.second("llm_second", in.LLMSecond, in.LLM)
 	c.second("tts_second", in.TTSSecond, in.TTS)
@@ -159,9 +159,9 @@ func (c *settingsCheck) actions(field, v string) {
 }
 
 // layers checks a list of name=layer.
-func (c *settingsCheck) layers(field, v string) {
+func (c *settingsCheck) layers(v string) {
 	if pair := turn.UnknownLayer(v); pair != "" {
-		c.fault(field, pair, fmt.Sprintf("name=layer, the layer one of %v", controlplane.Layers()))
+		c.fault("layers", pair, fmt.Sprintf("name=layer, the layer one of %v", controlplane.Layers()))
 	}
 }
 

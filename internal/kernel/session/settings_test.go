@@ -3,10 +3,13 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
@@ -74,11 +77,53 @@ func TestLayersAreKnown(t *testing.T) {
 		{"=session max_queue_ms=me", "max_queue_ms=me"},
 	} {
 		edge, flow := &EdgePolicy{Edge: "stt-llm", Layers: c.layers}, &FlowPolicy{Layers: c.layers}
-		for _, err := range []error{edge.Validate(), flow.Validate()} {
+		of := &NodePolicy{Node: "tts", Layers: c.layers}
+		for _, err := range []error{edge.Validate(), flow.Validate(), of.Validate()} {
 			var fault *SettingError
 			if errors.As(err, &fault) != (c.pair != "") || c.pair != "" && (fault.Value != c.pair || !strings.HasSuffix(fault.Field, ".layers")) {
 				t.Errorf("%q: %v, want a fault of %q", c.layers, err, c.pair)
 			}
+		}
+	}
+}
+
+// A node's policy that cannot be run is told by its field.
+func TestNodePolicyIsChecked(t *testing.T) {
+	for field, in := range map[string]NodePolicy{
+		"node_execution_policies..node":                 {},
+		"node_execution_policies.llm.concurrency_limit": {Node: "llm", Policy: controlplane.NodeExecutionPolicy{ConcurrencyLimit: -1}},
+		"node_execution_policies.tts.concurrency_limit": {Node: "tts", Policy: controlplane.NodeExecutionPolicy{ConcurrencyLimit: controlplane.MaxTasks + 1}},
+		"node_execution_policies.endpointer.layers":     {Node: "endpointer", Layers: "=nobody"},
+	} {
+		var fault *SettingError
+		if err := in.Validate(); !errors.As(err, &fault) || fault.Field != field || fault.Want == "" {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	in := NodePolicy{Node: "llm", Policy: controlplane.NodeExecutionPolicy{ConcurrencyLimit: 4, FairnessKey: "gpu"}}
+	if err := in.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// "Fairness key lookup: node policy, else edge policy, else session_id" (flow section 7).
+func TestFairnessKeyLookup(t *testing.T) {
+	nodes := []NodePolicy{
+		{Node: "llm", Policy: controlplane.NodeExecutionPolicy{FairnessKey: "gpu"}},
+		{Node: "tts", Policy: controlplane.NodeExecutionPolicy{ConcurrencyLimit: 3}},
+	}
+	keyed := func(id eventabi.EdgeID, to, key string) EdgePolicy {
+		return EdgePolicy{Edge: id, To: to, Policy: controlplane.EdgeBufferPolicy{FairnessKey: key}}
+	}
+	edges := []EdgePolicy{
+		keyed("stt-llm", "", "words"), keyed("llm-tts", "", "voice"), keyed("transport-stt", "", "ears"),
+		keyed("transport-vad", "", ""), keyed("a-mood", "mood", ""), keyed("b-mood", "mood", "batch"),
+	}
+	for node, want := range map[eventabi.NodeID]string{
+		"llm": "gpu", "tts": "voice", "stt": "ears", "endpointer": "", "segmenter": "", "mood": "batch", "other": "",
+	} {
+		if got := FairnessKey(node, nodes, edges); got != want {
+			t.Errorf("%s: %q, want %q", node, got, want)
 		}
 	}
 }
@@ -89,6 +134,23 @@ func TestVoiceGraphNamesItsConsumers(t *testing.T) {
 		v, ok := voiceEdgeOf(e.ID)
 		if to := v.ends().To; !ok || to != "" && to != string(e.To) {
 			t.Errorf("%s runs to %s, and is emptied by %q", e.ID, e.To, to)
+		}
+	}
+}
+
+// A payload is JSON whatever somebody chose for a key.
+func TestPayloadsAreJSON(t *testing.T) {
+	for _, key := range []string{"", "plain", `a "b" \c`, "\x00\x1f\x7f\n", "schlüssel", "键", "\U0001F511", "bad\xff"} {
+		var body object
+		body.str("key", key)
+		body.strs("keys", []string{key, key})
+		var read struct {
+			Key  string
+			Keys []string
+		}
+		raw := body.done()
+		if err := json.Unmarshal(raw, &read); err != nil || read.Key != strings.ToValidUTF8(key, "\ufffd") || len(read.Keys) != 2 {
+			t.Errorf("%q is written as %s and read as %q: %v", key, raw, read.Key, err)
 		}
 	}
 }

@@ -40,6 +40,9 @@ func (m *Machine) speech(in *Speech) {
 		generation: out.generation, segment: c.segment, call: c.id,
 	}
 	m.edge(edgeVoice)
+	if len(m.edges.parked) > 0 {
+		m.report() // what waited and was let in goes ahead
+	}
 	switch m.give(m.edges.number[edgeVoice]-1, flow.Item{
 		Handle: in.Handle, Kind: flow.Audio, Lane: flow.Data, Stream: int64(out.generation), Group: int64(c.segment) + 1,
 		Scope: out.generation, Bytes: int64(in.Samples) * bytesPerSample, Media: in.Samples.Span(),

@@ -175,7 +175,7 @@ func (m *Machine) ask() {
 			return
 		}
 		if u.failed && u.text.Class == TextNone {
-			m.nothingHeard()
+			m.nothingHeard(u.shed)
 			return
 		}
 		t.text = u.text

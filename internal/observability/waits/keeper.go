@@ -168,6 +168,17 @@ func (k *Keeper) Took(at timebase.Instant, r session.Record) {
 	case *session.Fallback:
 		k.account.Budgets.Fallbacks++
 		k.mark(at, Mark{What: Fallback, Turn: string(r.Turn), Reason: r.Reason})
+	case *session.Admission, *session.AppendTerminal, *session.Appended, *session.AudioGap, *session.AudioIn, *session.Cancel,
+		*session.CancelAck, *session.CancelCall, *session.ClockReading, *session.CloseRequest, *session.Combine, *session.Converse,
+		*session.Deliver, *session.Delivery, *session.Detach, *session.Discard, *session.EdgePolicy, *session.EndOfAudio,
+		*session.EndOfUtterance, *session.Ended, *session.Evidence, *session.EvidenceLost, *session.Fence, *session.Finalize,
+		*session.FlowPolicy, *session.Generate, *session.Hold, *session.Hook, *session.InvocationEnd, *session.LeaseChange,
+		*session.Link, *session.NodeFailed, *session.NodePolicy, *session.NodeSpent, *session.Nondeterministic, *session.Offer, *session.Open,
+		*session.Overflow, *session.Play, *session.Progress, *session.Quota, *session.Ready, *session.Refused, *session.Release,
+		*session.Resume, *session.RuntimeFault, *session.Say, *session.Segment, *session.SessionChange, *session.Skip,
+		*session.Snapshots, *session.Speech, *session.Stop, *session.Superseded, *session.TextIn, *session.Transcript,
+		*session.TurnChange, *session.Unscheduled, *session.Usage, *session.VoiceOff, *session.VoiceOn, *session.Wake:
+		// no matter of waiting, or told by what it leads to
 	}
 }
 

@@ -177,7 +177,7 @@ func (p *Place) Decided(o *controlplane.DecisionOutcome) {
 func (c *Controller) Sample(at timebase.Instant, p gate.Pressure, busy timebase.Span) (level gate.Level, reason string, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.slots.Measure(at, busy)
+	c.slots.Measure(at, busy, c.ladder.Late(&p))
 	p.SessionsPerMille = c.slots.Open() * 1000 / c.slots.Capacity()
 	return c.ladder.Take(at, p)
 }

@@ -346,3 +346,31 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// What a late host measures of the cost does not raise its capacity (gate.Slots.Measure).
+func TestLatenessKeepsTheCapacity(t *testing.T) {
+	for lateUS, grows := range map[int64]bool{0: true, 4_999: true, 5_000: false} {
+		c, err := New(Config{Slots: gate.SlotConfig{Processors: 2, Burst: 100}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if d, p := c.Enter("t", gate.YieldNothing, ms(0)); p == nil {
+				t.Fatal(d.Verdict)
+			}
+		}
+		busy, known := timebase.Span(0), int64(0)
+		for n := range int64(40) {
+			p, spent := gate.Pressure{}, 100*timebase.Millisecond
+			if n >= 20 {
+				known = max(known, c.Stats().Capacity)
+				p.FrameLatenessUS, spent = lateUS, timebase.Millisecond
+			}
+			busy += spent
+			c.Sample(ms(10_000+n*1000), p, busy)
+		}
+		if got := c.Stats().Capacity; (got > known) != grows {
+			t.Errorf("%d us late: of %d slots there are %d", lateUS, known, got)
+		}
+	}
+}

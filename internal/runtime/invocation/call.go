@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/provider"
 )
@@ -33,6 +34,7 @@ type Call struct {
 	bytes    int64
 	late     int64
 	usage    provider.Usage
+	refused  controlplane.ShedReason
 	guard    *time.Timer
 	due      timebase.Instant // virtual time: when the last chunk arrives
 }
@@ -72,12 +74,29 @@ func (call *Call) Run(
 		return // given up before it began
 	}
 	call.Expect()
-	call.controller.settings.Exec.Go(func() {
+	why := call.controller.settings.Exec.Stream(func() {
 		if fault := call.Guard(func() { work(call.ctx, call.identity(), sink) }); fault != nil {
 			call.Fail(*fault)
 			return
 		}
 		call.Returned()
+	})
+	if why != "" {
+		call.Unscheduled(why)
+	}
+}
+
+// Unscheduled ends an attempt that the execution pool did not take: no adapter has heard of
+// it.
+func (call *Call) Unscheduled(why controlplane.ShedReason) {
+	call.mu.Lock()
+	if !call.ended {
+		call.refused = why
+	}
+	call.mu.Unlock()
+	call.letGo()
+	call.later(func(timebase.Instant) {
+		call.end(provider.Outcome{Class: provider.OutcomeOverload, Reason: string(why)}, false)
 	})
 }
 
@@ -310,7 +329,7 @@ func (call *Call) end(o provider.Outcome, detached bool) {
 	e := End{
 		Request: call.request, Outcome: o, Cancelled: call.stopping, Detached: detached,
 		Duration: now.Sub(call.began), Chunks: call.chunks, Bytes: call.bytes, Late: call.late,
-		Usage: call.usage,
+		Usage: call.usage, Unscheduled: call.refused,
 	}
 	if call.first != 0 {
 		e.First = call.first.Sub(call.began)
@@ -321,6 +340,9 @@ func (call *Call) end(o provider.Outcome, detached bool) {
 	call.controller.forget(call)
 	if done != nil {
 		done(now, o)
+	}
+	if e.Over != nil {
+		e.Over()
 	}
 	call.controller.settings.Ended(e)
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -38,7 +39,8 @@ type Request struct {
 	Idle       time.Duration // between results; the backstop's measure
 	Candidate  int64         // which of the modality's adapters it is for
 	Provider   provider.Descriptor
-	InputBytes int64 // of what a language model is given to read
+	InputBytes int64  // of what a language model is given to read
+	Over       func() // called once when the attempt has ended, before that is reported; nil = nobody
 }
 
 // End is how an attempt ended, with what it measured.
@@ -54,6 +56,8 @@ type End struct {
 	Late      int64 // chunks held back so far
 	// Usage is what the engine said it used, when it came to its own end.
 	Usage provider.Usage
+	// Unscheduled says why the execution pool did not take the attempt; empty = it did.
+	Unscheduled controlplane.ShedReason
 }
 
 // tokenBytes is how many bytes make a token of a language model, about: four characters

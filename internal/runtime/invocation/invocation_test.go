@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -23,7 +24,18 @@ import (
 // wall is real time (a bubble's).
 type wall struct {
 	nodehost.Pool
+	*nodehost.Seat
 	began time.Time
+}
+
+func newWall() *wall {
+	w := &wall{began: time.Now()}
+	w.Seat = w.Pool.Seat("s1")
+	return w
+}
+
+func (w *wall) Task(n eventabi.NodeID, counted bool, run func(bool) bool) nodehost.Starter {
+	return w.Seat.Task(n, counted, run)
 }
 
 func (w *wall) Now() timebase.Instant { return timebase.Instant(time.Since(w.began)) }
@@ -54,10 +66,20 @@ func (d due) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
 func (d *due) Push(x any)        { *d = append(*d, x.(event)) }
 func (d *due) Pop() any          { o := *d; e := o[len(o)-1]; *d = o[:len(o)-1]; return e }
 
-func (w *world) Now() timebase.Instant  { return w.now }
-func (w *world) Go(f func())            { f() }
-func (w *world) Worker(f func()) func() { return f }
-func (w *world) Virtual() bool          { return true }
+func (w *world) Now() timebase.Instant                                   { return w.now }
+func (w *world) Go(f func())                                             { f() }
+func (w *world) Stream(f func()) controlplane.ShedReason                 { f(); return "" }
+func (w *world) Try(_ eventabi.NodeID, f func()) controlplane.ShedReason { f(); return "" }
+func (w *world) Task(_ eventabi.NodeID, _ bool, run func(bool) bool) nodehost.Starter {
+	return nodehost.AtOnce(run)
+}
+
+func (w *world) Claim(eventabi.NodeID, func()) (*nodehost.Claim, bool, controlplane.ShedReason) {
+	return nil, true, ""
+}
+
+func (w *world) Virtual() bool { return true }
+
 func (w *world) After(at timebase.Instant, f func()) func() {
 	w.n++
 	heap.Push(&w.list, event{at, w.n, f})
@@ -127,7 +149,7 @@ func model(wait bool, inject providertest.Injection) *providertest.FakeLLM {
 
 func TestStreamPassesAndEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wall{began: time.Now()}
+		w := newWall()
 		d := newDesk(w)
 		d.generate(model(true, providertest.Injection{}), 1)
 		time.Sleep(time.Second)
@@ -183,7 +205,7 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(string(fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &wall{began: time.Now()}
+				w := newWall()
 				d := newDesk(w)
 				d.generate(model(true, providertest.Injection{Fault: fault, At: 1}), 1)
 				time.Sleep(10 * time.Second)
@@ -204,7 +226,7 @@ func TestOutcomes(t *testing.T) {
 
 func TestCancelWaitsForTheAdapterAndDetachDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wall{began: time.Now()}
+		w := newWall()
 		d := newDesk(w)
 		m := model(true, providertest.Injection{Fault: providertest.FaultLateAfterCancel, At: 1})
 		d.generate(m, 1)
@@ -241,7 +263,7 @@ func TestCancelWaitsForTheAdapterAndDetachDoesNot(t *testing.T) {
 // A new attempt ends the one before it, and has an identity of its own.
 func TestAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wall{began: time.Now()}
+		w := newWall()
 		d := newDesk(w)
 		var calls []provider.Call
 		m := model(true, providertest.Injection{})
@@ -271,7 +293,7 @@ func TestAttempts(t *testing.T) {
 // who waits for it: a synthesiser's next segment waits for done.
 func TestCallGivenUpBeforeItBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(&wall{began: time.Now()})
+		d := newDesk(newWall())
 		call := d.Begin(Request{Invocation: "c1", Turn: "t1", Attempt: 1, Timeout: time.Second})
 		d.Detach("c1")
 		done := 0
@@ -295,7 +317,7 @@ func TestCallGivenUpBeforeItBegins(t *testing.T) {
 
 func TestClosedControllerTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(&wall{began: time.Now()})
+		d := newDesk(newWall())
 		d.generate(model(true, providertest.Injection{Fault: providertest.FaultStall}), 1)
 		d.Close()
 		synctest.Wait()

@@ -16,4 +16,20 @@
 //  4. Nothing here knows whether time is real: an Executor runs the work and tells the
 //     time. In virtual time hooks take none, so limits do not apply.
 //  5. An event that is pulled costs no allocation.
+//
+// # The pool
+//
+// A Pool has the workers that all sessions share, and each session a Seat in it.
+//
+//		hooks ------------------------------------> control --> any worker, or the reserved one
+//		events --[node's limit]--> key's own queue --> ring of keys --> workers, one turn each
+//		calls of providers --[node's limit]--> streams
+//
+//	 6. At most as many pieces of work run as there are workers, and the reserved one; not
+//	    counted are those whose workers were replaced, which the queue's bound bounds.
+//	 7. Hooks go before events; of events, keys are served in turn, and of a key the oldest.
+//	 8. A key holds at most half of the workers, and no more of the queue than is left of it.
+//	 9. What can wait is never refused, and has one place in line. What cannot is either run
+//	    or refused with a reason.
+//	 10. An idle pool has no goroutines.
 package nodehost

@@ -17,22 +17,19 @@ type clock Instance
 
 func (c *clock) Now() node.Instant { return node.Instant(c.settings.Exec.Now()) }
 
-// WakeAt replaces the instance's timer. The event comes through Call, so it waits for
-// the hook that runs.
+// WakeAt replaces the instance's timer, also one that has fired and is not told yet. The
+// event is one of the node's, so it waits for the hook that runs.
 func (c *clock) WakeAt(at node.Instant) {
 	i := (*Instance)(c)
-	i.mu.Lock()
-	if i.timer != nil {
-		i.timer()
-		i.timer = nil
-	}
-	i.mu.Unlock()
+	i.stopTimer()
+	i.rang.Store(0)
 	if at == node.Never || !i.Alive() {
 		return
 	}
 	due := timebase.Instant(at)
 	stop := c.settings.Exec.After(due, func() {
-		i.Call(&node.Event{Kind: eventabi.KindControl, Type: node.TypeTimer, Class: eventabi.ClassMetadata, At: node.Instant(due)})
+		i.rang.Store(int64(max(due, 1)))
+		i.Kick()
 	})
 	i.mu.Lock()
 	i.timer = stop

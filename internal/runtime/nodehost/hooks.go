@@ -3,6 +3,7 @@
 package nodehost
 
 import (
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/node"
 )
@@ -52,7 +53,7 @@ func (i *Instance) Kick() {
 		switch i.work.Load() {
 		case workIdle:
 			if i.work.CompareAndSwap(workIdle, workBusy) {
-				i.launch()
+				i.worker.Launch()
 				return
 			}
 		case workBusy:
@@ -99,22 +100,59 @@ func (i *Instance) request(p pending) {
 	if p.due != 0 {
 		i.watch.expect(p.due)
 	}
-	i.Kick()
+	i.urge()
 }
 
-// run is the worker: hooks first, then events, until there is nothing to do.
-func (i *Instance) run() {
+// urge is Kick for a hook: it does not wait behind events that do.
+func (i *Instance) urge() {
 	for {
-		for i.next() {
+		if i.work.CompareAndSwap(workIdle, workBusy) {
+			i.worker.Restart()
+			return
+		}
+		if i.work.CompareAndSwap(workBusy, workMore) || i.work.Load() == workMore {
+			i.worker.Urge()
+			return
+		}
+	}
+}
+
+// quantum is how many events an instance takes while others wait for a worker.
+const quantum = 4
+
+// run is the work of the instance on a worker: hooks first, then events, until there is
+// nothing to do. An urgent run has hooks only. It says whether it wants to go on later.
+func (i *Instance) run(urgent bool) (again bool) {
+	for events := 0; ; {
+		for i.nextHook() {
+		}
+		if urgent && i.Alive() {
+			i.work.Store(workBusy)
+			if !i.hooked() {
+				return true
+			}
+			continue
+		}
+		if i.nextEvent() {
+			if events++; events >= quantum && i.worker.Crowded() {
+				return true
+			}
+			continue
 		}
 		if i.work.CompareAndSwap(workBusy, workIdle) {
-			return
+			return false
 		}
 		i.work.Store(workBusy)
 	}
 }
 
-func (i *Instance) next() bool {
+func (i *Instance) hooked() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.hooks) > 0
+}
+
+func (i *Instance) nextHook() bool {
 	i.mu.Lock()
 	var p pending
 	asked := len(i.hooks) > 0
@@ -125,16 +163,27 @@ func (i *Instance) next() bool {
 	i.mu.Unlock()
 	if asked {
 		i.hook(p)
-		return true
 	}
-	if i.pull == nil || !i.Alive() {
+	return asked
+}
+
+// nextEvent gives the node the event of its timer, or the next of its source.
+func (i *Instance) nextEvent() bool {
+	if !i.Alive() {
+		return false
+	}
+	if due := node.Instant(i.rang.Swap(0)); due != 0 {
+		i.event = node.Event{Kind: eventabi.KindControl, Type: node.TypeTimer, Class: eventabi.ClassMetadata, At: due}
+		return i.call(&i.event)
+	}
+	if i.pull == nil {
 		return false
 	}
 	i.event = node.Event{}
 	if !i.pull(&i.event) {
 		return false
 	}
-	return i.Call(&i.event)
+	return i.call(&i.event)
 }
 
 // hook runs a requested hook. An instance that never ran an event has nothing to be

@@ -21,6 +21,9 @@ type Settings struct {
 	Session eventabi.SessionID
 	Turn    eventabi.TurnID // empty in session scope
 	Exec    Executor
+	// Counted has the node's events be outstanding tasks, of which there may be a limit.
+	// Of a provider's node it is the calls that count.
+	Counted bool
 	Limits  node.Limits
 	Parent  context.Context // ends with the session; nil = never
 	// Out takes what the node emits, on the goroutine that emits it.
@@ -84,9 +87,10 @@ type Instance struct {
 	hooks  []pending
 	pull   func(ev *node.Event) bool
 	work   atomic.Int32 // workIdle, workBusy, workMore
-	launch func()
-	event  node.Event // the one that was pulled; lent to the node
-	timer  func()     // takes the timer back
+	worker Starter
+	rang   atomic.Int64 // when the timer that fired was due; 0 = none did
+	event  node.Event   // the one that was pulled; lent to the node
+	timer  func()       // takes the timer back
 	late   atomic.Int64
 }
 
@@ -126,7 +130,7 @@ func New(s Settings) (*Instance, error) {
 		turnstile: make(chan struct{}, 1),
 		dead:      make(chan struct{}),
 	}
-	i.launch = s.Exec.Worker(i.run)
+	i.worker = s.Exec.Task(s.ID, s.Counted, i.run)
 	i.watch.init(i)
 	i.context = node.Context{
 		Session:   s.Session,
@@ -151,9 +155,25 @@ func (i *Instance) Alive() bool { return i.state.Load() == alive }
 // Late counts what the node emitted after its turn was cancelled.
 func (i *Instance) Late() int64 { return i.late.Load() }
 
-// Call gives the node one event and waits for the hook. It says false when the
-// instance does not take events (any more).
+// Call gives the node one event, on the goroutine of the caller, and waits for the hook. It
+// says false when the instance does not take events (any more).
 func (i *Instance) Call(ev *node.Event) bool {
+	if !i.settings.Exec.Virtual() && i.worker.Counts() {
+		granted := make(chan struct{})
+		claim, now, why := i.settings.Exec.Claim(i.settings.ID, func() { close(granted) })
+		defer claim.Give()
+		if !now && why == "" { // a closed pool counts nothing any more
+			select {
+			case <-granted:
+			case <-i.dead:
+				return false
+			}
+		}
+	}
+	return i.call(ev)
+}
+
+func (i *Instance) call(ev *node.Event) bool {
 	if !i.enter() {
 		return false
 	}

@@ -18,11 +18,20 @@ import (
 
 // wall is an executor on the clock of the test (a bubble's, mostly).
 type wall struct {
-	Pool
+	*Pool
+	*Seat
 	began time.Time
 }
 
-func newWall() *wall { return &wall{began: time.Now()} }
+func newWall() *wall { return newWallIn(&Pool{}) }
+
+func newWallIn(p *Pool, list ...NodePolicy) *wall {
+	return &wall{Pool: p, Seat: p.Seat("s1", list...), began: time.Now()}
+}
+
+func (w *wall) Task(n eventabi.NodeID, counted bool, run func(bool) bool) Starter {
+	return w.Seat.Task(n, counted, run)
+}
 
 func (w *wall) Now() timebase.Instant { return timebase.Instant(time.Since(w.began)) }
 func (w *wall) Virtual() bool         { return false }
@@ -86,7 +95,12 @@ type bench struct {
 
 func host(t *testing.T, scope node.ExecutionScope, do map[string]func(*node.Context, *node.Event) error) *bench {
 	t.Helper()
-	b := &bench{exec: newWall(), counts: map[string]int64{}}
+	return hostIn(t, newWall(), scope, do)
+}
+
+func hostIn(t *testing.T, w *wall, scope node.ExecutionScope, do map[string]func(*node.Context, *node.Event) error) *bench {
+	t.Helper()
+	b := &bench{exec: w, counts: map[string]int64{}}
 	b.probe = &probe{do: do, about: node.Declaration{
 		Type: "probe", Package: "p", Version: "v1", Inputs: []node.Type{node.TypeTextDelta}, Streaming: node.StreamFinal,
 		Scope: scope, Class: node.Preemptible, BuffersAudio: true, LongRunning: true,

@@ -86,6 +86,14 @@ func (s *Session) contained(work func()) func() {
 	}
 }
 
+// containedRun is contained for work that may want to run again.
+func (s *Session) containedRun(run func(urgent bool) (again bool)) func(bool) bool {
+	return func(urgent bool) bool {
+		defer s.caught()
+		return run(urgent)
+	}
+}
+
 func (s *Session) caught() {
 	if r := recover(); r != nil {
 		s.fences.CloseSession()

@@ -18,7 +18,9 @@
 // first: control, frames that are due, deadlines, data, telemetry. What it finds for a
 // session becomes one pass of its kernel, in the order in which it came. What may take time
 // (a recogniser, a model, a synthesiser, a detector) runs on other goroutines and
-// answers through the mailbox. A session that holds its owner up is left behind with it. In virtual time (Virtual) one goroutine does all of it, in
+// answers through the mailbox: the work of nodes in one execution pool that all sessions
+// share, what it refuses included. A session that holds its owner up is left behind with
+// it. In virtual time (Virtual) one goroutine does all of it, in
 // the order of due time, lane and arrival; sessions, egress, nodes and conversation are
 // the same code.
 //

@@ -72,13 +72,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.AppendTerminal:
 		s.appendTerminal(at, e)
 	case *session.TurnChange:
-		if e.Transition.ToState == controlplane.TurnActive {
-			s.place.TurnOpened(s.hostTime())
-		}
-		if e.Transition.ToState == controlplane.TurnClosed {
-			s.graph.endTurn(e.Turn)
-			s.egress.Forget(e.Turn)
-		}
+		s.turnChanged(e)
 	case *session.Deliver:
 		s.deliver(e)
 	case *session.Release:
@@ -90,15 +84,36 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Ended:
 		s.teardown(e.Reason)
 	case *session.Decide:
-		s.place.Decided(&e.Outcome)
-		s.meter.decided(&e.Outcome)
+		s.decided(&e.Outcome)
 	case *session.Evidence:
-		s.notice.KernelOverhead = s.overhead.closeTurn() // the rest is the recorder's
-		s.meter.measure(metric{name: "kernel_overhead_ms", unit: "ms", value: millis(s.notice.KernelOverhead), turn: e.Turn})
+		s.evidence(e)
 	case *session.Merged, *session.SessionChange, *session.Refused, *session.Superseded,
 		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
+}
+
+// turnChanged follows the turns that begin and those that are over.
+func (s *Session) turnChanged(e *session.TurnChange) {
+	switch e.Transition.ToState { //nolint:exhaustive // nothing hangs on the states between
+	case controlplane.TurnActive:
+		s.place.TurnOpened(s.hostTime())
+	case controlplane.TurnClosed:
+		s.graph.endTurn(e.Turn)
+		s.egress.Forget(e.Turn)
+	}
+}
+
+// decided counts a decision of admission.
+func (s *Session) decided(o *controlplane.DecisionOutcome) {
+	s.place.Decided(o)
+	s.meter.decided(o)
+}
+
+// evidence ends the account of a closed turn's kernel time; the rest is the recorder's.
+func (s *Session) evidence(e *session.Evidence) {
+	s.notice.KernelOverhead = s.overhead.closeTurn()
+	s.meter.measure(metric{name: "kernel_overhead_ms", unit: "ms", value: millis(s.notice.KernelOverhead), turn: e.Turn})
 }
 
 // emit passes a signal on to the client, and reads the turn's seed from its opening.
@@ -159,11 +174,13 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
 		s.meter.called(s.notice.Call)
 		s.callOver(in.Invocation)
+	case *session.Unscheduled:
+		s.callOver(in.Invocation)
 	case *session.NodeFailed:
 		s.notice.Detail = s.graph.takeDetail(in.Node)
 	case *session.Offer, *session.Ready:
 		// what goes on at edges is told by what it leads to
-	case *session.EdgePolicy, *session.FlowPolicy, *session.Overflow,
+	case *session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Overflow,
 		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
@@ -216,6 +233,7 @@ func (s *Session) teardown(reason string) {
 	s.exec.Go(func() {
 		defer close(s.done)
 		s.release(reason, digest)
+		s.exec.leave()
 		s.final = s.stats()
 		if s.gone != nil {
 			s.gone()

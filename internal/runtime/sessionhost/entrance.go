@@ -55,6 +55,10 @@ func (s *Settings) opening(d *admission.Decision, wallMS int64) (list []session.
 		p := s.Edges[i]
 		list = append(list, &p)
 	}
+	for i := range s.Nodes {
+		p := s.Nodes[i]
+		list = append(list, &p)
+	}
 	if s.Flow != nil {
 		f := *s.Flow
 		list = append(list, &f)

@@ -39,6 +39,8 @@ type Config struct {
 	MemoryLimit   int64
 	ProcessorTime func() time.Duration
 	Gauges        Gauges // nil = the host's own
+	// Pool bounds the execution pool that the host's sessions share.
+	Pool nodehost.PoolConfig
 }
 
 // DefaultMaxSessions is the bound of sessions a host.
@@ -87,6 +89,9 @@ func New(c Config) (*Host, error) {
 	began := time.Now()
 	clock := func() timebase.Instant { return timebase.Instant(time.Since(began)) }
 	h := &Host{config: c, desk: desk, clock: clock, sessions: map[eventabi.SessionID]*Session{}}
+	if err := h.pool.Configure(c.Pool); err != nil {
+		return nil, fmt.Errorf("sessionhost: %w", err)
+	}
 	h.closing, h.refuse = context.WithCancel(context.Background())
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {
@@ -186,8 +191,12 @@ func (h *Host) Sessions() int {
 	return len(h.sessions)
 }
 
-// Working counts the goroutines that run nodes and providers right now.
+// Working counts the work of nodes and the calls of providers that are under way or wait for
+// a worker.
 func (h *Host) Working() int64 { return h.pool.Running() }
+
+// Pool tells how the execution pool stands.
+func (h *Host) Pool() nodehost.PoolStats { return h.pool.Stats() }
 
 // closeGrace is how long a forced end may take.
 const closeGrace = 2 * time.Second
@@ -215,6 +224,7 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	left := wait(ctx, open)
 	if len(left) > 0 {
+		h.pool.Close() // what is asked for now is not begun any more; hooks are run
 		for _, x := range left {
 			x.post(&session.RuntimeFault{Reason: "shutdown_deadline"})
 		}
@@ -229,6 +239,7 @@ func (h *Host) Close(ctx context.Context) error {
 		return fmt.Errorf("sessionhost: %d sessions did not end, the first is %s", len(left), left[0].ID())
 	}
 	h.owners.Wait()
+	h.pool.Close()
 	if n := h.pool.Wait(closeGrace); n > 0 {
 		return fmt.Errorf("sessionhost: %d calls of nodes or providers have not returned; every session has ended", n)
 	}

@@ -302,7 +302,9 @@ func TestResultFloodFailsItsCall(t *testing.T) {
 	r.settings.Providers.TTS = deafTTS{r.tts, free}
 	x := s.open(t, r)
 	x.Ingress().Text("tell me a story", "")
-	s.until(t, "a call", func() bool { return r.log.count("say invocation=t1-tts-2") == 1 })
+	s.until(t, "a call", func() bool { 
+		return r.log.count("say invocation=t1-tts-2")+r.log.count("invocation_end invocation=t1-llm-1") == 2
+	})
 	held, _ := x.content.stats()
 	for i := range int64(kindResult.bound()) + 1 {
 		handle, _ := x.content.addAudio(make([]int16, 8))

@@ -25,6 +25,8 @@ type listener struct {
 	reader   *connection.Reader
 	through  atomic.Int64 // where the utterance ends; negative = not known yet
 	piece    [listenSamples]int16
+	may      atomic.Bool // the recogniser is one of those that its node may have at a time
+	hosted   atomic.Pointer[nodehost.Instance]
 
 	// Of the instance's worker.
 	opened, finalised bool
@@ -39,11 +41,15 @@ func (g *graph) listen(e *session.Open) {
 	stt := s.settings.Providers.STTs()[e.Candidate]
 	r := g.request(e.Invocation, "", 1, 0)
 	r.Candidate, r.Provider = e.Candidate, stt.Descriptor()
-	call := g.begin(r)
+	l := &listener{id: e.Invocation, from: e.From}
+	call, now := g.begin(nodeSTT, r, l.granted)
 	if call == nil {
 		return
 	}
-	l := &listener{id: e.Invocation, from: e.From, reader: s.ring.Listen(e.From)}
+	l.reader = s.ring.Listen(e.From)
+	if now {
+		l.may.Store(true)
+	}
 	l.through.Store(-1)
 	n := invocation.NewSTTNode(g.calls, stt, s.settings.Language)
 	instance, err := g.host(n, nodeSTT, nil, g.transcript, func(f nodehost.Failure) {
@@ -57,12 +63,25 @@ func (g *graph) listen(e *session.Open) {
 	}
 	l.instance = instance
 	instance.Feed(l.pull)
+	l.hosted.Store(instance)
 	g.change(func(list []*listener) []*listener { return append(list, l) })
 	instance.Kick()
 }
 
+// granted lets a recogniser begin that had to wait for another to end. Its audio waited on
+// the edge.
+func (l *listener) granted() {
+	l.may.Store(true)
+	if i := l.hosted.Load(); i != nil {
+		i.Kick()
+	}
+}
+
 // pull gives the next event of the utterance: open, audio, finalise.
 func (l *listener) pull(ev *node.Event) bool {
+	if !l.may.Load() {
+		return false
+	}
 	control := func(t node.Type, sample int64) bool {
 		*ev = node.Event{Kind: eventabi.KindControl, Type: t, Class: eventabi.ClassMetadata, Invocation: l.id, Sample: sample}
 		return true

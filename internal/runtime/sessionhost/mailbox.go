@@ -70,7 +70,7 @@ func kindOf(in session.Input) kind {
 		return kindFrame
 	case *session.TextIn:
 		return kindText
-	case *session.InvocationEnd:
+	case *session.InvocationEnd, *session.Unscheduled:
 		return kindEnd
 	case *session.Transcript:
 		if in.Final {
@@ -88,7 +88,7 @@ func kindOf(in session.Input) kind {
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,
 		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.Ready, *session.Overflow, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed, *session.NodeSpent,
-		*session.CancelAck, *session.RuntimeFault, *session.ClockReading:
+		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy:
 	}
 	return kindControl
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -158,6 +159,35 @@ func TestPressureIsToldAsMetrics(t *testing.T) {
 	for _, want := range []string{"drops_total notes shed", "overflows_total notes", "flow_signals_total tts-transport flow_xoff"} {
 		if seen[want] == 0 {
 			t.Errorf("no %s among %q", want, slices.Sorted(maps.Keys(seen)))
+		}
+	}
+}
+
+// docs/flow.md names every metric of the runtime, with its unit.
+func TestMetricsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../../docs/flow.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(string(doc)) {
+		if strings.HasPrefix(line, "| `") {
+			rows = append(rows, line)
+		}
+	}
+	want := edgeMetrics("e", &flow.Stats{}, &flow.Depth{})
+	for _, name := range []string{"kernel_overhead_ms", "cancel_latency_ms", "control_preempt_delay_ms", "provider_rtt_ms", "provider_first_chunk_ms"} {
+		want = append(want, metric{name: name, unit: "ms"})
+	}
+	for _, name := range []string{"decisions_total", "budget_warning_total", "budget_exhausted_total"} {
+		want = append(want, metric{name: name, unit: "1"})
+	}
+	for _, m := range want {
+		if !slices.ContainsFunc(rows, func(row string) bool {
+			cells := strings.Split(row, "|")
+			return strings.Contains(cells[1], "`"+m.name+"`") && strings.TrimSpace(cells[2]) == m.unit
+		}) {
+			t.Errorf("%s in %s is not in the table of metrics", m.name, m.unit)
 		}
 	}
 }

@@ -163,8 +163,8 @@ func (k *looked) look(list []session.Input) {
 			k.opens = k.opens || in.Final
 		case *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.VoiceOff,
 			*session.Quota, *session.Usage, *session.Admission, *session.Load,
-			*session.EdgePolicy, *session.FlowPolicy, *session.Offer, *session.Ready, *session.Overflow,
-			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Delivery,
+			*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow,
+			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
 			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
 		}

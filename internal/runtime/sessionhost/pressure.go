@@ -46,7 +46,7 @@ func (h *Host) gauges() Gauges {
 	if h.config.Gauges != nil {
 		return h.config.Gauges
 	}
-	return &ownGauges{lateness: h.frameLateness}
+	return &ownGauges{lateness: h.frameLateness, poolFill: h.pool.QueuePerMille}
 }
 
 // sampleEvery is how often an adaptive host measures. It is coarse on purpose: what is

@@ -33,7 +33,7 @@ type driver interface {
 	rearm(s *Session, at timebase.Instant)
 	// forget says that the session is over. The owner calls it.
 	forget(s *Session)
-	executor(s *Session) nodehost.Executor
+	executor(s *Session) executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
 	// slot is how fine the driver's time is, 0 = as fine as can be: what is due is due at the
@@ -43,13 +43,20 @@ type driver interface {
 	timing() *timing
 }
 
+// executor is a driver's view of time and work for one session. leave gives its place in
+// the pool back.
+type executor interface {
+	nodehost.Executor
+	leave()
+}
+
 // Session is one conversation. Its exported methods may be called from any goroutine.
 type Session struct {
 	settings Settings
 	place    *admission.Place    // nil = nothing is counted
 	decision *admission.Decision // that let it in, until the kernel has it; nil = nobody was asked
 	driver   driver
-	exec     nodehost.Executor
+	exec     executor
 	born     timebase.Instant // on the driver's clock
 	ctx      context.Context
 	stop     context.CancelFunc
@@ -189,6 +196,7 @@ func (s *Session) connect(ctx context.Context) error {
 	link, err := s.settings.Connect(ctx, s.settings.transportBootstrap(), (*ingress)(s))
 	if err != nil {
 		s.stop()
+		s.exec.leave()
 		return err
 	}
 	s.link = link

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -13,6 +14,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/histogram"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/transport"
 )
@@ -54,6 +56,9 @@ type Settings struct {
 	// all. nil leaves the profile's and the voice graph's.
 	Edges []session.EdgePolicy
 	Flow  *session.FlowPolicy
+	// Nodes set how the tasks of nodes are scheduled. nil leaves each node to the session's
+	// own fairness key, without a limit.
+	Nodes []session.NodePolicy
 	// Taps are nodes beside the voice graph.
 	Taps []Tap
 
@@ -85,6 +90,11 @@ func (s *Settings) Validate() error {
 	for i := range s.Edges {
 		if err := s.Edges[i].Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("sessionhost: edges[%d]: %w", i, err))
+		}
+	}
+	for i := range s.Nodes {
+		if err := s.Nodes[i].Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("sessionhost: nodes[%d]: %w", i, err))
 		}
 	}
 	if s.Flow != nil {
@@ -123,6 +133,34 @@ func (s *Settings) invocationTimeout() time.Duration {
 		return time.Duration(ms) * time.Millisecond
 	}
 	return defaultInvocation
+}
+
+// nodePolicies are the keys and limits of the session's nodes: of those of the voice graph,
+// of its taps, and of whoever else a policy names.
+func (s *Settings) nodePolicies() (list []nodehost.NodePolicy) {
+	var ids []eventabi.NodeID
+	for i := range s.Nodes {
+		ids = append(ids, s.Nodes[i].Node)
+	}
+	if len(s.Edges) > 0 { // whose keys are their consumers'
+		ids = append(ids, nodeEndpointer, nodeSTT, nodeLLM, nodeTTS)
+		for i := range s.Taps {
+			ids = append(ids, s.Taps[i].ID)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		p := nodehost.NodePolicy{Node: id, Key: session.FairnessKey(id, s.Nodes, s.Edges)}
+		for i := range s.Nodes {
+			if s.Nodes[i].Node == id {
+				p.Limit = s.Nodes[i].Policy.ConcurrencyLimit
+			}
+		}
+		if p.Key != "" || p.Limit > 0 {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // bind fills in what the providers say of themselves.

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -280,10 +282,10 @@ func (h *shard) attend(s *Session, work func() bool) (more bool) {
 func (h *shard) settled(s *Session) {
 	s.busy = false
 	h.wheel.arm(&s.timer, s.wanted)
-	if s.missed {
-		s.missed = false
+	if s.missed && !s.over {
 		h.queues[queueWoken].push(s)
 	}
+	s.missed = false
 }
 
 // sleep waits until something is due or comes.
@@ -340,19 +342,38 @@ func (h *shard) stop() {
 }
 
 // executor is the shard's view of time and work for one session.
-func (h *shard) executor(s *Session) nodehost.Executor { return &realTime{shard: h, session: s} }
+func (h *shard) executor(s *Session) executor {
+	return &realTime{shard: h, session: s, seat: h.pool.Seat(s.ID(), s.settings.nodePolicies()...)}
+}
 
+// realTime has work run in the host's pool, from the session's seat there. What panics
+// ends the session.
 type realTime struct {
 	shard   *shard
 	session *Session
+	seat    *nodehost.Seat
 }
 
+func (r *realTime) leave()                { r.seat.Leave() }
 func (r *realTime) Now() timebase.Instant { return r.shard.now() - r.session.born }
+func (r *realTime) Virtual() bool         { return false }
 func (r *realTime) Go(work func())        { r.shard.pool.Go(r.session.contained(work)) }
-func (r *realTime) Worker(work func()) (launch func()) {
-	return r.shard.pool.Worker(r.session.contained(work))
+
+func (r *realTime) Stream(work func()) controlplane.ShedReason {
+	return r.shard.pool.Stream(r.session.contained(work))
 }
-func (r *realTime) Virtual() bool { return false }
+
+func (r *realTime) Try(id eventabi.NodeID, work func()) controlplane.ShedReason {
+	return r.seat.Try(id, r.session.contained(work))
+}
+
+func (r *realTime) Task(id eventabi.NodeID, counted bool, run func(urgent bool) (again bool)) nodehost.Starter {
+	return r.seat.Task(id, counted, r.session.containedRun(run))
+}
+
+func (r *realTime) Claim(id eventabi.NodeID, granted func()) (*nodehost.Claim, bool, controlplane.ShedReason) {
+	return r.seat.Claim(id, granted)
+}
 
 // After uses a timer of the runtime: it serves text that waits to be cut, a few times a
 // turn, and not frames.

@@ -19,6 +19,9 @@ type Timing struct {
 	// Stalls counts how often a session held an owner up so long that its other sessions
 	// were gone on with elsewhere.
 	Stalls int64
+	// PoolWait is how long work of nodes waited for a worker of the execution pool, PoolRun
+	// how long it kept one.
+	PoolWait, PoolRun histogram.Snapshot
 }
 
 // timing is one shard's part of it.
@@ -27,6 +30,7 @@ type timing struct{ lateness, preempt histogram.Histogram }
 // Timing gives what the host has measured so far.
 func (h *Host) Timing() (t Timing) {
 	t.FrameLateness = h.frameLateness()
+	t.PoolWait, t.PoolRun = h.pool.Waits(), h.pool.Runs()
 	for _, s := range h.shards {
 		t.ControlPreempt = t.ControlPreempt.Merge(s.measured.preempt.Snapshot())
 		t.Stalls += s.stalls.Load()

@@ -109,7 +109,7 @@ func (g *graph) respond(e *session.Generate) {
 	for i := range prompt {
 		r.InputBytes += int64(len(prompt[i].Text))
 	}
-	call := g.begin(r)
+	call, _ := g.begin(nodeLLM, r, nil)
 	t := g.nodes(e.Turn)
 	if call == nil || t.llm == nil || t.segmenter == nil {
 		return
@@ -118,7 +118,7 @@ func (g *graph) respond(e *session.Generate) {
 	t.mu.Lock()
 	t.prompt = prompt
 	t.mu.Unlock()
-	s.exec.Go(func() {
+	why := s.exec.Try(nodeLLM, func() {
 		if !t.llm.Call(&node.Event{
 			Kind: eventabi.KindControl, Type: node.TypeRespond, Class: eventabi.ClassMetadata,
 			At: node.Instant(s.exec.Now()), Invocation: e.Invocation,
@@ -126,6 +126,9 @@ func (g *graph) respond(e *session.Generate) {
 			call.Fail(nodeGone(nodeLLM))
 		}
 	})
+	if why != "" {
+		call.Unscheduled(why)
+	}
 }
 
 // say has a segment spoken, and tells the segmenter that there is room for another.
@@ -134,13 +137,13 @@ func (g *graph) say(e *session.Say, text string) {
 	s.place.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.TTSs()[e.Candidate].Descriptor()
-	call := g.begin(r)
+	call, _ := g.begin(nodeTTS, r, nil)
 	t := g.nodes(e.Turn)
 	if call == nil || t.tts == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
-	s.exec.Go(func() {
+	why := s.exec.Try(nodeTTS, func() {
 		now := node.Instant(s.exec.Now())
 		if !t.tts.Call(&node.Event{
 			Kind: eventabi.KindText, Type: node.TypeSegment, Class: eventabi.ClassTextRaw, At: now, Invocation: e.Invocation, Text: text,
@@ -151,6 +154,9 @@ func (g *graph) say(e *session.Say, text string) {
 			t.segmenter.Call(&node.Event{Kind: eventabi.KindControl, Type: node.TypeTaken, Class: eventabi.ClassMetadata, At: now})
 		}
 	})
+	if why != "" {
+		call.Unscheduled(why)
+	}
 }
 
 // degrade lowers a turn's fidelity. What nothing more is asked of needs no telling:

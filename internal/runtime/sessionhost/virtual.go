@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/admission"
@@ -27,6 +28,7 @@ type Virtual struct {
 	touched  []*Session
 	open     int
 	desk     *admission.Controller // nil = everybody is let in
+	pool     nodehost.Pool         // it counts the tasks of nodes; nothing runs in it
 }
 
 // event is something that is due.
@@ -202,19 +204,40 @@ func (v *Virtual) forget(s *Session) {
 	v.open--
 }
 
-func (v *Virtual) executor(s *Session) nodehost.Executor {
-	return &virtualTime{world: v, session: s}
+func (v *Virtual) executor(s *Session) executor {
+	return &virtualTime{world: v, session: s, seat: v.pool.Seat(s.ID(), s.settings.nodePolicies()...)}
 }
 
+// virtualTime runs work at once. Of the pool there is only what can be counted without
+// time: the limits of nodes.
 type virtualTime struct {
 	world   *Virtual
 	session *Session
+	seat    *nodehost.Seat
 }
 
-func (t *virtualTime) Now() timebase.Instant              { return t.world.clock - t.session.born }
-func (t *virtualTime) Go(work func())                     { t.session.contained(work)() }
-func (t *virtualTime) Worker(work func()) (launch func()) { return t.session.contained(work) }
-func (t *virtualTime) Virtual() bool                      { return true }
+func (t *virtualTime) leave()                { t.seat.Leave() }
+func (t *virtualTime) Now() timebase.Instant { return t.world.clock - t.session.born }
+func (t *virtualTime) Virtual() bool         { return true }
+func (t *virtualTime) Go(work func())        { t.session.contained(work)() }
+
+func (t *virtualTime) Stream(work func()) controlplane.ShedReason {
+	t.session.contained(work)()
+	return ""
+}
+
+func (t *virtualTime) Try(_ eventabi.NodeID, work func()) controlplane.ShedReason {
+	t.session.contained(work)()
+	return ""
+}
+
+func (t *virtualTime) Task(_ eventabi.NodeID, _ bool, run func(urgent bool) (again bool)) nodehost.Starter {
+	return nodehost.AtOnce(t.session.containedRun(run))
+}
+
+func (t *virtualTime) Claim(id eventabi.NodeID, granted func()) (*nodehost.Claim, bool, controlplane.ShedReason) {
+	return t.seat.Claim(id, granted)
+}
 
 func (t *virtualTime) After(at timebase.Instant, fn func()) (stop func()) {
 	e := t.world.schedule(at.Add(timebase.Span(t.session.born)), eventabi.DataLane, t.session.contained(fn))

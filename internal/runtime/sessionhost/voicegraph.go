@@ -98,6 +98,7 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*no
 		Session:      s.settings.Bootstrap.Session,
 		Turn:         turnID,
 		Exec:         s.exec,
+		Counted:      !calls(id),
 		Limits:       s.settings.Limits,
 		Parent:       s.ctx,
 		Out:          out,
@@ -110,6 +111,9 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*no
 		Seed:         seed,
 	})
 }
+
+// calls says that a node's tasks are calls of a provider, not its events.
+func calls(id eventabi.NodeID) bool { return id == nodeSTT || id == nodeLLM || id == nodeTTS }
 
 // hear hosts the endpointer with the first caller audio: a session that says nothing
 // does without the detector's memory. It hears everything from the first sample on.
@@ -241,13 +245,23 @@ func (g *graph) isClosed() bool {
 // maxEnds bounds the ends that wait to be looked at; they are measurements only.
 const maxEnds = 256
 
-// begin registers an attempt and counts it, until its end.
-func (g *graph) begin(r invocation.Request) *invocation.Call {
-	call := g.calls.Begin(r)
-	if call != nil {
-		g.s.place.Call(1)
+// begin registers an attempt and counts it, until its end: with the tenant, and as a task of
+// its node. Where the node has as many as it may have, the attempt waits if there is somebody
+// to be told when it may go on; else it is not scheduled. nil = there is no attempt.
+func (g *graph) begin(id eventabi.NodeID, r invocation.Request, granted func()) (call *invocation.Call, now bool) {
+	claim, now, why := g.s.exec.Claim(id, granted)
+	r.Over = claim.Give
+	call = g.calls.Begin(r)
+	if call == nil {
+		claim.Give()
+		return nil, false
 	}
-	return call
+	g.s.place.Call(1)
+	if why != "" {
+		call.Unscheduled(why)
+		return nil, false
+	}
+	return call, now
 }
 
 // callEnded reports an attempt's end to the kernel: as the acknowledgement of a cancel
@@ -262,6 +276,10 @@ func (g *graph) callEnded(e invocation.End) {
 		g.unlisten(e.Invocation)
 	}
 	if e.Detached {
+		return
+	}
+	if e.Unscheduled != "" {
+		g.s.post(&session.Unscheduled{Invocation: e.Invocation, Attempt: e.Attempt, Reason: string(e.Unscheduled)})
 		return
 	}
 	g.mu.Lock()
