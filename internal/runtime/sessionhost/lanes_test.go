@@ -302,7 +302,7 @@ func TestResultFloodFailsItsCall(t *testing.T) {
 	r.settings.Providers.TTS = deafTTS{r.tts, free}
 	x := s.open(t, r)
 	x.Ingress().Text("tell me a story", "")
-	s.until(t, "a call", func() bool { 
+	s.until(t, "a call", func() bool {
 		return r.log.count("say invocation=t1-tts-2")+r.log.count("invocation_end invocation=t1-llm-1") == 2
 	})
 	held, _ := x.content.stats()
