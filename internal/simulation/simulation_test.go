@@ -238,6 +238,11 @@ func TestSeedsThatFailed(t *testing.T) {
 			"too much that may not be shed waited for a side edge, and that ended the session",
 		},
 		{524, 12, "pool_closed,load_stalled_reader", "the watch took what the pool refuses for control, and metrics behind it for lost"},
+		{
+			15131, 3, "provider_timeout,transport_duplicate,transport_gap,time_wall_step,time_late_timer,time_drift,worker_pause," +
+				"worker_two_owners,store_rollback,store_stale,load_admission_race,pool_closed,pool_limited",
+			"the watch waited to be told of a refusal between two attempts of a call whose turn had ended",
+		},
 		{3506, 20, "provider_duplicate,transport_jitter,worker_two_owners,node_garbage,load_flood,pool_saturated,load_slow_reader", "the watch took sound that had waited for that of a later segment"},
 	} {
 		set, err := ParseFaults(c.faults)
