@@ -15,6 +15,7 @@ import (
 type Edge struct {
 	number  int // on its board
 	spec    *Spec
+	rules   rules
 	lanes   [laneCount]queue
 	waiting []parked // producers of the data lane that wait for room or a credit, in order
 
@@ -54,7 +55,7 @@ const (
 )
 
 // NewEdge makes an empty edge. The spec is shared and not changed.
-func NewEdge(s *Spec) *Edge { return &Edge{spec: s} }
+func NewEdge(s *Spec) *Edge { return &Edge{spec: s, rules: s.rules()} }
 
 // Spec gives what the edge obeys.
 func (e *Edge) Spec() *Spec { return e.spec }
@@ -226,6 +227,13 @@ func (e *Edge) push(now timebase.Instant, it *Item) {
 // enough, or the oldest item crosses the high watermark by age. Sound whose consumer is
 // known by its position needs no timer: each frame that comes asks anew.
 func (e *Edge) Due() timebase.Instant {
+	if len(e.waiting) == 0 && e.lanes[Data].len() == 0 {
+		return timebase.Never
+	}
+	return e.due()
+}
+
+func (e *Edge) due() timebase.Instant {
 	due := timebase.Never
 	for i := range e.waiting {
 		due = timebase.Earliest(due, e.waiting[i].until)
@@ -323,9 +331,14 @@ func (e *Edge) age(now timebase.Instant) timebase.Span {
 	return e.clock(now) - q.at(0).since
 }
 
+// lies says that something lies in a lane.
+func (e *Edge) lies() bool {
+	return e.lanes[Control].len()+e.lanes[Data].len()+e.lanes[Telemetry].len() > 0
+}
+
 // Idle says that nothing waits at the edge, producers included.
 func (e *Edge) Idle() bool {
-	return e.lanes[Control].len()+e.lanes[Data].len()+e.lanes[Telemetry].len()+len(e.waiting) == 0
+	return !e.lies() && len(e.waiting) == 0
 }
 
 // Depth is what lies in an edge.

@@ -123,6 +123,18 @@ func (o *object) strs(name string, list []string) {
 
 func (o *object) done() []byte { return append(o.b, '}') }
 
+// special says that a byte of a text does not stand for itself in a JSON string in ASCII.
+func special(c byte) bool { return c < ' ' || c >= utf8.RuneSelf-1 || c == '"' || c == '\\' }
+
+func plainText(v string) bool {
+	for i := range len(v) {
+		if special(v[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // appendText appends a JSON string in ASCII. Most are of the kernel's own vocabulary; keys
 // and names that somebody chose may be anything.
 func appendText(b []byte, v string) []byte {
@@ -131,11 +143,14 @@ func appendText(b []byte, v string) []byte {
 		b = append(b, '\\', 'u', digits[u>>12&15], digits[u>>8&15], digits[u>>4&15], digits[u&15])
 	}
 	b = append(b, '"')
+	if plainText(v) {
+		return append(append(b, v...), '"')
+	}
 	for _, r := range v {
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
-		case r >= ' ' && r < utf8.RuneSelf-1:
+		case r < utf8.RuneSelf && !special(byte(r)):
 			b = append(b, byte(r))
 		case r > 0xffff:
 			escape(0xd800 + (r-0x10000)>>10) // the two halves of UTF-16
