@@ -192,10 +192,10 @@ func (m *Machine) released(ev *flow.Event) {
 			m.givenUp(&piece)
 		}
 	case edgeTelemetry:
-		m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})
+		m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})
 	case voiceEdges:
 		if from := m.edges.board.Ends(ev.Edge).From; from != FromCallerText && from != FromAgentText {
-			m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})
+			m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})
 		}
 	case edgeVAD, edgeSTT, edgeWords, edgeReply, edgeClient:
 	}

@@ -204,7 +204,7 @@ func (m *Machine) move(id eventabi.TurnID, trigger controlplane.Trigger) {
 		m.refuse(controlplane.CodeInvalidTurnTransition, string(trigger), id)
 		return
 	}
-	m.fx.add(&TurnChange{Turn: id, Transition: transition})
+	m.fx.turnChange(TurnChange{Turn: id, Transition: transition})
 }
 
 // newOutput makes the delivery side of a turn.
