@@ -120,6 +120,20 @@ type Emit struct {
 	epoch    eventabi.Epoch // what the envelope's AuthorityEpoch points to
 	amount   int64          // and its Amount
 	span     eventabi.SeqRange
+	room     []byte // of the payload that stood here before, where decisions are recycled
+}
+
+// body begins a payload of about n bytes, say writes it down.
+func (e *Emit) body(n int) object {
+	if e.room != nil {
+		return object{b: e.room}
+	}
+	return objectOf(n)
+}
+
+func (e *Emit) say(body *object) {
+	e.Envelope.Payload = body.done()
+	e.room = e.Envelope.Payload[:0]
 }
 
 // Decide records a decision outcome (event-abi section 7).

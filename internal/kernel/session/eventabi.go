@@ -24,7 +24,7 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 		scope = eventabi.ScopeTurn
 	}
 	e := m.fx.signals.place(m.fx.Recycle)
-	*e = Emit{} // and field by field, in its place: an envelope is too large to be copied
+	*e = Emit{room: e.room} // and field by field, in its place: an envelope is too large to be copied
 	e.epoch = m.authority.Epoch
 	v := &e.Envelope
 	v.SchemaVersion, v.EventKind, v.PayloadClass = eventabi.SchemaVersion, eventabi.KindControl, eventabi.ClassMetadata
