@@ -255,3 +255,16 @@ func TestSeedsThatFailed(t *testing.T) {
 		}
 	}
 }
+
+// Decisions that stand where others stood are no other decisions.
+func TestRecycledDecisionsAreTheSame(t *testing.T) {
+	again, fresh := newWorld(), newWorld()
+	fresh.fx.Recycle = false
+	for seed := int64(1); seed <= 40; seed++ {
+		one := again.runSeed(seed, DefaultTurns, AllFaults, false)
+		two := fresh.runSeed(seed, DefaultTurns, AllFaults, false)
+		if v := compare(seed, &one, &two); v != nil {
+			t.Fatal(v.Detail)
+		}
+	}
+}

@@ -177,7 +177,7 @@ func (b *Board) Announce(log *Log) {
 // Expire lets time act on every edge.
 func (b *Board) Expire(now timebase.Instant, log *Log) {
 	for _, e := range b.edges {
-		if e.Due() <= now {
+		if !e.timeless() && e.Due() <= now {
 			e.Expire(now, log)
 		}
 	}
@@ -187,7 +187,9 @@ func (b *Board) Expire(now timebase.Instant, log *Log) {
 func (b *Board) Due() timebase.Instant {
 	due := timebase.Never
 	for _, e := range b.edges {
-		due = timebase.Earliest(due, e.Due())
+		if !e.timeless() {
+			due = timebase.Earliest(due, e.Due())
+		}
 	}
 	return due
 }

@@ -227,13 +227,6 @@ func (e *Edge) push(now timebase.Instant, it *Item) {
 // enough, or the oldest item crosses the high watermark by age. Sound whose consumer is
 // known by its position needs no timer: each frame that comes asks anew.
 func (e *Edge) Due() timebase.Instant {
-	if len(e.waiting) == 0 && e.lanes[Data].len() == 0 {
-		return timebase.Never
-	}
-	return e.due()
-}
-
-func (e *Edge) due() timebase.Instant {
 	due := timebase.Never
 	for i := range e.waiting {
 		due = timebase.Earliest(due, e.waiting[i].until)
@@ -244,6 +237,10 @@ func (e *Edge) due() timebase.Instant {
 	}
 	return due
 }
+
+// timeless says that time alone changes nothing at the edge: nothing lies there that grows
+// old.
+func (e *Edge) timeless() bool { return len(e.waiting) == 0 && e.lanes[Data].len() == 0 }
 
 // Expire lets time act.
 func (e *Edge) Expire(now timebase.Instant, log *Log) { e.settle(now, log) }

@@ -125,13 +125,13 @@ func (m *Machine) watermark(ev *flow.Event) {
 		reason = reasonLow
 	}
 	signal := m.edgeSignal(eventabi.SignalWatermark, eventabi.EmitterWatermark, ev, reason)
-	var body object
+	body := signal.body(64)
 	body.int("queue_items", ev.Items)
 	body.int("queue_ms", ev.TimeMS)
 	if ev.Action != "" {
 		body.str("action", string(ev.Action))
 	}
-	signal.Envelope.Payload = body.done()
+	signal.say(&body)
 }
 
 // dropNotice tells a run of drops (flow section 4).
@@ -192,10 +192,10 @@ func (m *Machine) released(ev *flow.Event) {
 			m.givenUp(&piece)
 		}
 	case edgeTelemetry:
-		m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})
+		m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})
 	case voiceEdges:
 		if from := m.edges.board.Ends(ev.Edge).From; from != FromCallerText && from != FromAgentText {
-			m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})
+			m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})
 		}
 	case edgeVAD, edgeSTT, edgeWords, edgeReply, edgeClient:
 	}

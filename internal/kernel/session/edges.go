@@ -140,7 +140,7 @@ func (m *Machine) offer(in *Offer) {
 	}
 	if why != "" {
 		m.refuse(why, in.kind(), in.Turn)
-		m.fx.add(&Release{Edge: in.Edge, Handle: in.Handle})
+		m.fx.release(Release{Edge: in.Edge, Handle: in.Handle})
 		return
 	}
 	lane := flow.Data
@@ -242,7 +242,7 @@ func (m *Machine) dispatch() {
 		}
 		ends := m.edges.board.Ends(n)
 		m.waited(n, &it)
-		m.fx.add(&Deliver{
+		m.fx.deliver(Deliver{
 			Edge: eventabi.EdgeID(ends.ID), To: ends.To, Seq: eventabi.Sequence(it.Seq), Handle: it.Handle,
 			Kind: ItemKind(it.Kind.String()), Group: it.Group, From: it.From, Of: it.Of,
 		})

@@ -23,25 +23,17 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	e := m.fx.signal()
-	*e = Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
-		SchemaVersion:        eventabi.SchemaVersion,
-		EventScope:           scope,
-		SessionID:            m.identity.session,
-		TurnID:               turn,
-		PipelineVersion:      m.identity.pipeline,
-		EventID:              m.identity.eventID(),
-		EventKind:            eventabi.KindControl,
-		Lane:                 eventabi.ControlLane,
-		RuntimeSequence:      m.identity.sequence,
-		RuntimeTimestampMS:   m.now.MS(),
-		WallClockTimestampMS: m.clock.Wall(m.now),
-		PayloadClass:         eventabi.ClassMetadata,
-		Signal:               signal,
-		EmittedBy:            by,
-		Reason:               reason,
-	}}
-	e.Envelope.AuthorityEpoch = &e.epoch
+	e := m.fx.signals.place(m.fx.Recycle)
+	*e = Emit{room: e.room} // and field by field, in its place: an envelope is too large to be copied
+	e.epoch = m.authority.Epoch
+	v := &e.Envelope
+	v.SchemaVersion, v.EventKind, v.PayloadClass = eventabi.SchemaVersion, eventabi.KindControl, eventabi.ClassMetadata
+	v.Lane, v.EventScope = eventabi.ControlLane, scope
+	v.SessionID, v.TurnID, v.PipelineVersion = m.identity.session, turn, m.identity.pipeline
+	v.EventID, v.RuntimeSequence = m.identity.eventID(), m.identity.sequence
+	v.RuntimeTimestampMS, v.WallClockTimestampMS = m.now.MS(), m.clock.Wall(m.now)
+	v.AuthorityEpoch = &e.epoch
+	v.Signal, v.EmittedBy, v.Reason = signal, by, reason
 	m.fx.add(e)
 	if stops(signal) {
 		m.cause = e.Envelope.EventID
@@ -58,7 +50,7 @@ func stops(s eventabi.Signal) bool {
 
 // decide records the decision outcome that belongs to a signal.
 func (m *Machine) decide(signal *eventabi.Envelope, kind controlplane.OutcomeKind, phase controlplane.OutcomePhase, scope controlplane.OutcomeScope, turn eventabi.TurnID) {
-	m.fx.add(&Decide{Outcome: controlplane.DecisionOutcome{
+	m.fx.decide(controlplane.DecisionOutcome{
 		OutcomeKind:          kind,
 		Phase:                phase,
 		Scope:                scope,
@@ -70,13 +62,13 @@ func (m *Machine) decide(signal *eventabi.Envelope, kind controlplane.OutcomeKin
 		AuthorityEpoch:       signal.AuthorityEpoch,
 		EmittedBy:            signal.EmittedBy,
 		Reason:               signal.Reason,
-	}})
+	})
 }
 
 // refuse evidences an input that changes nothing.
 func (m *Machine) refuse(code, what string, turn eventabi.TurnID) {
 	m.counters.Refused++
-	m.fx.add(&Refused{Code: code, What: what, Turn: turn})
+	m.fx.refused(Refused{Code: code, What: what, Turn: turn})
 }
 
 // object builds a small JSON object with keys in the order given.

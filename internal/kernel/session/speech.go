@@ -72,7 +72,7 @@ func (m *Machine) accept(piece *chunk) {
 	m.outputBegan()
 	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, out.turn, "")
 	signal.ProviderInvocationID = piece.call
-	m.fx.add(&Play{Turn: out.turn, Generation: out.generation, Handle: piece.handle, Samples: piece.samples, Protected: spoken.Protected})
+	m.fx.play(Play{Turn: out.turn, Generation: out.generation, Handle: piece.handle, Samples: piece.samples, Protected: spoken.Protected})
 	if first { // the client reads what it begins to hear
 		m.tell(FromAgentText, flow.Item{
 			Handle: spoken.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(piece.segment) + 1,

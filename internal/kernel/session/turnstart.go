@@ -124,14 +124,14 @@ func (m *Machine) openTurn(p proposal) {
 // payload (event-abi section 5).
 func (m *Machine) openSignal() {
 	t := &m.turn
-	signal := m.emit(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
-	body := objectOf(320)
+	signal := m.signal(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
+	body := signal.body(320)
 	body.int("turn_index", t.index)
 	body.str("resolved_turn_plan_id", t.plan.ResolvedTurnPlanID)
 	body.str("plan_hash", t.plan.PlanHash)
 	body.int("seed", t.plan.Determinism.Seed)
 	body.strs("ordering_markers", t.plan.Determinism.OrderingMarkers)
-	signal.Payload = body.done()
+	signal.say(&body)
 }
 
 // adopt ties the turn to the utterance that proposed it and starts its budget. Speech
@@ -204,7 +204,7 @@ func (m *Machine) move(id eventabi.TurnID, trigger controlplane.Trigger) {
 		m.refuse(controlplane.CodeInvalidTurnTransition, string(trigger), id)
 		return
 	}
-	m.fx.add(&TurnChange{Turn: id, Transition: transition})
+	m.fx.turnChange(TurnChange{Turn: id, Transition: transition})
 }
 
 // newOutput makes the delivery side of a turn.
