@@ -142,7 +142,7 @@ func Builtin(s Scenario) Profile {
 			{Kind: Flood, Sessions: 4, Tenant: "flooder", OpensPerSecond: 200, FramesPerSecond: 1000, TextsPerSecond: 100},
 		}
 	case Soak:
-		p.Sessions, p.Capacity, p.Duration, p.WarmUp = 100, 200, 10*time.Minute, time.Minute
+		p.Sessions, p.Capacity, p.Duration, p.WarmUp, p.Sample = 200, 400, 10*time.Minute, time.Minute, 2*time.Second
 		p.Callers.Life = Span{15 * time.Second, 45 * time.Second}
 	}
 	return p

@@ -85,7 +85,7 @@ func TestProfileFaults(t *testing.T) {
 		{"nothing to compare", "scenario: neighbours\ndisturbances: []", `disturbances: "0": name at least one`},
 		{"elsewhere", "scenario: soak\ndisturbances:\n  - {kind: stall, tenant: x}", `disturbances: "1": leave them out`},
 		{"no life", "scenario: soak\ncallers:\n  life: 0s", `callers.life: "0s": say how long a call lasts`},
-		{"few samples", "scenario: soak\nduration: 20s", `sample: "10s": at most a tenth of the duration`},
+		{"few samples", "scenario: soak\nduration: 20s\nsample: 10s", `sample: "10s": at most a tenth of the duration`},
 		{"no YAML", "a: [", `profile: "": the file is no YAML`},
 		{"empty", "", `p.yaml:1: profile: "": write fields and their values`},
 		{"two", "seed: 1\n---\nseed: 2", `p.yaml:2: profile: "": keep one document in a file`},
