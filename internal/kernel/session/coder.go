@@ -60,12 +60,14 @@ func (c *coder) putInt(v int64) {
 }
 
 func (c *coder) putString(s string) {
-	if len(s) < 0x80 {
-		c.buf = append(c.buf, byte(len(s)))
-	} else {
-		c.buf = binary.AppendUvarint(c.buf, uint64(len(s)))
+	switch n := len(s); {
+	case n == 0: // as most fields of a signal are
+		c.buf = append(c.buf, 0)
+	case n < 0x80:
+		c.buf = append(append(c.buf, byte(n)), s...)
+	default:
+		c.buf = append(binary.AppendUvarint(c.buf, uint64(n)), s...)
 	}
-	c.buf = append(c.buf, s...)
 }
 
 func (c *coder) raw(field string, v int64) int64 {
