@@ -242,7 +242,7 @@ func (m *Machine) announce(x *trouble, outcome turn.Outcome) {
 // budgetSignal reports an outcome of the turn's budget with its values.
 func (m *Machine) budgetSignal(s eventabi.Signal, reason string, outcome turn.Outcome) {
 	signal := m.emit(s, eventabi.EmitterBudget, m.turn.id, reason)
-	var body object
+	body := m.fx.body(64)
 	body.str("outcome", string(outcome))
 	body.int("used_ms", m.turn.budget.Used(m.now).MS())
 	body.int("turn_budget_ms", m.turn.plan.Budgets.TurnBudgetMS)
@@ -253,7 +253,7 @@ func (m *Machine) budgetSignal(s eventabi.Signal, reason string, outcome turn.Ou
 // accountSignal reports an outcome of another budget with its values.
 func (m *Machine) accountSignal(s eventabi.Signal, x *trouble, id eventabi.TurnID, outcome turn.Outcome) {
 	signal := m.emit(s, eventabi.EmitterBudget, id, x.reason)
-	body := objectOf(96)
+	body := m.fx.body(96)
 	body.str("outcome", string(outcome))
 	body.str("scope", string(x.scope))
 	switch x.scope {

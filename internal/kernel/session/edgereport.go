@@ -125,13 +125,13 @@ func (m *Machine) watermark(ev *flow.Event) {
 		reason = reasonLow
 	}
 	signal := m.edgeSignal(eventabi.SignalWatermark, eventabi.EmitterWatermark, ev, reason)
-	body := signal.body(64)
+	body := m.fx.body(64)
 	body.int("queue_items", ev.Items)
 	body.int("queue_ms", ev.TimeMS)
 	if ev.Action != "" {
 		body.str("action", string(ev.Action))
 	}
-	signal.say(&body)
+	signal.Envelope.Payload = body.done()
 }
 
 // dropNotice tells a run of drops (flow section 4).
@@ -144,7 +144,7 @@ func (m *Machine) dropNotice(ev *flow.Event) {
 	signal.span = eventabi.SeqRange{Start: eventabi.Sequence(ev.First), End: eventabi.Sequence(ev.Last)}
 	signal.Envelope.SeqRange = &signal.span
 	m.markSync(&signal.Envelope, ev)
-	var body object
+	body := m.fx.body(64)
 	body.int("count", ev.Count)
 	if ev.Group != 0 {
 		body.int("sync_group", ev.Group)

@@ -36,6 +36,7 @@ type Effects struct {
 	deliveries places[Deliver]
 	releases   places[Release]
 	evidence   places[Evidence]
+	payloads   []byte // of the signals of this step
 }
 
 // places are where decisions of one kind stand, when they are recycled.
@@ -62,6 +63,7 @@ func (fx *Effects) Reset() {
 	fx.List = fx.List[:0]
 	fx.signals.used, fx.decides.used, fx.turns.used, fx.refusals.used, fx.plays.used = 0, 0, 0, 0, 0
 	fx.words.used, fx.deliveries.used, fx.releases.used, fx.evidence.used = 0, 0, 0, 0
+	fx.payloads = fx.payloads[:0]
 }
 
 func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }
@@ -120,20 +122,6 @@ type Emit struct {
 	epoch    eventabi.Epoch // what the envelope's AuthorityEpoch points to
 	amount   int64          // and its Amount
 	span     eventabi.SeqRange
-	room     []byte // of the payload that stood here before, where decisions are recycled
-}
-
-// body begins a payload of about n bytes, say writes it down.
-func (e *Emit) body(n int) object {
-	if e.room != nil {
-		return object{b: e.room}
-	}
-	return objectOf(n)
-}
-
-func (e *Emit) say(body *object) {
-	e.Envelope.Payload = body.done()
-	e.room = e.Envelope.Payload[:0]
 }
 
 // Decide records a decision outcome (event-abi section 7).

@@ -24,7 +24,7 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 		scope = eventabi.ScopeTurn
 	}
 	e := m.fx.signals.place(m.fx.Recycle)
-	*e = Emit{room: e.room} // and field by field, in its place: an envelope is too large to be copied
+	*e = Emit{} // and field by field, in its place: an envelope is too large to be copied
 	e.epoch = m.authority.Epoch
 	v := &e.Envelope
 	v.SchemaVersion, v.EventKind, v.PayloadClass = eventabi.SchemaVersion, eventabi.KindControl, eventabi.ClassMetadata
@@ -74,8 +74,18 @@ func (m *Machine) refuse(code, what string, turn eventabi.TurnID) {
 // object builds a small JSON object with keys in the order given.
 type object struct{ b []byte }
 
-// objectOf begins an object of about n bytes.
-func objectOf(n int) object { return object{b: make([]byte, 0, n)} }
+// body begins the payload of a signal, of about n bytes.
+func (fx *Effects) body(n int) object {
+	if !fx.Recycle {
+		return object{b: make([]byte, 0, n)}
+	}
+	at := len(fx.payloads)
+	if cap(fx.payloads)-at < n {
+		fx.payloads, at = make([]byte, 0, max(n, 2*cap(fx.payloads))), 0
+	}
+	fx.payloads = fx.payloads[:at+n]
+	return object{b: fx.payloads[at : at : at+n]}
+}
 
 func (o *object) key(name string) {
 	switch {

@@ -124,14 +124,14 @@ func (m *Machine) openTurn(p proposal) {
 // payload (event-abi section 5).
 func (m *Machine) openSignal() {
 	t := &m.turn
-	signal := m.signal(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
-	body := signal.body(320)
+	signal := m.emit(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
+	body := m.fx.body(320)
 	body.int("turn_index", t.index)
 	body.str("resolved_turn_plan_id", t.plan.ResolvedTurnPlanID)
 	body.str("plan_hash", t.plan.PlanHash)
 	body.int("seed", t.plan.Determinism.Seed)
 	body.strs("ordering_markers", t.plan.Determinism.OrderingMarkers)
-	signal.say(&body)
+	signal.Payload = body.done()
 }
 
 // adopt ties the turn to the utterance that proposed it and starts its budget. Speech
