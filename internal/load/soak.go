@@ -36,6 +36,10 @@ func (r *runner) soak(ctx context.Context) error {
 	r.report.row("growth of the heap from the warm-up to the end", growth(heap), p.Bounds.HeapPercent, "%",
 		fmt.Sprintf("%d samples, each after a garbage collection; median %.2f MB; %d calls came and went",
 			len(heap), median(floats(heap))/1e6, x.ended.Load()))
+	if x.ended.Load() == 0 {
+		r.nothing("no call came and went")
+	}
+	r.heard("all")
 	r.aftermath(x, h)
 	left := max(0, heapInUse()-atRest)
 	r.report.row("heap that the calls have left behind, against the heap in use", 100*float64(left)/median(floats(heap)), p.Bounds.HeapPercent, "%",
@@ -79,7 +83,7 @@ func (r *runner) sampleHeap(ctx context.Context, x *Crowd, h *sessionhost.Host) 
 	r.say("%d sessions that come and go, for %s", p.Sessions, short(p.Duration))
 	began := time.Now()
 	x.Add(int(p.Sessions), p.Ramp)
-	if err := rest(ctx, min(p.Ramp+p.WarmUp, p.Duration/2)); err != nil {
+	if err := rest(ctx, p.Ramp+p.WarmUp); err != nil {
 		return nil, err
 	}
 	from := x.begin(&r.options.Machine, x.group)

@@ -319,8 +319,17 @@ func (e *Edge) clock(now timebase.Instant) timebase.Span {
 	return timebase.Span(now) - e.stood
 }
 
-// age is how long the oldest item of the data lane has waited.
-func (e *Edge) age(now timebase.Instant) timebase.Span {
+// Ages says that something lies in the data lane and grows older.
+func (e *Edge) Ages() bool { return e.lanes[Data].len() > 0 && !e.standing }
+
+// Reaches is when the oldest item of the data lane will have waited so long, if the clock
+// goes on. Something lies there.
+func (e *Edge) Reaches(wait timebase.Span) timebase.Instant {
+	return timebase.Instant(e.lanes[Data].at(0).since + wait + e.stood)
+}
+
+// Age is how long the oldest item of the data lane has waited.
+func (e *Edge) Age(now timebase.Instant) timebase.Span {
 	q := &e.lanes[Data]
 	if q.len() == 0 {
 		return 0
@@ -353,7 +362,7 @@ type Depth struct {
 // Depth tells what lies in the edge now.
 func (e *Edge) Depth(now timebase.Instant) Depth {
 	d := Depth{
-		Bytes: e.lanes[Data].bytes, Media: e.lanes[Data].media, Age: e.age(now),
+		Bytes: e.lanes[Data].bytes, Media: e.lanes[Data].media, Age: e.Age(now),
 		Waiting: int64(len(e.waiting)), High: e.high, Off: e.off[Data], Credit: e.credit,
 	}
 	for lane := range laneCount {

@@ -59,7 +59,7 @@ func (e *Edge) crossing(now timebase.Instant, what What, act Action) Event {
 // inQueue is the time that lies in the data lane: the longer of its sound and the age of
 // its oldest item.
 func (e *Edge) inQueue(now timebase.Instant) timebase.Span {
-	return max(e.lanes[Data].media, e.age(now))
+	return max(e.lanes[Data].media, e.Age(now))
 }
 
 func (e *Edge) aboveHigh(now timebase.Instant) bool {

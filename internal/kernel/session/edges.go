@@ -7,7 +7,6 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
-	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // edges are the session's edges: those of the voice graph, and further ones that its
@@ -241,23 +240,11 @@ func (m *Machine) dispatch() {
 			return
 		}
 		ends := m.edges.board.Ends(n)
-		m.waited(n, &it)
+		m.waited(n, it.Lane, it.Waited)
 		m.fx.deliver(Deliver{
 			Edge: eventabi.EdgeID(ends.ID), To: ends.To, Seq: eventabi.Sequence(it.Seq), Handle: it.Handle,
 			Kind: ItemKind(it.Kind.String()), Group: it.Group, From: it.From, Of: it.Of,
 		})
-	}
-}
-
-// waited charges what an item has waited to the edge's budget.
-func (m *Machine) waited(n int, it *flow.Item) {
-	limit := timebase.MS(m.settings.EdgeBudgetMS)
-	if limit == 0 {
-		limit = timebase.MS(turn.ProfileBudgets().EdgeBudgetMSDefault)
-	}
-	if it.Lane == flow.Data && it.Waited*100 >= limit*turn.WarningPercent {
-		ends := m.edges.board.Ends(n)
-		m.edgeSpent(eventabi.EdgeID(ends.ID), ends.Side, it.Waited, limit)
 	}
 }
 

@@ -34,7 +34,7 @@ func (m *Machine) speech(in *Speech) {
 		return
 	}
 	c.chunks++
-	c.budget.Renew(m.now)
+	m.renew(c)
 	piece := chunk{
 		handle: in.Handle, samples: in.Samples, end: out.accepted + m.parkedSamples() + in.Samples,
 		generation: out.generation, segment: c.segment, call: c.id,
