@@ -148,6 +148,7 @@ func (e *Edge) mergeTail(now timebase.Instant, it *Item, log *Log) bool {
 	q.bytes += bytes
 	q.media += media
 	it.since = e.clock(now)
+	e.owe(it)
 	e.merge(tail, it, log)
 	e.stats.PeakBytes = max(e.stats.PeakBytes, q.bytes)
 	e.stats.PeakMedia = max(e.stats.PeakMedia, q.media)

@@ -21,7 +21,7 @@ type Edge struct {
 
 	high     bool            // above the high watermark
 	off      [laneCount]bool // the lane's producer was told to stop
-	credit   int64           // credits in the producer's hand
+	credit   int64           // credits in the producer's hand; below 0 it owes them
 	opened   bool            // the first window was granted
 	stood    timebase.Span   // how long the edge's clock has stood altogether
 	standing bool
@@ -214,6 +214,7 @@ func (e *Edge) delivered(now timebase.Instant, it *Item, log *Log) {
 // wait of its producer has a bound of its own.
 func (e *Edge) push(now timebase.Instant, it *Item) {
 	it.since = e.clock(now)
+	e.owe(it)
 	q := &e.lanes[it.Lane]
 	q.push(it)
 	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], int64(q.len()))
@@ -356,7 +357,7 @@ type Depth struct {
 	Waiting int64         // producers
 	High    bool          // above the high watermark
 	Off     bool          // the data producer was told to stop
-	Credit  int64         // credits in the data producer's hand, 0 where it needs none
+	Credit  int64         // credits in the data producer's hand, 0 where it needs none, below 0 where it owes them
 }
 
 // Depth tells what lies in the edge now.

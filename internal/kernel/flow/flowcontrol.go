@@ -124,11 +124,19 @@ func (e *Edge) spend() bool {
 	if !e.rules.credits {
 		return true
 	}
-	if e.credit == 0 {
+	if e.credit <= 0 {
 		return false
 	}
 	e.credit--
 	return true
+}
+
+// owe charges an item that comes in without a credit, because it may not be shed: its
+// producer counts it as sent, and a later grant pays for it.
+func (e *Edge) owe(it *Item) {
+	if it.Lane == Data && e.rules.credits && !it.paid {
+		e.credit--
+	}
 }
 
 // open grants the first window with the first offer.

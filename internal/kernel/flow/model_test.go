@@ -171,6 +171,9 @@ func (b *book) enter(x *entry) {
 	if x.Lane == Data && !x.paid && !b.holds(&x.Item) {
 		b.t.Fatalf("%d came in without a credit", x.Seq)
 	}
+	if x.Lane == Data && !x.paid { // a later grant pays for it
+		b.hand--
+	}
 }
 
 // holds says that an item may not be shed: it is protected, or under atomic_drop one of

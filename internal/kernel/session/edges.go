@@ -261,9 +261,12 @@ func itemKind(k ItemKind) (flow.Kind, bool) {
 // the session.
 func (m *Machine) tell(from string, it flow.Item) {
 	it.From = from
+	group := it.Group
 	if m.edges.live {
 		if e := m.edge(edgeClient); e != nil {
-			m.give(m.edges.number[edgeClient]-1, it)
+			n := m.edges.number[edgeClient] - 1
+			it.Group = m.bound(n, group)
+			m.give(n, it)
 		}
 	}
 	for i := range m.edges.set {
@@ -271,9 +274,22 @@ func (m *Machine) tell(from string, it flow.Item) {
 			continue
 		}
 		if n, ok := m.further(m.edges.set[i].Edge); ok {
+			it.Group = m.bound(n, group)
 			m.give(n, it)
 		}
 	}
+}
+
+// bound gives the sync group of what the session itself offers to an edge: by sync_id it is
+// that of its segment. By event_id each is an event of its own, and it has no extension to
+// be grouped by (custom): nothing binds it.
+func (m *Machine) bound(n int, segment int64) int64 {
+	switch m.edges.board.Edge(n).Spec().GroupBy {
+	case controlplane.GroupByEventID, controlplane.GroupByCustom:
+		return 0
+	case controlplane.GroupBySyncID:
+	}
+	return segment
 }
 
 // frameEdges keeps the books of caller audio: a frame more has come, and those who listen

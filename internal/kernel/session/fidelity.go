@@ -144,7 +144,7 @@ func (m *Machine) show(i int) {
 	s := out.reply.At(i)
 	out.last = s.Text
 	m.tell(FromAgentText, flow.Item{
-		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(i) + 1,
+		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, i),
 		Scope: out.generation, Bytes: s.Runes, Of: string(out.turn),
 	})
 	if out.order == 0 {
