@@ -195,6 +195,14 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// heapAtRest is what lives when nothing is under way. Pools let go of what they keep at the
+// second collection.
+func heapAtRest() int64 {
+	runtime.GC()
+	runtime.GC()
+	return heapInUse()
+}
+
 // growth is how much a series grows from its first to its last value, in percent of its
 // median, by the median of the slopes between all pairs (Theil and Sen): a single sample
 // that is off does not bend it.

@@ -19,7 +19,7 @@ func (r *runner) soak(ctx context.Context) error {
 	if err := r.rehearse(ctx); err != nil {
 		return err
 	}
-	atRest := heapInUse()
+	atRest := heapAtRest()
 	h, err := r.host(p.Capacity)
 	if err != nil {
 		return err
@@ -41,13 +41,13 @@ func (r *runner) soak(ctx context.Context) error {
 	}
 	r.heard("all")
 	r.aftermath(x, h)
-	left := max(0, heapInUse()-atRest)
+	left := max(0, heapAtRest()-atRest)
 	r.report.row("heap that the calls have left behind, against the heap in use", 100*float64(left)/median(floats(heap)), p.Bounds.HeapPercent, "%",
 		fmt.Sprintf("%d bytes, %.1f a call", left, float64(left)/float64(max(x.ended.Load(), 1))))
 	return nil
 }
 
-// rehearse lets a few calls take place on a host of their own, so that what a process
+// rehearse lets as many calls take place on a host of their own, so that what a process
 // keeps from its first ones on is there before anything is measured.
 func (r *runner) rehearse(ctx context.Context) error {
 	p := &r.profile
@@ -56,10 +56,9 @@ func (r *runner) rehearse(ctx context.Context) error {
 		return err
 	}
 	x := r.crowd(h)
-	n := min(p.Sessions, 20)
-	r.say("a rehearsal: %d sessions, for %s", n, short(min(p.WarmUp, rehearsal)))
-	x.Add(int(n), 0)
-	waited := rest(ctx, min(p.WarmUp, rehearsal))
+	r.say("a rehearsal: %d sessions, for %s", p.Sessions, short(min(p.Ramp+p.WarmUp, rehearsal)))
+	x.Add(int(p.Sessions), p.Ramp)
+	waited := rest(ctx, min(p.Ramp+p.WarmUp, rehearsal))
 	if err := finish(x, h); err != nil {
 		return err
 	}
