@@ -78,6 +78,20 @@ func (f Fault) String() string {
 	return where + ": " + path + ": " + code + ": " + f.Message
 }
 
+// RefusedError is that settings are refused, with every fault that is more than a warning.
+type RefusedError struct{ Faults []Fault }
+
+func (e *RefusedError) Error() string {
+	var b strings.Builder
+	b.WriteString("the flow settings are refused:")
+	for _, f := range e.Faults {
+		if !f.Warning {
+			b.WriteString("\n" + f.String())
+		}
+	}
+	return b.String()
+}
+
 // Refused says whether any of the faults is more than a warning.
 func Refused(faults []Fault) bool {
 	for _, f := range faults {
