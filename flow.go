@@ -3,7 +3,7 @@
 package parley
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
@@ -28,6 +28,8 @@ type FlowSource struct {
 	TenantName string
 	// Set are values of the session, such as budgets.turn_budget_ms=1500.
 	Set []string
+	// SetName is what faults call them; empty = set.
+	SetName string
 }
 
 // ReadFlow lays the layers over each other: profile < spec < environment < tenant <
@@ -42,7 +44,7 @@ func ReadFlow(from FlowSource) (*Flow, error) {
 		n.Read(pipeline.Spec, from.Name, from.Spec),
 		n.Read(pipeline.Tenant, from.TenantName, from.Tenant),
 	}
-	session, err := n.Set(pipeline.Session, "set", from.Set...)
+	session, err := n.Set(pipeline.Session, cmp.Or(from.SetName, "set"), from.Set...)
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)
 	}
@@ -54,11 +56,5 @@ func ReadFlow(from FlowSource) (*Flow, error) {
 	if flow != nil {
 		return flow, nil
 	}
-	var list []error
-	for _, f := range faults {
-		if !f.Warning {
-			list = append(list, errors.New(f.String()))
-		}
-	}
-	return nil, fmt.Errorf("parley: the flow settings are refused:\n%w", errors.Join(list...))
+	return nil, fmt.Errorf("parley: %w", &pipeline.RefusedError{Faults: faults})
 }

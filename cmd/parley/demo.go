@@ -76,7 +76,8 @@ one answers on a usual local port.
 Exit code 0: the conversation was held.
 Exit code 1: it was interrupted, or a turn failed, or a quota did not let it in; what there
              is of it is in the folder.
-             Or the folder could not be written, and nothing is left.
+             Or the folder could not be written, or flow settings are refused, and nothing
+             is left.
 Exit code 2: it could not begin: wrong usage, a file that is no WAV, missing engines,
              a folder that is in use.`
 
@@ -140,7 +141,7 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	}
 	flow, err := demoFlow(env, f)
 	if err != nil {
-		return &exitError{code: exitUsage, err: err}
+		return beginError(err)
 	}
 	// Whoever closes our output has seen enough: the conversation ends in good order.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
@@ -188,7 +189,7 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 
 // demoFlow reads the flow settings of the demo.
 func demoFlow(env *environment, f demoFlags) (*parley.Flow, error) {
-	from := parley.FlowSource{Name: f.spec, Environment: os.Environ(), Set: f.set}
+	from := parley.FlowSource{Name: f.spec, Environment: os.Environ(), Set: f.set, SetName: "--set"}
 	if f.spec != "" {
 		data, err := readUpTo(env.stdin, f.spec, pipeline.MaxSpecBytes)
 		if err != nil {

@@ -26,6 +26,7 @@ type loadFlags struct {
 	asJSON, strict bool
 	print          string
 	length         time.Duration
+	measured       bool // --for is given
 	set            []string
 }
 
@@ -50,16 +51,24 @@ Without an argument it runs overload and neighbours. A profile is a file that sa
 it; 'parley load --print overload' writes the built-in one, with what each value means.
 
 A window in which more than 1 % of the processor was stolen by other guests, or more than
-5 % used by other processes, is void and is measured again, three times at most; what
-counts in spite of it is marked. The exit code is 0 also when a bound was missed, because a noisy machine is no fault of the code; with
---strict it is 1.`,
+5 % used by other processes, is void and is measured again, three times at most. A promise
+whose window stays void, or that was measured on nothing, is not kept.
+
+Exit code 0: it ran, also when a bound was missed, because a noisy machine is no fault of
+the code; with --strict that is 1.
+Exit code 1: a profile, a value of --set or --for, or flow settings are refused, or the run
+failed on its way.
+Exit code 2: it could not begin: wrong usage, or a file that cannot be read.`,
 		Example: `  parley load
   parley load soak --for 2m --set sessions=50
   parley load --print neighbours > mine.yaml && parley load mine.yaml
   parley load overload --json | jq '.[].rows'`,
 		GroupID:           groupCheck,
 		ValidArgsFunction: completeLoad,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runLoad(cmd.Context(), env, f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.measured = cmd.Flags().Changed("for")
+			return runLoad(cmd.Context(), env, f, args)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.asJSON, "json", false, "print the reports as JSON")
@@ -91,7 +100,7 @@ func runLoad(ctx context.Context, env *environment, f *loadFlags, args []string)
 	for _, name := range args {
 		run, err := readLoad(f, name)
 		if err != nil {
-			return &exitError{code: exitUsage, err: err}
+			return beginError(err)
 		}
 		runs = append(runs, run)
 	}
@@ -148,15 +157,17 @@ func readLoad(f *loadFlags, name string) (run loadRun, err error) {
 			return run, err
 		}
 	}
-	if f.length != 0 {
-		f.set = append(f.set, "duration="+f.length.String())
-	}
 	for _, assignment := range f.set {
 		if err := run.profile.Set(assignment); err != nil {
 			return run, fmt.Errorf("--set: %w", err)
 		}
 	}
-	if most := run.profile.Duration / 10; run.profile.Scenario == load.Soak && f.length != 0 && run.profile.Sample > most/2 {
+	if f.measured {
+		if err := run.profile.Set("duration=" + f.length.String()); err != nil {
+			return run, fmt.Errorf("--for: %w", err)
+		}
+	}
+	if most := run.profile.Duration / 10; run.profile.Scenario == load.Soak && f.measured && run.profile.Sample > most/2 {
 		run.profile.Sample = most / 2
 	}
 	if err := run.profile.Validate(); err != nil {
@@ -171,7 +182,7 @@ func readLoad(f *loadFlags, name string) (run loadRun, err error) {
 	}
 	text, err := os.ReadFile(spec)
 	if err != nil {
-		return run, fmt.Errorf("read the spec of the profile: %w", err)
+		return run, &exitError{code: exitUsage, err: run.profile.Fault("spec", run.profile.SpecName, fmt.Sprintf("name a spec that can be read, beside the profile: %v", err))}
 	}
 	run.flow, err = parley.ReadFlow(parley.FlowSource{Name: spec, Spec: text})
 	return run, err

@@ -73,7 +73,7 @@ func TestLoadPrintsProfiles(t *testing.T) {
 func TestLoadUsage(t *testing.T) {
 	dir := t.TempDir()
 	bad, lost, wrong := filepath.Join(dir, "bad.yaml"), filepath.Join(dir, "lost.yaml"), filepath.Join(dir, "wrong.yaml")
-	for name, text := range map[string]string{bad: "seed: 1\nsessions: many\n", lost: "spec: nowhere.yaml\n", wrong: "spec: bad.yaml\n"} {
+	for name, text := range map[string]string{bad: "seed: 1\nsessions: many\n", lost: "seed: 1\nspec: nowhere.yaml\n", wrong: "spec: bad.yaml\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -81,20 +81,23 @@ func TestLoadUsage(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		says string
+		code int
 	}{
-		{[]string{"storm"}, `"storm" is no scenario and no file; use overload, neighbours, soak`},
-		{[]string{filepath.Join(dir, "none.yaml")}, "read the profile"},
-		{[]string{bad}, `bad.yaml:2: sessions: "many": use a whole number from 1 to 50000`},
-		{[]string{lost}, "read the spec of the profile"},
-		{[]string{wrong}, "the flow settings are refused"},
-		{[]string{"soak", "--set", "sample=1h"}, "at most a tenth of the duration"},
-		{[]string{"soak", "--set", "speed=1"}, "there is no such value"},
-		{[]string{"soak", "--for", "-3s"}, `duration: "-3s"`},
-		{[]string{"--print", "storm"}, `--print: "storm"`},
-		{[]string{"--print", "soak", "soak"}, "nothing else"},
+		{[]string{"storm"}, `"storm" is no scenario and no file; use overload, neighbours, soak`, exitUsage},
+		{[]string{filepath.Join(dir, "none.yaml")}, "read the profile", exitUsage},
+		{[]string{bad}, `bad.yaml:2: sessions: "many": use a whole number from 1 to 50000`, exitFailure},
+		{[]string{lost}, `lost.yaml:2: spec: "nowhere.yaml": name a spec that can be read, beside the profile`, exitUsage},
+		{[]string{wrong}, "the flow settings are refused", exitFailure},
+		{[]string{"soak", "--set", "sample=1h"}, "at most a tenth of the duration", exitFailure},
+		{[]string{"soak", "--set", "speed=1"}, "there is no such value", exitFailure},
+		{[]string{"soak", "--for", "-3s"}, `duration: "-3s"`, exitFailure},
+		{[]string{"--print", "storm"}, `--print: "storm"`, exitUsage},
+		{[]string{"--print", "soak", "soak"}, "nothing else", exitUsage},
+		{[]string{"soak", "--for", "0s"}, `--for: duration: "0s": use a time`, exitFailure},
+		{[]string{"soak", "--set", "sessions=2", "--set", "ramp=0s", "--for", "100ms", "--strict"}, `duration: "100ms": more than ramp and warm_up together`, exitFailure},
 	} {
 		r := runParley(t, "", append([]string{"load"}, c.args...)...)
-		if r.code != exitUsage || !strings.Contains(r.errOut, c.says) {
+		if r.code != c.code || !strings.Contains(r.errOut, c.says) || strings.Contains(r.errOut, "parley: parley:") {
 			t.Errorf("parley load %q: exit code %d\n%s", c.args, r.code, r.errOut)
 		}
 	}

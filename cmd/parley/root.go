@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/parley-voice/parley/internal/controlplane/pipeline"
+	"github.com/parley-voice/parley/internal/load"
 )
 
 // Exit codes of every command; see the package comment.
@@ -55,6 +58,22 @@ func usageErrorf(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
+// beginError is an error before the work: what was read and is refused is a no (1), as of
+// parley lint and resolve; what cannot be read, and anything else, is usage (2).
+func beginError(err error) error {
+	code := exitUsage
+	if exit := (*exitError)(nil); errors.As(err, &exit) {
+		return err
+	}
+	if refused := (*pipeline.RefusedError)(nil); errors.As(err, &refused) {
+		code = exitFailure
+	}
+	if fault := (*load.ProfileError)(nil); errors.As(err, &fault) {
+		code = exitFailure
+	}
+	return &exitError{code: code, err: err}
+}
+
 // silentExit ends a command with a code after it has reported by itself.
 func silentExit(code int) error { return &exitError{code: code} }
 
@@ -78,7 +97,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return code
 		}
 	}
-	fmt.Fprintf(stderr, "parley: %s\n", strings.TrimSpace(err.Error()))
+	fmt.Fprintf(stderr, "parley: %s\n", strings.TrimPrefix(strings.TrimSpace(err.Error()), "parley: "))
 	if code == exitUsage {
 		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", called.CommandPath())
 	}

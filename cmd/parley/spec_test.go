@@ -198,14 +198,15 @@ func TestDemoRefusesFlowSettings(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		says []string
+		code int
 	}{
-		{[]string{"--spec", "nowhere.yaml"}, []string{"--spec nowhere.yaml cannot be read: "}},
-		{[]string{"--spec", filepath.Join(specs, "bad/bounds.yaml"), "--set", "tuning=x"}, []string{"bounds.yaml:4:38: ", "bounds.yaml:16:19: ", "set tuning=x: tuning: enum: "}},
-		{[]string{"--set", "tuning"}, []string{"has no ="}},
+		{[]string{"--spec", "nowhere.yaml"}, []string{"--spec nowhere.yaml cannot be read: "}, exitUsage},
+		{[]string{"--spec", filepath.Join(specs, "bad/bounds.yaml"), "--set", "tuning=x"}, []string{"bounds.yaml:4:38: ", "bounds.yaml:16:19: ", "\n--set tuning=x: tuning: enum: "}, exitFailure},
+		{[]string{"--set", "tuning"}, []string{"has no ="}, exitUsage},
 	} {
 		r := runParley(t, "", append([]string{"demo", "--fast", "--out", out}, c.args...)...)
 		for _, text := range c.says {
-			if r.code != exitUsage || r.out != "" || !strings.Contains(r.errOut, text) {
+			if r.code != c.code || r.out != "" || !strings.Contains(r.errOut, text) || strings.Contains(r.errOut, "parley: parley:") {
 				t.Errorf("demo %q: exit code %d, does not say %q\n%s%s", c.args, r.code, text, r.out, r.errOut)
 			}
 		}

@@ -89,6 +89,7 @@ func TestProfileFaults(t *testing.T) {
 		{"no life", "scenario: soak\ncallers:\n  life: 0s", `callers.life: "0s": say how long a call lasts`},
 		{"few samples", "scenario: soak\nduration: 20s\nsample: 10s", `sample: "10s": at most a tenth of the duration`},
 		{"no YAML", "a: [", `profile: "": the file is no YAML`},
+		{"tab", "engines:\n\tllm: 1s", `p.yaml:2: profile: "": the file is no YAML: a tab cannot indent; use spaces`},
 		{"empty", "", `p.yaml:1: profile: "": write fields and their values`},
 		{"two", "seed: 1\n---\nseed: 2", `p.yaml:2: profile: "": keep one document in a file`},
 		{"text", "soak", `p.yaml:1: profile: "": write fields and their values`},

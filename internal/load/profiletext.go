@@ -21,11 +21,11 @@ import (
 func ReadProfile(file string, text []byte) (Profile, error) {
 	loader, err := yaml.NewLoader(bytes.NewReader(text))
 	if err != nil {
-		return Profile{}, syntax(file, err)
+		return Profile{}, syntax(file, text, err)
 	}
 	var doc yaml.Node
 	if err := loader.Load(&doc); err != nil && !errors.Is(err, io.EOF) {
-		return Profile{}, syntax(file, err)
+		return Profile{}, syntax(file, text, err)
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return Profile{}, &ProfileError{File: file, Line: 1, Field: "profile", Want: "write fields and their values, such as scenario: soak; 'parley load --print soak' shows them all"}
@@ -33,7 +33,7 @@ func ReadProfile(file string, text []byte) (Profile, error) {
 	var more yaml.Node
 	if err := loader.Load(&more); !errors.Is(err, io.EOF) {
 		if err != nil {
-			return Profile{}, syntax(file, err)
+			return Profile{}, syntax(file, text, err)
 		}
 		return Profile{}, &ProfileError{File: file, Line: more.Line, Field: "profile", Want: "keep one document in a file"}
 	}
@@ -56,11 +56,16 @@ func ReadProfile(file string, text []byte) (Profile, error) {
 func newTenant() Tenant           { return Tenant{Action: "reject"} }
 func newDisturbance() Disturbance { return Disturbance{Sessions: 1} }
 
-func syntax(file string, err error) error {
+func syntax(file string, text []byte, err error) error {
 	e := &ProfileError{File: file, Line: 1, Field: "profile", Want: "the file is no YAML: " + err.Error()}
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
 		e.Line, e.Want = max(1, at.Mark.Line), "the file is no YAML: "+at.Message
+		lines := strings.Split(string(text), "\n")
+		line := lines[min(e.Line, len(lines))-1]
+		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") {
+			e.Want = "the file is no YAML: a tab cannot indent; use spaces"
+		}
 	}
 	return e
 }

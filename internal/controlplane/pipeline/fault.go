@@ -67,7 +67,7 @@ func (f Fault) String() string {
 	if f.Line > 0 {
 		where = fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
 	}
-	path := f.Path
+	path := shorten(f.Path)
 	if path == "" {
 		path = "(document)"
 	}
@@ -76,6 +76,45 @@ func (f Fault) String() string {
 		code = "warning: " + code
 	}
 	return where + ": " + path + ": " + code + ": " + f.Message
+}
+
+// The most characters of a name, and of a whole path, that a line shows.
+const (
+	maxShownName = 80
+	maxShownPath = 400
+)
+
+// shorten cuts what is long in a path: a name can be as long as a file.
+func shorten(path string) string {
+	if len(path) <= maxShownName {
+		return path
+	}
+	names := strings.Split(path, ".")
+	for i := range names {
+		names[i] = cut(names[i], maxShownName)
+	}
+	return cut(strings.Join(names, "."), maxShownPath)
+}
+
+func cut(text string, most int) string {
+	if list := []rune(text); len(list) > most {
+		return string(list[:most-1]) + "…"
+	}
+	return text
+}
+
+// RefusedError is that settings are refused, with every fault that is more than a warning.
+type RefusedError struct{ Faults []Fault }
+
+func (e *RefusedError) Error() string {
+	var b strings.Builder
+	b.WriteString("the flow settings are refused:")
+	for _, f := range e.Faults {
+		if !f.Warning {
+			b.WriteString("\n" + f.String())
+		}
+	}
+	return b.String()
 }
 
 // Refused says whether any of the faults is more than a warning.

@@ -18,18 +18,18 @@ import (
 func readYAML(file string, data []byte) (*node, *Fault) {
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
-		return nil, syntaxFault(file, err)
+		return nil, syntaxFault(file, data, err)
 	}
 	var doc, more yaml.Node
 	if err := loader.Load(&doc); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
-		return nil, syntaxFault(file, err)
+		return nil, syntaxFault(file, data, err)
 	}
 	if err := loader.Load(&more); !errors.Is(err, io.EOF) {
 		if err != nil {
-			return nil, syntaxFault(file, err)
+			return nil, syntaxFault(file, data, err)
 		}
 		return nil, &Fault{
 			File: file, Line: more.Line, Column: more.Column, Code: "trailing_data",
@@ -47,7 +47,7 @@ func readYAML(file string, data []byte) (*node, *Fault) {
 	return n, r.fault
 }
 
-func syntaxFault(file string, err error) *Fault {
+func syntaxFault(file string, data []byte, err error) *Fault {
 	f := &Fault{File: file, Line: 1, Column: 1, Code: "syntax", Message: "the file is no YAML: " + err.Error()}
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
@@ -56,8 +56,21 @@ func syntaxFault(file string, err error) *Fault {
 		if at.ContextMsg != "" {
 			f.Message += " (" + at.ContextMsg + ")"
 		}
+		if tabIndents(data, f.Line) {
+			f.Message = "the file is no YAML: a tab cannot indent; use spaces"
+		}
 	}
 	return f
+}
+
+// tabIndents says that a line, from 1, has a tab before its first character.
+func tabIndents(data []byte, line int) bool {
+	for range line - 1 {
+		_, data, _ = bytes.Cut(data, []byte("\n"))
+	}
+	data, _, _ = bytes.Cut(data, []byte("\n"))
+	text := bytes.TrimLeft(data, " \t")
+	return bytes.IndexByte(data[:len(data)-len(text)], '\t') >= 0
 }
 
 type yamlReader struct {

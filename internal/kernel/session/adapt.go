@@ -21,11 +21,12 @@ type trouble struct {
 	reason  string     // of the signals that tell of it
 	used    timebase.Span
 	limit   timebase.Span
-	awaits  stage // what the turn waits for because of it
-	soft    bool  // a turn that has something to say goes on all the same
-	final   bool  // no action helps
-	lost    bool  // what it waits for is gone, not merely slow
-	shed    bool  // it was not scheduled: no provider has failed
+	nested  timebase.Span // what the warning is about; 0 = the limit
+	awaits  stage         // what the turn waits for because of it
+	soft    bool          // a turn that has something to say goes on all the same
+	final   bool          // no action helps
+	lost    bool          // what it waits for is gone, not merely slow
+	shed    bool          // it was not scheduled: no provider has failed
 	call    eventabi.InvocationID
 	attempt int64
 	class   string // of the call's outcome
@@ -186,6 +187,9 @@ func (m *Machine) answer(x *trouble) {
 	if x.scope == turn.ScopeTurn {
 		m.turn.budget.Continue()
 		m.nestAll()
+		if t := &m.turn; t.speech.Limit() != 0 && t.speech.Remaining(m.now) == 0 { // it began in what was spent
+			t.speech = t.budget.Nest(m.now, timebase.MS(t.plan.Budgets.PathBudgetMSDefault))
+		}
 	}
 	m.settleParked(x.call)
 	switch outcome {

@@ -63,13 +63,15 @@ func (m *Machine) charge(x trouble, id eventabi.TurnID) {
 	if spent == nil {
 		return
 	}
-	if x.scope == turn.ScopeEdge {
-		spent.Within(x.limit) // what the turn leaves is another for each item
+	if x.nested != 0 {
+		spent.Warn(x.nested) // what the turn leaves is another for each item
 	}
 	for {
 		switch spent.Due(timebase.Instant(x.used)) {
 		case turn.BudgetWarning:
-			m.accountSignal(eventabi.SignalBudgetWarning, &x, id, turn.OutcomeContinue)
+			y := x
+			y.limit = spent.Warned()
+			m.accountSignal(eventabi.SignalBudgetWarning, &y, id, turn.OutcomeContinue)
 		case turn.BudgetExhausted:
 			if id == "" {
 				m.accountSignal(eventabi.SignalBudgetExhausted, &x, id, turn.OutcomeContinue)
@@ -142,10 +144,10 @@ func (m *Machine) timedOut(x *trouble, limit timebase.Span) {
 // edgeSpent takes how long an item has waited on an edge whose clock runs. Whoever waits
 // beside the turn costs it nothing, and of a wait behind which the turn has something to
 // say it is not aware; any other is answered by the plan.
-func (m *Machine) edgeSpent(edge eventabi.EdgeID, beside bool, used, limit timebase.Span) {
+func (m *Machine) edgeSpent(edge eventabi.EdgeID, beside bool, used, nested, limit timebase.Span) {
 	x := trouble{
 		scope: turn.ScopeEdge, name: string(edge), reason: edgeBudget, soft: true, awaits: edgeStage(edge),
-		used: used, limit: limit, abort: controlplane.AbortBudgetExhausted,
+		used: used, nested: nested, limit: limit, abort: controlplane.AbortBudgetExhausted,
 	}
 	if beside {
 		m.charge(x, "")

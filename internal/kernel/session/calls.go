@@ -114,7 +114,7 @@ func (m *Machine) startCall(c *call) {
 	c.retryAt, c.parked, c.hung = 0, false, false
 	c.budget = turn.Allow(m.now, m.invocationTimeout())
 	m.nest(c)
-	timeout := max(1, c.budget.Warned().MS())
+	timeout := max(1, min(c.budget.Limit(), m.turn.budget.Remaining(m.now)).MS())
 	switch c.kind {
 	case callLLM:
 		m.fx.add(&Generate{Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate})
@@ -128,13 +128,15 @@ func (m *Machine) startCall(c *call) {
 }
 
 // nest has a call of the turn warn at 80 % of what it has: of its own time, or of what the
-// turn leaves it where that is less (flow section 8).
+// turn leaves it where that is less (flow section 8). A turn that has nothing left tells
+// that itself.
 func (m *Machine) nest(c *call) {
 	if c.kind == callSTT || c.turn != m.turn.id || c.budget.Limit() == 0 {
 		return
 	}
-	used := c.budget.Used(m.now)
-	c.budget.Warn(used + min(m.turn.budget.Remaining(m.now), c.budget.Limit()))
+	if left := m.turn.budget.Remaining(m.now); left > 0 {
+		c.budget.Warn(c.budget.Used(m.now) + min(left, c.budget.Limit()))
+	}
 }
 
 // nestAll does so for all calls, when the turn draws upon another account.

@@ -184,8 +184,9 @@ func TestSegmentLimit(t *testing.T) {
 	t.Error("the bound ends nothing")
 }
 
-// Flow section 8: for what the turn waits for, an edge has no longer than the turn has left;
-// what lies beside the turn has the edge's own budget.
+// Flow section 8: for what the turn waits for, an edge warns by what the turn has left; what
+// lies beside the turn has the edge's own budget, and a turn with nothing left tells that
+// itself.
 func TestEdgeBudgetNested(t *testing.T) {
 	r := newRig(t, "boot turn_budget_ms=700 edge_budget_ms=100")
 	r.step("text_in text=1 runes=4 words=1 class=2")
@@ -200,11 +201,11 @@ func TestEdgeBudgetNested(t *testing.T) {
 		{0, 0, 100, reply},
 		{650, 20, 70, reply},
 		{690, 0, 10, reply},
-		{700, 30, 30, reply},
+		{700, 30, 100, reply},
 		{690, 0, 100, client},
 	} {
 		r.m.now = r.at.Add(timebase.MS(row.after))
-		if got := r.m.waitLimit(row.n, timebase.MS(row.waited)); got != timebase.MS(row.want) {
+		if got := r.m.waitNested(row.n, timebase.MS(row.waited)); got != timebase.MS(row.want) {
 			t.Errorf("%d ms into the turn, after %d ms: %d ms in all, want %d", row.after, row.waited, got.MS(), row.want)
 		}
 	}
@@ -215,7 +216,7 @@ func TestEdgeBudgetNested(t *testing.T) {
 func TestEdgeBudget(t *testing.T) {
 	type step func(m *Machine)
 	wait := func(edge string, used int64) step {
-		return func(m *Machine) { m.edgeSpent(eventabi.EdgeID(edge), false, timebase.MS(used), timebase.MS(100)) }
+		return func(m *Machine) { m.edgeSpent(eventabi.EdgeID(edge), false, timebase.MS(used), 0, timebase.MS(100)) }
 	}
 	silent := []string{"text_in text=1 runes=4 words=1 class=2"}
 	answered := append(silent, "segment invocation=t1-llm-1 text=3 runes=60 words=12 class=2")

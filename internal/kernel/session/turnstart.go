@@ -116,6 +116,7 @@ func (m *Machine) openTurn(p proposal) {
 	m.move(id, controlplane.TriggerTurnOpen)
 	m.counters.Turns++
 	m.openDegraded(v)
+	m.expireWaits() // the accounts begin anew, and what waits still is told in this turn as well
 	m.adopt(p)
 	m.ask()
 }

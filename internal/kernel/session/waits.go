@@ -25,17 +25,28 @@ func (m *Machine) timed(n int) bool {
 	return false
 }
 
-// waitLimit is how long an item that has waited so far may wait in all: the edge's own
-// budget, or what is left of the turn's where the turn waits for it and that is less.
-func (m *Machine) waitLimit(n int, waited timebase.Span) timebase.Span {
-	limit := timebase.MS(m.settings.EdgeBudgetMS)
-	if limit == 0 {
-		limit = timebase.MS(turn.ProfileBudgets().EdgeBudgetMSDefault)
+// waitLimit is the edge budget.
+func (m *Machine) waitLimit() timebase.Span {
+	if ms := m.settings.EdgeBudgetMS; ms != 0 {
+		return timebase.MS(ms)
 	}
+	return timebase.MS(turn.ProfileBudgets().EdgeBudgetMSDefault)
+}
+
+// waitNested is how long an item that has waited so far may wait in all: the edge's own
+// budget, or what is left of the turn's where the turn waits for it and that is less. The
+// warning is about that. The end of the turn's time is the turn's to tell, as it is of a
+// call.
+func (m *Machine) waitNested(n int, waited timebase.Span) timebase.Span {
+	limit := m.waitLimit()
 	if m.edges.board.Ends(n).Side || m.scopeTurn() == "" || waited >= limit {
 		return limit
 	}
-	return waited + min(limit-waited, m.turn.budget.Remaining(m.now))
+	left := m.turn.budget.Remaining(m.now)
+	if left == 0 {
+		return limit
+	}
+	return waited + min(limit-waited, left)
 }
 
 // waited charges what an item has waited to the edge's budget.
@@ -43,9 +54,9 @@ func (m *Machine) waited(n int, lane flow.Lane, waited timebase.Span) {
 	if lane != flow.Data {
 		return
 	}
-	if limit := m.waitLimit(n, waited); waited >= limit/100*turn.WarningPercent {
+	if nested := m.waitNested(n, waited); waited >= nested/100*turn.WarningPercent {
 		ends := m.edges.board.Ends(n)
-		m.edgeSpent(eventabi.EdgeID(ends.ID), ends.Side, waited, limit)
+		m.edgeSpent(eventabi.EdgeID(ends.ID), ends.Side, waited, nested, m.waitLimit())
 	}
 }
 
@@ -79,14 +90,13 @@ func (m *Machine) waitDue(n int) timebase.Instant {
 	if !ends.Side {
 		id = m.scopeTurn()
 	}
-	limit := m.waitLimit(n, e.Age(m.now))
-	spent := turn.Allow(0, limit)
+	spent := turn.Allow(0, m.waitLimit())
 	if s := m.metered(turn.ScopeEdge, ends.ID, id); s != nil {
 		spent = *s
-		spent.Within(limit)
 	} else if len(m.meters) >= maxMeters {
 		return timebase.Never // there is no account to charge
 	}
+	spent.Warn(m.waitNested(n, e.Age(m.now)))
 	next := spent.Deadline()
 	if next == timebase.Never {
 		return next

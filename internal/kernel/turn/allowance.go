@@ -51,9 +51,6 @@ func (a *Allowance) Nest(at timebase.Instant, own timebase.Span) Allowance {
 // end of the parent is the parent's to tell.
 func (a *Allowance) Warn(limit timebase.Span) { a.nested = max(1, min(limit, a.limit)) }
 
-// Within sets the limit of an account whose amounts are reported: each of them has its own.
-func (a *Allowance) Within(limit timebase.Span) { a.limit = max(1, limit) }
-
 // Warned is the limit that the warning is about, 0 = no limit.
 func (a *Allowance) Warned() timebase.Span {
 	if a.nested != 0 {
@@ -87,7 +84,7 @@ func (a *Allowance) Ends() timebase.Instant {
 
 // Renew lets the time run anew, as a stream's does with each result. The warning stays
 // given: it is given once.
-func (a *Allowance) Renew(at timebase.Instant) { a.from, a.spent = at, false }
+func (a *Allowance) Renew(at timebase.Instant) { a.from, a.nested, a.spent = at, 0, false }
 
 // Close ends the account: nothing comes of it any more.
 func (a *Allowance) Close() { *a = Allowance{} }
