@@ -216,10 +216,11 @@ func (e *Edge) push(now timebase.Instant, it *Item) {
 	it.since = e.clock(now)
 	q := &e.lanes[it.Lane]
 	q.push(it)
-	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], int64(q.len()))
+	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], e.depth(it.Lane))
 	if it.Lane == Data {
-		e.stats.PeakBytes = max(e.stats.PeakBytes, q.bytes)
-		e.stats.PeakMedia = max(e.stats.PeakMedia, q.media)
+		l := e.load(now)
+		e.stats.PeakBytes = max(e.stats.PeakBytes, l.bytes)
+		e.stats.PeakMedia = max(e.stats.PeakMedia, l.media)
 	}
 }
 

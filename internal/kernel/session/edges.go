@@ -92,6 +92,7 @@ func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
 	spec := flow.Compile(&policy, &control)
 	if v == edgeVoice { // what is with egress may be playing: only what comes can be refused
 		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedNone
+		spec.Grain = timebase.Samples(timebase.FrameSamples).Span() // egress plays whole frames
 	}
 	ends.Key = policy.FairnessKey
 	m.edges.kinds = append(m.edges.kinds, v)
