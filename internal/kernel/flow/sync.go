@@ -41,7 +41,9 @@ func (r *run) takes(it *Item, why Reason) bool {
 func (e *Edge) drop(it Item, why Reason, log *Log) {
 	e.stats.Dropped[why] += it.Count()
 	e.stats.Merged -= it.Count() - 1 // what was merged into it is lost as well
-	e.release(log, it.Handle)
+	if it.Handle != 0 {
+		e.tell(log, Event{What: Released, Handle: it.Handle, Reason: why})
+	}
 	if it.End > 0 && why != Fenced {
 		e.tell(log, Event{What: Skipped, Lane: it.Lane, Through: it.End})
 	}

@@ -35,7 +35,7 @@ func (m *Machine) stepFor(x *trouble) (turn.Step, bool) {
 		case turn.SimplifyTTS:
 			return x.awaits == stageSound && !x.lost && m.plainVoiceToCome()
 		case turn.TextOnly:
-			return x.awaits == stageSound && (x.lost || t.firstOutput == 0) && !t.output.reply.Complete()
+			return x.awaits == stageSound && (x.lost || t.firstOutput == 0) && (!t.output.reply.Complete() || m.unheardAny())
 		case turn.FullFidelity, turn.ReduceSampleRate:
 		}
 		return false
@@ -131,8 +131,11 @@ func (m *Machine) goOnAsText() {
 	reply.Mute()
 	m.drainReply()
 	t.speech.Close()
-	for i := reply.Voiced(); i < reply.Len(); i++ {
-		m.show(i)
+	voiced := reply.Voiced()
+	for i := range reply.Len() {
+		if i >= voiced || reply.Unheard(i) {
+			m.show(i)
+		}
 	}
 	m.recordHeard(t.output)
 	m.finished()

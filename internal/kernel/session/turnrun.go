@@ -169,7 +169,7 @@ func (m *Machine) outputBegan() {
 func (m *Machine) finished() {
 	t := &m.turn
 	if m.arbiter.State() != controlplane.TurnActive || t.appending || !t.asked || !t.output.reply.Complete() ||
-		len(m.edges.parked) > 0 {
+		len(m.edges.parked) > 0 || m.unheardAny() {
 		return
 	}
 	t.appending = true
