@@ -3,6 +3,8 @@
 package session
 
 import (
+	"unicode/utf8"
+
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
@@ -345,6 +347,10 @@ func (m *Machine) settleClocks() {
 
 // bytesPerSample is what a sample takes: signed 16 bit (flow section 6).
 const bytesPerSample = 2
+
+// mostBytes is what text of so many characters takes at most, in UTF-8. The kernel knows
+// text by its characters alone, and a bound in bytes must never be exceeded.
+func mostBytes(runes int64) int64 { return runes * utf8.UTFMax }
 
 // edgesDue is when time alone changes something at an edge.
 func (m *Machine) edgesDue() timebase.Instant { return m.edges.board.Due() }

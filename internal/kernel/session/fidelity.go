@@ -148,7 +148,7 @@ func (m *Machine) show(i int) {
 	out.last = s.Text
 	m.tell(FromAgentText, flow.Item{
 		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(i) + 1,
-		Scope: out.generation, Bytes: s.Runes, Of: string(out.turn),
+		Scope: out.generation, Bytes: mostBytes(s.Runes), Of: string(out.turn),
 	})
 	if out.order == 0 {
 		out.order = m.identity.nextOrder()

@@ -101,7 +101,7 @@ func (m *Machine) accept(piece *chunk) {
 	if first { // the client reads what it begins to hear
 		m.tell(FromAgentText, flow.Item{
 			Handle: spoken.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(piece.segment) + 1,
-			Scope: out.generation, Bytes: spoken.Runes, Of: string(out.turn),
+			Scope: out.generation, Bytes: mostBytes(spoken.Runes), Of: string(out.turn),
 		})
 	}
 }
