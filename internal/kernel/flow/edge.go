@@ -28,7 +28,8 @@ type Edge struct {
 	since    timebase.Instant // standing: since when
 
 	runs    [laneCount]run
-	groups  []int64          // sync groups that were dropped, newest last
+	groups  []group          // sync groups that were dropped, newest last
+	gone    [2]group         // the highest that groups has forgotten: of the session, and of its newest turn
 	markers int64            // discontinuities so far
 	ordinal [laneCount]int64 // offers so far
 	sampled [laneCount]int64 // items that sample judged
@@ -110,7 +111,7 @@ func (e *Edge) offer(now timebase.Instant, it *Item, unwanted Reason, log *Log) 
 func (e *Edge) offerData(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	it.paid = e.spend()
 	switch {
-	case e.lost(it.Group):
+	case e.lost(it):
 		e.dropLate(it, log)
 		return Refused
 	case unwanted != NoReason && !e.kept(it):

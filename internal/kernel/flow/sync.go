@@ -103,9 +103,9 @@ func (e *Edge) dropGroup(it Item, why Reason, log *Log) {
 		e.drop(it, why, log)
 		return
 	}
-	e.forget(it.Group)
+	e.forget(groupOf(&it))
 	e.drop(it, SyncAtomic, log)
-	member := func(x *Item) bool { return x.Group == it.Group }
+	member := func(x *Item) bool { return groupOf(x) == groupOf(&it) }
 	e.sweep(Data, SyncAtomic, log, member)
 	e.withdraw(SyncAtomic, log, member)
 }
@@ -115,18 +115,38 @@ func (e *Edge) atomic(group int64) bool {
 	return group != 0 && e.spec.Sync == controlplane.SyncAtomicDrop
 }
 
-// lost says that a group was dropped.
-func (e *Edge) lost(group int64) bool { return e.atomic(group) && slices.Contains(e.groups, group) }
+// group names a sync group: each turn numbers its own, upwards.
+type group struct {
+	scope  uint32
+	number int64
+}
 
-// forget remembers a dropped group for its late members, newest over oldest.
-func (e *Edge) forget(group int64) {
-	if slices.Contains(e.groups, group) {
+func groupOf(it *Item) group { return group{it.Scope, it.Group} }
+
+// lost says that the group of an item was dropped.
+func (e *Edge) lost(it *Item) bool { return e.atomic(it.Group) && e.remembers(groupOf(it)) }
+
+func (e *Edge) remembers(g group) bool {
+	past := &e.gone[min(g.scope, 1)]
+	return past.number > 0 && g.scope == past.scope && g.number <= past.number || slices.Contains(e.groups, g)
+}
+
+// forget remembers a dropped group for its late members. When there are too many it
+// remembers of the oldest only how far up they went: a group that old is over, and a member
+// that came in again would stand alone.
+func (e *Edge) forget(g group) {
+	if e.remembers(g) {
 		return
 	}
 	if len(e.groups) >= maxGroups {
+		old := e.groups[0]
+		past := &e.gone[min(old.scope, 1)]
+		if old.scope > past.scope || old.scope == past.scope && old.number > past.number {
+			*past = old
+		}
 		e.groups = append(e.groups[:0], e.groups[1:]...)
 	}
-	e.groups = append(e.groups, group)
+	e.groups = append(e.groups, g)
 }
 
 // dropLate drops an item of a group that was dropped. A protected one may not be shed
@@ -152,7 +172,7 @@ func (e *Edge) shielded(it, coming *Item) bool {
 	if !e.atomic(it.Group) {
 		return false
 	}
-	stands := func(x *Item) bool { return x.Group == it.Group && x.Kind.Protected() }
+	stands := func(x *Item) bool { return groupOf(x) == groupOf(it) && x.Kind.Protected() }
 	if coming != nil && stands(coming) {
 		return true
 	}

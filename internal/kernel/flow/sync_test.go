@@ -248,8 +248,8 @@ func TestUnrecoverable(t *testing.T) {
 		take => final 2; drop 1..3 sync_atomic n=2 g=1`)
 }
 
-// An edge remembers so many lost groups, the newest over the oldest. Late members do not
-// make it forget others.
+// An edge remembers so many lost groups one by one, and of older ones how far up they went:
+// late members of any are lost, and do not make it forget others. Another scope numbers its own.
 func TestLostGroupsAreBounded(t *testing.T) {
 	r := &rig{e: NewEdge(wide(atomic, func(s *Spec) { s.Bytes = 5 }))}
 	lose := func(g int) {
@@ -268,10 +268,14 @@ func TestLostGroupsAreBounded(t *testing.T) {
 		t.Errorf("the oldest of %d lost groups is forgotten: %s", maxGroups, got)
 	}
 	lose(maxGroups + 1)
-	for g, want := range map[int]string{1: "taken", 2: "refused", maxGroups + 1: "refused"} {
+	for g, want := range map[int]string{1: "refused", 2: "refused", maxGroups + 1: "refused", maxGroups + 2: "taken"} {
 		if got := r.offer([]string{"interim", "b=1", fmt.Sprint("g=", g)}); got != want {
 			t.Errorf("a late member of group %d is %s, want %s", g, got, want)
 		}
+	}
+	r.do([]string{"take"})
+	if got := r.offer([]string{"interim", "b=1", "c=1", "g=2"}); got != "taken" {
+		t.Errorf("group 2 of another scope is %s", got)
 	}
 	if len(r.e.groups) != maxGroups {
 		t.Errorf("%d groups are remembered", len(r.e.groups))
