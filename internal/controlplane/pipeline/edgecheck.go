@@ -170,14 +170,32 @@ func (e *edgeWork) checkBounds() {
 	if e.declared || !slices.Contains([]string{string(turn.EdgeTransportVAD), string(turn.EdgeTransportSTT), string(turn.EdgeTTSTransport)}, e.id) {
 		return
 	}
+	code, what, frames := CodeBelowFrame, "one frame of audio", int64(1)
+	if e.id == string(turn.EdgeTTSTransport) {
+		code, what, frames = CodeBelowChunk, "a chunk of the synthesiser's sound", turn.SpeechChunkMS/frameMS
+		e.checkPlayed()
+	}
 	for _, b := range [...]struct {
 		field string
 		least int64
-	}{{"max_queue_ms", frameMS}, {"max_queue_bytes", frameBytes}} {
+	}{{"max_queue_ms", frames * frameMS}, {"max_queue_bytes", frames * frameBytes}} {
 		if v := e.values[b.field]; v.number() < b.least {
-			e.fault(v.source, b.field, CodeBelowFrame, v.text, "is %s, but one frame of audio is %d; give at least that", v.text, b.least)
+			e.fault(v.source, b.field, code, v.text, "is %s, but %s is %d; give at least that", v.text, what, b.least)
 		}
 	}
+}
+
+// checkPlayed refuses a latency bound for sound that is shorter than the queue. Such sound
+// waits because what lies ahead of it is being heard, and what is with egress is not shed.
+func (e *edgeWork) checkPlayed() {
+	latency, lies := e.values["max_latency_contribution_ms"], e.values["max_queue_ms"]
+	if latency.number() >= lies.number() {
+		return
+	}
+	at := blame(e.values, "max_latency_contribution_ms", "max_queue_ms")
+	e.fault(e.values[at].source, at, CodeLatencyPlayed, e.values[at].text,
+		"is %s: %s ms of sound may lie there and be heard one after the other (max_queue_ms), so no wait below that can be kept (max_latency_contribution_ms is %s); %s",
+		e.values[at].text, lies.text, latency.text, remedy(at, "max_queue_ms", "lower it, or raise max_latency_contribution_ms", "leave it out, or lower max_queue_ms"))
 }
 
 // checkMarks holds watermarks to their order, and below the bound that they guard.

@@ -25,6 +25,8 @@ const (
 	CodeWatermarkBeyond = "watermark_beyond_bound"
 	CodeUnreachable     = "bound_unreachable"
 	CodeBelowFrame      = "bound_below_frame"
+	CodeBelowChunk      = "bound_below_chunk"
+	CodeLatencyPlayed   = "latency_below_queue"
 	CodeBeyondRing      = "bound_beyond_ring"
 	CodeBlockBeyond     = "block_beyond_budget"
 	CodeBudgetBeyond    = "budget_beyond_cap"

@@ -12,8 +12,41 @@ import (
 // time that lies in the queue (the longer of its sound and the age of its oldest item),
 // and the latency that the oldest item has gathered already.
 func (e *Edge) over(now timebase.Instant, it *Item) Reason {
+	l := e.load(now)
+	return e.breaks(l.items+1, l.bytes+it.Bytes, l.media+it.Media, l.age)
+}
+
+// load is what counts of the data lane, against its bounds and for its watermarks and flow
+// signals: all that lies there, but for a rest that its consumer cannot take before more
+// comes. A rest that counted would keep out what it waits for.
+type load struct {
+	items int
+	bytes int64
+	media timebase.Span
+	age   timebase.Span // of the oldest item that counts
+}
+
+func (e *Edge) load(now timebase.Instant) load {
 	q := &e.lanes[Data]
-	return e.breaks(q.len()+1, q.bytes+it.Bytes, q.media+it.Media, e.Age(now))
+	n := q.rest(e.spec.Grain)
+	l := load{items: q.len() - n, bytes: q.bytes, media: q.media}
+	for i := range n {
+		l.bytes -= q.at(i).Bytes
+		l.media -= q.at(i).Media
+	}
+	if l.items > 0 {
+		l.age = e.clock(now) - q.at(n).since
+	}
+	return l
+}
+
+// depth is how many items of a lane count.
+func (e *Edge) depth(lane Lane) int64 {
+	q := &e.lanes[lane]
+	if lane != Data {
+		return int64(q.len())
+	}
+	return int64(q.len() - q.rest(e.spec.Grain))
 }
 
 // breaks says which bound a content of the data lane breaks.
@@ -103,9 +136,9 @@ func (e *Edge) makeRoom(now timebase.Instant, it *Item, why Reason, how controlp
 		e.supersede(it, why, log)
 	case controlplane.StrategyBlock:
 	}
-	for e.over(now, it) != NoReason && !e.lost(it.Group) && e.dropOne(newest, it, why, log) {
+	for e.over(now, it) != NoReason && !e.lost(it) && e.dropOne(newest, it, why, log) {
 	}
-	return e.over(now, it) == NoReason && !e.lost(it.Group) // its group may have gone to make room
+	return e.over(now, it) == NoReason && !e.lost(it) // its group may have gone to make room
 }
 
 // sample counts an item that sample has to judge, and says whether it is an Nth one.

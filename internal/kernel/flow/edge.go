@@ -28,7 +28,8 @@ type Edge struct {
 	since    timebase.Instant // standing: since when
 
 	runs    [laneCount]run
-	groups  []int64          // sync groups that were dropped, newest last
+	groups  []group          // sync groups that were dropped, newest last
+	gone    group            // the highest that groups has forgotten of a scope
 	markers int64            // discontinuities so far
 	ordinal [laneCount]int64 // offers so far
 	sampled [laneCount]int64 // items that sample judged
@@ -110,7 +111,7 @@ func (e *Edge) offer(now timebase.Instant, it *Item, unwanted Reason, log *Log) 
 func (e *Edge) offerData(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	it.paid = e.spend()
 	switch {
-	case e.lost(it.Group):
+	case e.lost(it):
 		e.dropLate(it, log)
 		return Refused
 	case unwanted != NoReason && !e.kept(it):
@@ -217,10 +218,11 @@ func (e *Edge) push(now timebase.Instant, it *Item) {
 	e.owe(it)
 	q := &e.lanes[it.Lane]
 	q.push(it)
-	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], int64(q.len()))
+	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], e.depth(it.Lane))
 	if it.Lane == Data {
-		e.stats.PeakBytes = max(e.stats.PeakBytes, q.bytes)
-		e.stats.PeakMedia = max(e.stats.PeakMedia, q.media)
+		l := e.load(now)
+		e.stats.PeakBytes = max(e.stats.PeakBytes, l.bytes)
+		e.stats.PeakMedia = max(e.stats.PeakMedia, l.media)
 	}
 }
 

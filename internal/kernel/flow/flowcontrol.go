@@ -153,7 +153,7 @@ func (e *Edge) window() int64 { return min(e.spec.FlowHigh[Data], e.spec.Items) 
 // grant, once the first window is, gives the producer what it may send by now: in batches, as soon as the lane has
 // fallen to its low mark or half a window is owed, and at once to one that waits for it.
 func (e *Edge) grant(log *Log) {
-	sent, unpaid := int64(e.lanes[Data].len()), false
+	sent, unpaid := e.depth(Data), false
 	for i := range e.waiting {
 		if e.waiting[i].item.paid {
 			sent++

@@ -192,6 +192,22 @@ func (q *queue) shrink(through timebase.Samples) bool {
 	return true
 }
 
+// rest counts the items at the head that together are less than a grain of sound: their
+// consumer does not take them until more comes. Items of another scope do not make them more.
+func (q *queue) rest(grain timebase.Span) (n int) {
+	if grain == 0 || q.len() == 0 {
+		return 0
+	}
+	scope, sound := q.at(0).Scope, timebase.Span(0)
+	for ; n < q.len(); n++ {
+		it := q.at(n)
+		if sound += it.Media; it.Scope != scope || it.End == 0 || sound >= grain {
+			break
+		}
+	}
+	return n
+}
+
 // remove takes the i-th item out.
 func (q *queue) remove(i int) Item {
 	it := *q.at(i)

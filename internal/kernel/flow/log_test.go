@@ -31,7 +31,7 @@ func TestLog(t *testing.T) {
 	for seq := range int64(3) {
 		b.Edge(n).Offer(0, Item{Seq: seq, Handle: seq + 5, Kind: Interim, Lane: Data, Bytes: 1}, &log)
 	}
-	if len(log.List) != 2 || !reflect.DeepEqual(log.List[0], Event{Edge: n, What: Released, Handle: 5}) {
+	if len(log.List) != 2 || !reflect.DeepEqual(log.List[0], Event{Edge: n, What: Released, Handle: 5, Reason: MaxItems}) {
 		t.Fatalf("%+v", log.List)
 	}
 	log.Reset()

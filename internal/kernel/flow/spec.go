@@ -28,6 +28,10 @@ type Spec struct {
 	Telemetry controlplane.LaneTreatment
 	Every     int64 // sample keeps every Nth
 
+	// Grain is how much sound the consumer takes at once, 0 = any: less lies there until more
+	// comes. Compile leaves it 0, because no plan says it; the edge's owner knows its consumer.
+	Grain timebase.Span
+
 	Sync    controlplane.SyncPolicy
 	Wide    bool // sync markers reach every edge of the domain
 	GroupBy controlplane.SyncGroupBy

@@ -52,24 +52,25 @@ func (e *Edge) mark(now timebase.Instant, log *Log) {
 
 func (e *Edge) crossing(now timebase.Instant, what What, act Action) Event {
 	return Event{
-		What: what, Lane: Data, Items: int64(e.lanes[Data].len()), TimeMS: e.inQueue(now).MS(), Action: act,
+		What: what, Lane: Data, Items: e.depth(Data), TimeMS: e.inQueue(now).MS(), Action: act,
 	}
 }
 
 // inQueue is the time that lies in the data lane: the longer of its sound and the age of
-// its oldest item.
+// its oldest item, as far as they count.
 func (e *Edge) inQueue(now timebase.Instant) timebase.Span {
-	return max(e.lanes[Data].media, e.Age(now))
+	l := e.load(now)
+	return max(l.media, l.age)
 }
 
 func (e *Edge) aboveHigh(now timebase.Instant) bool {
 	s := e.spec
-	return s.HighItems > 0 && int64(e.lanes[Data].len()) >= s.HighItems || s.HighTime > 0 && e.inQueue(now) >= s.HighTime
+	return s.HighItems > 0 && e.depth(Data) >= s.HighItems || s.HighTime > 0 && e.inQueue(now) >= s.HighTime
 }
 
 func (e *Edge) aboveLow(now timebase.Instant) bool {
 	s := e.spec
-	return s.HighItems > 0 && int64(e.lanes[Data].len()) > s.LowItems || s.HighTime > 0 && e.inQueue(now) > s.LowTime
+	return s.HighItems > 0 && e.depth(Data) > s.LowItems || s.HighTime > 0 && e.inQueue(now) > s.LowTime
 }
 
 // signal stops and starts the producer of a lane that has it told. Control is never stopped
@@ -77,7 +78,7 @@ func (e *Edge) aboveLow(now timebase.Instant) bool {
 // An edge whose watermarks act by blocking stops its producer at them as well: sound
 // fills an edge by time long before it does by number.
 func (e *Edge) signal(now timebase.Instant, lane Lane, log *Log) {
-	n := int64(e.lanes[lane].len())
+	n := e.depth(lane)
 	blocks := lane == Data && e.rules.blocks
 	switch {
 	case !e.off[lane] && (n >= e.spec.FlowHigh[lane] || blocks && e.high):

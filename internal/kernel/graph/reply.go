@@ -14,6 +14,7 @@ type Spoken struct {
 	Protected bool
 	Done      bool             // the synthesiser has ended
 	Samples   timebase.Samples // audio accepted so far
+	Lost      bool             // audio of it found no room on its way
 }
 
 // Reply is the assistant's answer in one turn, as it grows. The zero value is empty.
@@ -71,6 +72,13 @@ func (r *Reply) Voiced() int {
 		}
 	}
 	return n
+}
+
+// Unheard says that nothing of a segment's sound is on its way, because there was no room
+// for any of it. A segment that gave no sound is none of these, nor one that is not done.
+func (r *Reply) Unheard(i int) bool {
+	s := &r.segments[i]
+	return s.Done && s.Lost && s.Samples == 0
 }
 
 // Next gives the index of the segment to be synthesised now, if there is one.

@@ -214,7 +214,7 @@ func (m *Machine) invocationEnd(in *InvocationEnd) {
 		m.callFailed(c, in, false)
 		return
 	}
-	kind, utteranceNumber := c.kind, c.utterance
+	kind, utteranceNumber, segment := c.kind, c.utterance, c.segment
 	m.removeCall(c.id)
 	switch kind {
 	case callSTT:
@@ -225,6 +225,7 @@ func (m *Machine) invocationEnd(in *InvocationEnd) {
 		m.finished()
 	case callTTS:
 		m.turn.output.reply.Finish()
+		m.unheard(segment)
 		m.sayNext()
 		m.finished()
 	}

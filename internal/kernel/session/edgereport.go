@@ -189,7 +189,7 @@ func (m *Machine) released(ev *flow.Event) {
 	switch m.edges.kinds[ev.Edge] {
 	case edgeVoice:
 		if piece, waited := m.unpark(ev.Handle); waited { // what egress has, egress lets go of
-			m.givenUp(&piece)
+			m.givenUp(&piece, ev.Reason)
 		}
 	case edgeTelemetry:
 		m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})

@@ -3,6 +3,8 @@
 package session
 
 import (
+	"unicode/utf8"
+
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
@@ -91,6 +93,7 @@ func (m *Machine) addEdge(ends flow.Ends, v voiceEdge) int {
 	spec := flow.Compile(&policy, &control)
 	if v == edgeVoice { // what is with egress may be playing: only what comes can be refused
 		spec.Victim, spec.Shedding = controlplane.VictimNewest, controlplane.ShedNone
+		spec.Grain = timebase.Samples(timebase.FrameSamples).Span() // egress plays whole frames
 	}
 	ends.Key = policy.FairnessKey
 	m.edges.kinds = append(m.edges.kinds, v)
@@ -347,6 +350,10 @@ func (m *Machine) settleClocks() {
 
 // bytesPerSample is what a sample takes: signed 16 bit (flow section 6).
 const bytesPerSample = 2
+
+// mostBytes is what text of so many characters takes at most, in UTF-8. The kernel knows
+// text by its characters alone, and a bound in bytes must never be exceeded.
+func mostBytes(runes int64) int64 { return runes * utf8.UTFMax }
 
 // edgesDue is when time alone changes something at an edge.
 func (m *Machine) edgesDue() timebase.Instant { return m.edges.board.Due() }

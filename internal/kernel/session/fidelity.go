@@ -35,7 +35,7 @@ func (m *Machine) stepFor(x *trouble) (turn.Step, bool) {
 		case turn.SimplifyTTS:
 			return x.awaits == stageSound && !x.lost && m.plainVoiceToCome()
 		case turn.TextOnly:
-			return x.awaits == stageSound && (x.lost || t.firstOutput == 0) && !t.output.reply.Complete()
+			return x.awaits == stageSound && (x.lost || t.firstOutput == 0) && (!t.output.reply.Complete() || m.unheardAny())
 		case turn.FullFidelity, turn.ReduceSampleRate:
 		}
 		return false
@@ -131,8 +131,11 @@ func (m *Machine) goOnAsText() {
 	reply.Mute()
 	m.drainReply()
 	t.speech.Close()
-	for i := reply.Voiced(); i < reply.Len(); i++ {
-		m.show(i)
+	voiced := reply.Voiced()
+	for i := range reply.Len() {
+		if i >= voiced || reply.Unheard(i) {
+			m.show(i)
+		}
 	}
 	m.recordHeard(t.output)
 	m.finished()
@@ -145,7 +148,7 @@ func (m *Machine) show(i int) {
 	out.last = s.Text
 	m.tell(FromAgentText, flow.Item{
 		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, i),
-		Scope: out.generation, Bytes: s.Runes, Of: string(out.turn),
+		Scope: out.generation, Bytes: mostBytes(s.Runes), Of: string(out.turn),
 	})
 	if out.order == 0 {
 		out.order = m.identity.nextOrder()

@@ -302,7 +302,7 @@ func (m *Machine) textIn(in *TextIn) {
 		m.requestBargeIn()
 	}
 	m.tell(FromCallerText, flow.Item{
-		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: in.Text.Runes, Of: typedOf,
+		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: mostBytes(in.Text.Runes), Of: typedOf,
 	})
 	m.addProposal(proposal{text: in.Text, order: m.identity.nextOrder(), epoch: epoch, at: m.now})
 }
@@ -328,7 +328,7 @@ func (m *Machine) transcript(in *Transcript) {
 	m.edges.words = append(m.edges.words, words{seq: int64(m.identity.sequence), utterance: u.number, text: in.Text, final: in.Final})
 	if e := m.edge(edgeWords); e != nil {
 		m.give(m.edges.number[edgeWords]-1, flow.Item{
-			Handle: in.Text.Handle, Kind: kind, Lane: flow.Data, Stream: u.number, Bytes: in.Text.Runes, Of: string(in.Invocation),
+			Handle: in.Text.Handle, Kind: kind, Lane: flow.Data, Stream: u.number, Bytes: mostBytes(in.Text.Runes), Of: string(in.Invocation),
 		})
 	}
 	if in.Final || m.edges.number[edgeWords] == 0 {

@@ -3,10 +3,13 @@
 package session
 
 import (
+	"slices"
+
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // chunk is a piece of synthesised sound on its way to egress.
@@ -55,6 +58,7 @@ func (m *Machine) speech(in *Speech) {
 	case flow.Waits, flow.Overflow:
 		m.edges.parked = append(m.edges.parked, piece)
 	case flow.Refused, flow.Breach:
+		cur.Lost = true
 		m.fx.add(&Discard{Handle: in.Handle})
 	}
 }
@@ -63,6 +67,27 @@ func (m *Machine) speech(in *Speech) {
 // the session, so that a segment that was lost takes none of a later turn with it.
 func segmentGroup(generation uint32, segment int) int64 {
 	return int64(generation-1)*graph.MaxSegments + int64(segment) + 1
+}
+
+// unheard: a bound of the edge to egress let nothing of a segment through. A turn that went
+// on would end well, and its listener would have heard a gap, or nothing: section 8 of flow
+// decides, as where something protected has no room. While sound of it waits it is not lost.
+func (m *Machine) unheard(i int) {
+	reply := &m.turn.output.reply
+	if !reply.Muted() && reply.Unheard(i) && !slices.ContainsFunc(m.edges.parked, func(c chunk) bool { return c.segment == i }) {
+		m.overflow(turn.EdgeTTSTransport, stageSound)
+	}
+}
+
+// unheardAny says that a segment is unheard, of which no text tells either.
+func (m *Machine) unheardAny() bool {
+	reply := &m.turn.output.reply
+	for i := 0; !reply.Muted() && i < reply.Len(); i++ {
+		if reply.Unheard(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // accept hands a chunk that the edge has let in to egress.
@@ -84,7 +109,7 @@ func (m *Machine) accept(piece *chunk) {
 	if first { // the client reads what it begins to hear
 		m.tell(FromAgentText, flow.Item{
 			Handle: spoken.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, piece.segment),
-			Scope: out.generation, Bytes: spoken.Runes, Of: string(out.turn),
+			Scope: out.generation, Bytes: mostBytes(spoken.Runes), Of: string(out.turn),
 		})
 	}
 }
@@ -120,7 +145,7 @@ func (m *Machine) unpark(handle int64) (piece chunk, waited bool) {
 
 // givenUp lets a chunk go that waited for room at egress in vain. What waits behind it, or
 // has come in since, is that much nearer: else its end would never be played.
-func (m *Machine) givenUp(piece *chunk) {
+func (m *Machine) givenUp(piece *chunk, why flow.Reason) {
 	m.fx.add(&Discard{Handle: piece.handle})
 	for i := range m.edges.parked {
 		if x := &m.edges.parked[i]; x.generation == piece.generation && x.end > piece.end {
@@ -129,6 +154,10 @@ func (m *Machine) givenUp(piece *chunk) {
 	}
 	m.edges.board.Edge(m.edges.number[edgeVoice]-1).Closer(piece.generation, piece.end, piece.samples)
 	if out := m.turn.output; out != nil && out.generation == piece.generation && !out.cancelled {
+		if why != flow.Fenced {
+			out.reply.At(piece.segment).Lost = true
+			m.unheard(piece.segment)
+		}
 		m.finished() // it may have been the last that the turn waited for
 	}
 }

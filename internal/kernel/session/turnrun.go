@@ -115,7 +115,7 @@ func (m *Machine) addSegment(s graph.Spoken) bool {
 	m.edge(edgeReply)
 	m.give(m.edges.number[edgeReply]-1, flow.Item{
 		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: 1,
-		Scope: t.output.generation, Bytes: s.Runes, Of: string(t.id),
+		Scope: t.output.generation, Bytes: mostBytes(s.Runes), Of: string(t.id),
 	})
 	m.sayNext()
 	return true
@@ -170,7 +170,7 @@ func (m *Machine) outputBegan() {
 func (m *Machine) finished() {
 	t := &m.turn
 	if m.arbiter.State() != controlplane.TurnActive || t.appending || !t.asked || !t.output.reply.Complete() ||
-		len(m.edges.parked) > 0 {
+		len(m.edges.parked) > 0 || m.unheardAny() {
 		return
 	}
 	t.appending = true

@@ -62,7 +62,7 @@ func (m *Machine) heardWords(w *words) {
 		kind = flow.Final
 	}
 	m.tell(FromCallerText, flow.Item{
-		Seq: w.seq, Handle: w.text.Handle, Kind: kind, Lane: flow.Data, Stream: u.number, Bytes: w.text.Runes, Of: string(u.stt),
+		Seq: w.seq, Handle: w.text.Handle, Kind: kind, Lane: flow.Data, Stream: u.number, Bytes: mostBytes(w.text.Runes), Of: string(u.stt),
 	})
 	if u.judging {
 		m.interruption.judge.Text(textKind(w.text.Class), w.text.Words)

@@ -40,6 +40,10 @@ const (
 // An edge that carries it and holds more has lost it, whatever its bounds say.
 const CallerRingBytes = 1 << 17
 
+// SpeechChunkMS is how much sound the synthesiser's node hands on at once, milliseconds, at
+// most: a queue to egress that does not hold as much takes in nothing.
+const SpeechChunkMS = 160
+
 // Bounds are the four independent bounds of an edge (flow section 1).
 type Bounds struct {
 	Items, MS, Bytes, LatencyMS int64

@@ -346,10 +346,16 @@ func TestCoalescer(t *testing.T) {
 			sample++
 			piece[i] = sample
 		}
-		add(c.add(piece))
+		c.add(piece)
+		add(c.next())
 	}
 	add(c.rest())
-	if want := []int{640, 2560, 2560, 2560, 2560, 1920}; !slices.Equal(sizes, want) {
+	c.add(make([]int16, 6000)) // a chunk has an upper bound, whatever comes at once
+	for pcm := c.next(); pcm != nil; pcm = c.next() {
+		add(pcm)
+	}
+	add(c.rest())
+	if want := []int{640, 2560, 2560, 2560, 2560, 1920, 2560, 2560, 880}; !slices.Equal(sizes, want) {
 		t.Errorf("chunks of %v samples, want %v", sizes, want)
 	}
 }

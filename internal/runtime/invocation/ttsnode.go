@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/provider"
 )
@@ -148,7 +149,10 @@ func (n *TTSNode) speak(ctx *node.Context, j job) {
 				})
 				return
 			}
-			emit(at, pieces.add(c.PCM))
+			pieces.add(c.PCM)
+			for pcm := pieces.next(); pcm != nil; pcm = pieces.next() {
+				emit(at, pcm)
+			}
 		},
 		func(at timebase.Instant, o provider.Outcome) {
 			if o.Class == provider.OutcomeSuccess {
@@ -200,16 +204,21 @@ type coalescer struct {
 
 const (
 	firstChunk = timebase.SampleRate * 40 / 1000
-	laterChunk = timebase.SampleRate * 160 / 1000
+	laterChunk = timebase.SampleRate * turn.SpeechChunkMS / 1000
 )
 
-// add takes a piece and gives a chunk when there is one. The piece is the coalescer's.
-func (c *coalescer) add(pcm []int16) []int16 {
+// add takes a piece. It is the coalescer's.
+func (c *coalescer) add(pcm []int16) {
 	if len(c.pcm) == 0 {
 		c.pcm = pcm
 	} else {
 		c.pcm = append(c.pcm, pcm...)
 	}
+}
+
+// next gives a chunk when there is one, of laterChunk at most: the bounds of the edge that it
+// goes to are held against that.
+func (c *coalescer) next() []int16 {
 	want := laterChunk
 	if c.count == 0 {
 		want = firstChunk
@@ -217,7 +226,10 @@ func (c *coalescer) add(pcm []int16) []int16 {
 	if len(c.pcm) < want {
 		return nil
 	}
-	return c.rest()
+	n := min(len(c.pcm), laterChunk)
+	out := c.pcm[:n:n]
+	c.pcm = c.pcm[n:]
+	return out
 }
 
 // rest gives what has not left.
