@@ -292,7 +292,7 @@ func (p *Pool) admit(t *Task, patient bool) controlplane.ShedReason {
 	case p.closed:
 		p.counts.Closed++
 		return controlplane.ShedPoolClosed
-	case !t.counted && t.tally.full(t.max):
+	case !t.counted && (t.tally.full(t.max) || t.max > 0 && t.tally.waits()):
 		if !patient {
 			p.counts.AtLimit++
 			return controlplane.ShedNodeLimited

@@ -240,6 +240,54 @@ func TestNodeLimit(t *testing.T) {
 	})
 }
 
+// What is outstanding counts when the seat that began it has left, and nobody goes ahead of
+// those that wait because its own limit is higher.
+func TestClaimsOutlastTheirSeat(t *testing.T) {
+	p := pool(t, PoolConfig{Workers: 1})
+	seat := func(limit int64) *Seat { return p.Seat("s", NodePolicy{Node: "n", Key: "gpu", Limit: limit}) }
+	left := seat(1)
+	held, ok, _ := left.Claim("n", nil)
+	if !ok {
+		t.Fatal("the first is not taken")
+	}
+	left.Leave()
+	next := seat(1)
+	if _, ok, why := next.Claim("n", nil); ok || why != controlplane.ShedNodeLimited {
+		t.Errorf("a call beyond the limit is taken, %q", why)
+	}
+	var order []string
+	low, ok, _ := next.Claim("n", func() { order = append(order, "low") })
+	wide := seat(3)
+	first, ahead, _ := wide.Claim("n", func() { order = append(order, "first") })
+	if ok || ahead {
+		t.Fatal("it went ahead of one that waits")
+	}
+	if _, ahead, why := wide.Claim("n", nil); ahead || why != controlplane.ShedNodeLimited {
+		t.Errorf("one that cannot wait went ahead, %q", why)
+	}
+	gone, _, _ := next.Claim("n", func() { t.Error("who has gone was told") })
+	second, _, _ := wide.Claim("n", func() { order = append(order, "second") })
+	held.Give()
+	if !slices.Equal(order, []string{"low", "first"}) {
+		t.Errorf("served %v", order)
+	}
+	gone.Give() // stood in front of the second, which has room
+	if !slices.Equal(order, []string{"low", "first", "second"}) {
+		t.Errorf("served %v", order)
+	}
+	next.Leave()
+	wide.Leave()
+	if p.keys["gpu"] == nil {
+		t.Error("the key is gone, and three are outstanding")
+	}
+	for _, c := range []*Claim{low, first, second} {
+		c.Give()
+	}
+	if len(p.keys) != 0 {
+		t.Errorf("keys are left: %v", p.keys)
+	}
+}
+
 // Control goes ahead of queued data, and has a worker of its own while all others are busy
 // (flow section 4).
 func TestControlOvertakesData(t *testing.T) {

@@ -23,6 +23,7 @@ type Key struct {
 
 // tally counts the outstanding tasks of a node under one key (flow section 7).
 type tally struct {
+	key         *Key
 	node        eventabi.NodeID
 	outstanding int64
 	waiting     tasks
@@ -32,13 +33,16 @@ type tally struct {
 // full says that a limit is reached; 0 is none.
 func (y *tally) full(limit int64) bool { return limit > 0 && y.outstanding >= limit }
 
+// waits says that somebody waits for a place.
+func (y *tally) waits() bool { return len(y.claims) > 0 || y.waiting.head != nil }
+
 func (k *Key) tally(node eventabi.NodeID) *tally {
 	for _, y := range k.tallies {
 		if y.node == node {
 			return y
 		}
 	}
-	y := &tally{node: node}
+	y := &tally{key: k, node: node}
 	k.tallies = append(k.tallies, y)
 	return y
 }
@@ -156,23 +160,49 @@ func (p *Pool) uncount(t *Task) (granted func()) {
 	return p.pass(t.tally)
 }
 
-// pass gives one place of a tally to the next that waits: claims first, then tasks. The
-// lock is held; granted is to be called without it.
+// pass gives one place of a tally to those that wait for it. The lock is held; granted is to
+// be called without it.
 func (p *Pool) pass(y *tally) (granted func()) {
 	y.outstanding--
-	if len(y.claims) > 0 && !y.full(y.claims[0].max) {
+	return p.serve(y)
+}
+
+// serve gives places of a tally to those that wait and fit: claims first, then tasks, each in
+// the order in which they came. Limits may differ under one key: nobody goes ahead because
+// its own is higher. The lock is held; granted is to be called without it.
+func (p *Pool) serve(y *tally) (granted func()) {
+	for len(y.claims) > 0 && !y.full(y.claims[0].max) {
 		c := y.claims[0]
 		y.claims = append(y.claims[:0], y.claims[1:]...)
 		y.outstanding++
 		c.held = true
-		return c.granted
+		if before := granted; before != nil {
+			granted = func() { before(); c.granted() }
+		} else {
+			granted = c.granted
+		}
 	}
-	if t := y.waiting.head; t != nil && !y.full(t.max) {
+	for t := y.waiting.head; t != nil && len(y.claims) == 0 && !y.full(t.max); t = y.waiting.head {
 		y.waiting.remove(t)
 		t.count()
 		p.enqueue(t)
 	}
-	return nil
+	p.drop(y.key)
+	return granted
+}
+
+// drop forgets a shared key that no seat holds, once nothing under it is outstanding: whoever
+// takes the same key before that counts on. The lock is held.
+func (p *Pool) drop(k *Key) {
+	if k.refs > 0 || p.keys[k.name] != k {
+		return
+	}
+	for _, y := range k.tallies {
+		if y.outstanding > 0 {
+			return
+		}
+	}
+	delete(p.keys, k.name)
 }
 
 // tasks is a list of tasks that needs no memory of its own.
@@ -263,16 +293,15 @@ func (p *Pool) Seat(session eventabi.SessionID, list ...NodePolicy) *Seat {
 	return s
 }
 
-// Leave gives the shared keys back. What is under way goes on.
+// Leave gives the shared keys back. What is under way goes on, and counts.
 func (s *Seat) Leave() {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range s.nodes {
 		if k := s.nodes[i].key; k != &s.own {
-			if k.refs--; k.refs == 0 {
-				delete(p.keys, k.name)
-			}
+			k.refs--
+			p.drop(k)
 		}
 	}
 	s.nodes = nil
@@ -326,7 +355,7 @@ type Claim struct {
 	over    bool
 }
 
-// Claim counts a task of a node. Where the node's limit is reached it is refused, or waits,
+// Claim counts a task of a node. Where the node's limit is reached, or others wait, it is refused, or waits,
 // if there is somebody to be told: granted is called then, once, on any goroutine. Without
 // a limit there is nothing to count, and the claim is nil.
 func (s *Seat) Claim(node eventabi.NodeID, granted func()) (c *Claim, now bool, why controlplane.ShedReason) {
@@ -344,7 +373,7 @@ func (s *Seat) Claim(node eventabi.NodeID, granted func()) (c *Claim, now bool, 
 	y := key.tally(node)
 	c = &Claim{pool: p, tally: y, max: limit, granted: granted}
 	switch {
-	case !y.full(limit):
+	case !y.full(limit) && !y.waits():
 		y.outstanding++
 		c.held = true
 		return c, true, ""
@@ -376,6 +405,7 @@ func (c *Claim) Give() {
 				break
 			}
 		}
+		granted = p.serve(c.tally) // who stood behind it may fit
 	}
 	c.over = true
 	p.mu.Unlock()

@@ -29,8 +29,9 @@ type MetricObserver func(e *eventabi.Envelope)
 type meter struct {
 	s *Session
 
-	mu     sync.Mutex
-	counts []counter // of nodes
+	mu      sync.Mutex
+	counts  []counter // of nodes
+	crowded int64     // their values that found no room
 
 	// Of the owner.
 	last    timebase.Instant
@@ -38,6 +39,8 @@ type meter struct {
 	before  map[eventabi.EdgeID][]metric
 	samples []metric  // of what was measured once, since the last time
 	tallies []counter // of decisions
+	lost    int64     // values that found no room, of those that the owner measures
+	told    int64     // of those and of the nodes', what is told
 	preempt timebase.Span
 	waited  bool // a control input was taken since the last time; preempt is the longest wait
 }
@@ -81,21 +84,33 @@ func (m *meter) count(id eventabi.NodeID, name string, n int64) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	add(&m.counts, &metric{name: name, unit: "1", value: float64(n), node: id})
+	if !add(&m.counts, &metric{name: name, unit: "1", value: float64(n), node: id}) {
+		m.crowded++
+	}
 }
 
-// add adds a value to the counter with the same name and labels.
-func add(list *[]counter, x *metric) {
+// add adds a value to the counter with the same name and labels; false when there is no room
+// for another counter.
+func add(list *[]counter, x *metric) bool {
 	for i := range *list {
 		c := &(*list)[i]
 		if c.name == x.name && c.node == x.node && c.labels == x.labels {
 			c.value += x.value
 			c.fresh = true
-			return
+			return true
 		}
 	}
-	if len(*list) < maxMetrics {
-		*list = append(*list, counter{*x, true})
+	if len(*list) >= maxMetrics {
+		return false
+	}
+	*list = append(*list, counter{*x, true})
+	return true
+}
+
+// tally adds to a counter of the owner.
+func (m *meter) tally(x *metric) {
+	if !add(&m.tallies, x) {
+		m.lost++
 	}
 }
 
@@ -112,15 +127,19 @@ func take(list []counter) (out []metric) {
 
 // measure notes something that was measured once. The owner calls it.
 func (m *meter) measure(x metric) {
-	if m.on() && len(m.samples) < maxMetrics {
+	switch {
+	case !m.on():
+	case len(m.samples) < maxMetrics:
 		m.samples = append(m.samples, x)
+	default:
+		m.lost++
 	}
 }
 
 // decided counts a decision of admission.
 func (m *meter) decided(o *controlplane.DecisionOutcome) {
 	if m.on() {
-		add(&m.tallies, &metric{
+		m.tally(&metric{
 			name: "decisions_total", unit: "1", value: 1, labels: [3][2]string{{"outcome", string(o.OutcomeKind)}, {"reason", o.Reason}},
 		})
 	}
@@ -133,7 +152,7 @@ func (m *meter) spent(e *eventabi.Envelope) {
 		return
 	}
 	budget, _, _ := strings.Cut(e.Reason, ":")
-	add(&m.tallies, &metric{name: string(e.Signal) + "_total", unit: "1", value: 1, labels: [3][2]string{{"budget", budget}}})
+	m.tally(&metric{name: string(e.Signal) + "_total", unit: "1", value: 1, labels: [3][2]string{{"budget", budget}}})
 }
 
 // called measures a provider call that has ended.
@@ -199,7 +218,7 @@ func (m *meter) closing() bool {
 // gather collects what has changed or was measured since the last time.
 func (m *meter) gather() []metric {
 	m.mu.Lock()
-	list := take(m.counts)
+	list, lost := take(m.counts), m.lost+m.crowded
 	m.mu.Unlock()
 	slices.SortStableFunc(list, func(a, b metric) int {
 		if d := strings.Compare(string(a.node), string(b.node)); d != 0 {
@@ -210,6 +229,10 @@ func (m *meter) gather() []metric {
 	list = append(list, take(m.tallies)...)
 	list = append(list, m.samples...)
 	m.samples = m.samples[:0]
+	if lost != m.told {
+		list = append(list, metric{name: "metrics_lost_total", unit: "1", value: float64(lost)})
+		m.told = lost
+	}
 	if m.waited {
 		list = append(list, metric{name: "control_preempt_delay_ms", unit: "ms", value: millis(m.preempt)})
 		m.preempt, m.waited = 0, false

@@ -97,6 +97,33 @@ func TestMetricsEvents(t *testing.T) {
 	}
 }
 
+// What finds no room in the meter is counted, and the count is told when it has grown.
+func TestLostMetricsAreCounted(t *testing.T) {
+	r := newRig("s1")
+	r.settings.Metrics = func(*eventabi.Envelope) {}
+	m := &meter{s: &Session{settings: r.settings, machine: session.New()}}
+	for n := range maxMetrics + 2 {
+		m.measure(metric{name: "measured"})
+		m.count(eventabi.NodeID(fmt.Sprint("node-", n)), "counted", 1)
+		m.tally(&metric{name: fmt.Sprint("tallied-", n)})
+	}
+	lost := func() (list []float64) {
+		for _, x := range m.gather() {
+			if x.name == "metrics_lost_total" {
+				list = append(list, x.value)
+			}
+		}
+		return list
+	}
+	if got := lost(); !slices.Equal(got, []float64{6}) {
+		t.Errorf("2 of each of three kinds found no room, and it tells %v", got)
+	}
+	m.measure(metric{name: "measured"})
+	if got := lost(); got != nil {
+		t.Errorf("nothing more was lost, and it tells %v", got)
+	}
+}
+
 // Every counter of an edge is a metric of its own: one that is added and not told fails
 // here.
 func TestEveryCountOfAnEdgeIsAMetric(t *testing.T) {
