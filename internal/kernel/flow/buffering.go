@@ -136,9 +136,9 @@ func (e *Edge) makeRoom(now timebase.Instant, it *Item, why Reason, how controlp
 		e.supersede(it, why, log)
 	case controlplane.StrategyBlock:
 	}
-	for e.over(now, it) != NoReason && !e.lost(it) && e.dropOne(newest, it, why, log) {
+	for e.over(now, it) != NoReason && !e.lost(it.Group) && e.dropOne(newest, it, why, log) {
 	}
-	return e.over(now, it) == NoReason && !e.lost(it) // its group may have gone to make room
+	return e.over(now, it) == NoReason && !e.lost(it.Group) // its group may have gone to make room
 }
 
 // sample counts an item that sample has to judge, and says whether it is an Nth one.

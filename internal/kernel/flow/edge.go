@@ -28,8 +28,7 @@ type Edge struct {
 	since    timebase.Instant // standing: since when
 
 	runs    [laneCount]run
-	groups  []group          // sync groups that were dropped, newest last
-	gone    group            // the highest that groups has forgotten of a scope
+	groups  []int64          // sync groups that were dropped, newest last
 	markers int64            // discontinuities so far
 	ordinal [laneCount]int64 // offers so far
 	sampled [laneCount]int64 // items that sample judged
@@ -111,7 +110,7 @@ func (e *Edge) offer(now timebase.Instant, it *Item, unwanted Reason, log *Log) 
 func (e *Edge) offerData(now timebase.Instant, it *Item, unwanted Reason, log *Log) Verdict {
 	it.paid = e.spend()
 	switch {
-	case e.lost(it):
+	case e.lost(it.Group):
 		e.dropLate(it, log)
 		return Refused
 	case unwanted != NoReason && !e.kept(it):

@@ -22,8 +22,6 @@ const (
 	maxSources = 64
 	// maxMergedBytes bounds a merged item: a payload stays below it (event-abi section 1).
 	maxMergedBytes = 65536
-	// maxGroups is how many dropped groups an edge remembers one by one for their late members.
-	// Those of a scope are numbered upwards, and up to the highest that it has forgotten all
-	// are lost; of those that nodes offer it forgets the oldest.
+	// maxGroups is how many dropped groups an edge remembers for their late members.
 	maxGroups = 32
 )

@@ -103,9 +103,9 @@ func (e *Edge) dropGroup(it Item, why Reason, log *Log) {
 		e.drop(it, why, log)
 		return
 	}
-	e.forget(groupOf(&it))
+	e.forget(it.Group)
 	e.drop(it, SyncAtomic, log)
-	member := func(x *Item) bool { return groupOf(x) == groupOf(&it) }
+	member := func(x *Item) bool { return x.Group == it.Group }
 	e.sweep(Data, SyncAtomic, log, member)
 	e.withdraw(SyncAtomic, log, member)
 }
@@ -115,37 +115,18 @@ func (e *Edge) atomic(group int64) bool {
 	return group != 0 && e.spec.Sync == controlplane.SyncAtomicDrop
 }
 
-// group names a sync group. Those of a scope are numbered upwards; those of no scope, which
-// nodes offer, have numbers that say nothing of their order.
-type group struct {
-	scope  uint32
-	number int64
-}
+// lost says that a group was dropped.
+func (e *Edge) lost(group int64) bool { return e.atomic(group) && slices.Contains(e.groups, group) }
 
-func groupOf(it *Item) group { return group{it.Scope, it.Group} }
-
-// lost says that the group of an item was dropped.
-func (e *Edge) lost(it *Item) bool { return e.atomic(it.Group) && e.remembers(groupOf(it)) }
-
-func (e *Edge) remembers(g group) bool {
-	return g.scope > 0 && g.scope == e.gone.scope && g.number <= e.gone.number || slices.Contains(e.groups, g)
-}
-
-// forget remembers a dropped group for its late members. When there are too many it
-// remembers of the oldest of a scope only how far up they went: a group that old is over, and
-// a member that came in again would stand alone. Of those without scope it forgets the oldest.
-func (e *Edge) forget(g group) {
-	if e.remembers(g) {
+// forget remembers a dropped group for its late members, newest over oldest.
+func (e *Edge) forget(group int64) {
+	if slices.Contains(e.groups, group) {
 		return
 	}
 	if len(e.groups) >= maxGroups {
-		old := e.groups[0]
-		if old.scope > e.gone.scope || old.scope == e.gone.scope && old.number > e.gone.number {
-			e.gone = old
-		}
 		e.groups = append(e.groups[:0], e.groups[1:]...)
 	}
-	e.groups = append(e.groups, g)
+	e.groups = append(e.groups, group)
 }
 
 // dropLate drops an item of a group that was dropped. A protected one may not be shed
@@ -171,7 +152,7 @@ func (e *Edge) shielded(it, coming *Item) bool {
 	if !e.atomic(it.Group) {
 		return false
 	}
-	stands := func(x *Item) bool { return groupOf(x) == groupOf(it) && x.Kind.Protected() }
+	stands := func(x *Item) bool { return x.Group == it.Group && x.Kind.Protected() }
 	if coming != nil && stands(coming) {
 		return true
 	}

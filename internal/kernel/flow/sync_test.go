@@ -248,44 +248,33 @@ func TestUnrecoverable(t *testing.T) {
 		take => final 2; drop 1..3 sync_atomic n=2 g=1`)
 }
 
-// An edge remembers so many lost groups one by one, and of older ones of a scope how far up
-// they went: late members of any are lost, and do not make it forget others. Another scope
-// numbers its own, and groups without one, whose numbers have no order, are forgotten.
+// An edge remembers so many lost groups, the newest over the oldest. Late members do not
+// make it forget others.
 func TestLostGroupsAreBounded(t *testing.T) {
-	for scope, first := range map[int]string{0: "taken", 7: "refused"} {
-		r := &rig{e: NewEdge(wide(atomic, func(s *Spec) { s.Bytes = 5 }))}
-		offer := func(g int, words ...string) string {
-			return r.offer(append([]string{"interim", fmt.Sprint("g=", g), fmt.Sprint("c=", scope)}, words...))
+	r := &rig{e: NewEdge(wide(atomic, func(s *Spec) { s.Bytes = 5 }))}
+	lose := func(g int) {
+		t.Helper()
+		if got := r.offer([]string{"interim", fmt.Sprint("g=", g)}); got != "refused" {
+			t.Fatalf("group %d: %s", g, got)
 		}
-		lose := func(g int) {
-			t.Helper()
-			if got := offer(g); got != "refused" {
-				t.Fatalf("group %d: %s", g, got)
-			}
+	}
+	for g := range maxGroups {
+		lose(g + 1)
+	}
+	for range maxGroups {
+		lose(maxGroups)
+	}
+	if got := r.offer([]string{"interim", "b=1", "g=1"}); got != "refused" {
+		t.Errorf("the oldest of %d lost groups is forgotten: %s", maxGroups, got)
+	}
+	lose(maxGroups + 1)
+	for g, want := range map[int]string{1: "taken", 2: "refused", maxGroups + 1: "refused"} {
+		if got := r.offer([]string{"interim", "b=1", fmt.Sprint("g=", g)}); got != want {
+			t.Errorf("a late member of group %d is %s, want %s", g, got, want)
 		}
-		for g := range maxGroups {
-			lose(g + 1)
-		}
-		for range maxGroups {
-			lose(maxGroups)
-		}
-		if got := offer(1, "b=1"); got != "refused" {
-			t.Errorf("the oldest of %d lost groups is forgotten: %s", maxGroups, got)
-		}
-		lose(maxGroups + 1)
-		for g, want := range map[int]string{1: first, 2: "refused", maxGroups + 1: "refused", maxGroups + 2: "taken"} {
-			if got := offer(g, "b=1"); got != want {
-				t.Errorf("scope %d: a late member of group %d is %s, want %s", scope, g, got, want)
-			}
-		}
-		r.do([]string{"take"})
-		r.do([]string{"take"})
-		if got := r.offer([]string{"interim", "b=1", "c=9", "g=2"}); got != "taken" {
-			t.Errorf("group 2 of another scope is %s", got)
-		}
-		if len(r.e.groups) != maxGroups {
-			t.Errorf("%d groups are remembered", len(r.e.groups))
-		}
+	}
+	if len(r.e.groups) != maxGroups {
+		t.Errorf("%d groups are remembered", len(r.e.groups))
 	}
 }
 
