@@ -22,6 +22,7 @@ const (
 	maxSources = 64
 	// maxMergedBytes bounds a merged item: a payload stays below it (event-abi section 1).
 	maxMergedBytes = 65536
-	// maxGroups is how many dropped groups an edge remembers for their late members.
+	// maxGroups is how many dropped groups an edge remembers for their late members. One that
+	// comes when as many others have been dropped since is let in.
 	maxGroups = 32
 )
