@@ -91,6 +91,7 @@ func (i *Instance) request(p pending) {
 	ok := len(i.hooks) < maxHooks || p.hook == hookStop
 	if ok {
 		i.hooks = append(i.hooks, p)
+		i.asked.Store(true)
 	}
 	i.mu.Unlock()
 	if !ok {
@@ -146,19 +147,19 @@ func (i *Instance) run(urgent bool) (again bool) {
 	}
 }
 
-func (i *Instance) hooked() bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return len(i.hooks) > 0
-}
+func (i *Instance) hooked() bool { return i.asked.Load() }
 
 func (i *Instance) nextHook() bool {
+	if !i.hooked() {
+		return false
+	}
 	i.mu.Lock()
 	var p pending
 	asked := len(i.hooks) > 0
 	if asked {
 		p = i.hooks[0]
 		i.hooks = append(i.hooks[:0], i.hooks[1:]...)
+		i.asked.Store(len(i.hooks) > 0)
 	}
 	i.mu.Unlock()
 	if asked {

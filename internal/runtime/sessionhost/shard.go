@@ -39,6 +39,7 @@ type shard struct {
 	dueFn   func(s *Session)
 	drained [lanes][]*Session
 	items   []item
+	crowd   int // sessions that had data in the round under way
 }
 
 // The queues of an owner, in the order in which they are served.
@@ -83,7 +84,7 @@ func (h *shard) wallMS() int64 { return h.wall() }
 func (h *shard) timing() *timing { return &h.measured }
 
 // post leaves an item in the session's mailbox, and has the owner look there.
-func (h *shard) post(s *Session, it item) bool {
+func (h *shard) post(s *Session, it item) post {
 	lane := it.kind.lane()
 	p, dropped := s.box.put(&it)
 	if dropped != nil {
@@ -93,14 +94,20 @@ func (h *shard) post(s *Session, it item) bool {
 	switch p {
 	case lost:
 		s.counts.lost[lane].Add(1)
-		return false
 	case merged:
 		s.counts.coalesced.Add(1)
 	case first:
-		h.inbox.Post(lane, s)
+		if it.kind.patient() {
+			h.inbox.Leave(lane, s)
+		} else {
+			h.inbox.Post(lane, s)
+		}
 	case taken:
+		if !it.kind.patient() {
+			h.inbox.Rouse() // what was there may have let the owner nap
+		}
 	}
-	return true
+	return p
 }
 
 // rearm notes when the session wants its turn; the wheel has it when it has ended.
@@ -143,6 +150,7 @@ func (h *shard) round(term int64) (over, relieved bool) {
 		return false, true
 	}
 	h.guard.begin()
+	h.crowd = 0
 	var now timebase.Instant
 	for left := 0; ; left-- {
 		if left <= 0 {
@@ -211,6 +219,9 @@ func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
 		}
 		return false
 	}
+	if which == queueData {
+		h.crowd++
+	}
 	if !h.collect(which, s) {
 		return false
 	}
@@ -219,7 +230,7 @@ func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
 		return false
 	}
 	h.attend(s, func() bool {
-		s.attend(now - s.born)
+		s.turn(now - s.born)
 		return false
 	})
 	return s.deciding
@@ -285,11 +296,24 @@ func (h *shard) settled(s *Session) {
 	}
 }
 
+// crowded is how many sessions with data make a round after which the owner naps: frames
+// come so often then that it would be woken in each slot anyway, and a wake-up costs more
+// than what is to be done.
+const crowded = 3
+
 func (h *shard) sleep(timer *time.Timer) {
-	if !h.inbox.Sleep() {
+	lie := h.inbox.Sleep
+	if h.crowd >= crowded {
+		lie = h.inbox.Nap
+	}
+	if !lie() {
 		return
 	}
 	next, busy := h.rest()
+	now := h.now()
+	if h.crowd >= crowded {
+		next = timebase.Earliest(next, slotAfter(now))
+	}
 	switch {
 	case busy:
 		h.inbox.Awake()
@@ -298,7 +322,7 @@ func (h *shard) sleep(timer *time.Timer) {
 		<-h.inbox.Wake()
 		return
 	}
-	wait := time.Duration(next - h.now())
+	wait := time.Duration(next - now)
 	if wait <= 0 {
 		h.inbox.Awake()
 		return

@@ -38,6 +38,11 @@ func slotOf(at timebase.Instant) int64 {
 	return (int64(at) + int64(wheelSlot) - 1) / int64(wheelSlot)
 }
 
+// slotAfter is when the next slot begins.
+func slotAfter(at timebase.Instant) timebase.Instant {
+	return timebase.Instant((int64(at)/int64(wheelSlot) + 1) * int64(wheelSlot))
+}
+
 // arm puts a node at an instant, instead of where it was. Never takes it out.
 func (w *wheel) arm(n *wheelNode, at timebase.Instant) {
 	if n.set {
