@@ -37,6 +37,8 @@ const (
 	workIdle int32 = iota
 	workBusy
 	workMore
+	workHere // on the goroutine of whoever has the events; nothing of it is in the pool
+	workHereMore
 )
 
 // maxHooks bounds the hooks that wait; a turn gives an instance at most four.
@@ -58,6 +60,10 @@ func (i *Instance) Kick() {
 			}
 		case workBusy:
 			if i.work.CompareAndSwap(workBusy, workMore) {
+				return
+			}
+		case workHere:
+			if i.work.CompareAndSwap(workHere, workHereMore) {
 				return
 			}
 		default:
@@ -114,6 +120,9 @@ func (i *Instance) urge() {
 		if i.work.CompareAndSwap(workBusy, workMore) || i.work.Load() == workMore {
 			i.worker.Urge()
 			return
+		}
+		if i.work.CompareAndSwap(workHere, workHereMore) || i.work.Load() == workHereMore {
+			return // it is next
 		}
 	}
 }

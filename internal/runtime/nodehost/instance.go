@@ -87,8 +87,10 @@ type Instance struct {
 	hooks  []pending
 	asked  atomic.Bool // there are hooks; changed under mu
 	pull   func(ev *node.Event) bool
-	work   atomic.Int32 // workIdle, workBusy, workMore
+	work   atomic.Int32 // workIdle, workBusy, ...
 	worker Starter
+	inline atomic.Bool  // its events may run on the goroutine of whoever has them
+	slow   int          // inline events in a row that took too long; guarded by the turnstile
 	rang   atomic.Int64 // when the timer that fired was due; 0 = none did
 	event  node.Event   // the one that was pulled; lent to the node
 	timer  func()       // takes the timer back
@@ -211,7 +213,11 @@ func (i *Instance) leave() { <-i.turnstile }
 func (i *Instance) prepare() bool {
 	if i.phase == phaseNew {
 		i.phase = phaseRunning
-		return i.perform(hookInit, nil, pending{}) && i.perform(hookStart, nil, pending{})
+		if !i.perform(hookInit, nil, pending{}) || !i.perform(hookStart, nil, pending{}) {
+			return false
+		}
+		i.allowInline()
+		return true
 	}
 	return i.phase == phaseRunning
 }

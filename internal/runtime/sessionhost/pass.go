@@ -104,7 +104,7 @@ func (s *Session) turn(at timebase.Instant) {
 
 func (s *Session) wakeListeners() {
 	defer s.boundary()
-	s.graph.audioCame()
+	s.graph.audioHeard()
 }
 
 // rearm asks for the next turn.

@@ -200,6 +200,17 @@ func (g *graph) audioCame() {
 	}
 }
 
+// audioHeard is audioCame on the session's owner, who lends an inline endpointer its
+// goroutine.
+func (g *graph) audioHeard() {
+	if ear := g.hear(); ear != nil {
+		ear.KickHere()
+	}
+	for _, l := range *g.listening.Load() {
+		l.instance.Kick()
+	}
+}
+
 // voice turns what the endpointer heard into inputs.
 func (g *graph) voice(ev *node.Event) {
 	sample, heard := timebase.Samples(ev.Sample), timebase.Samples(ev.Heard)
