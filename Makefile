@@ -15,7 +15,8 @@ DEMO_OUT ?= demo-out
 FUZZTIME ?= 10s
 SIM_SEEDS ?= 50
 
-# Where goroutines meet; elsewhere the race detector costs time and has nothing to find.
+# Where goroutines meet; elsewhere the race detector costs time and has nothing to find. Short: a race shows in few
+# repetitions, and the many are counted without the detector.
 RACE_PACKAGES := ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/...
 
 # Revision by git rather than by the go command, which refuses to build in a clone that another user owns.
@@ -84,7 +85,7 @@ race: need-go
 	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || cc=clang; \
 	command -v "$${cc%% *}" >/dev/null || { \
 		echo 'make: the race detector needs a C compiler: apt-get install gcc libc6-dev' >&2; exit 1; }; \
-	CC=$$cc CGO_ENABLED=1 $(GO) test -race $(RACE_PACKAGES)
+	CC=$$cc CGO_ENABLED=1 $(GO) test -race -short $(RACE_PACKAGES)
 
 .PHONY: bench
 bench: engines build ## the speed targets, as ratios beside their denominators

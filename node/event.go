@@ -34,6 +34,17 @@ type Event struct {
 	Text       string
 	Final      bool // no further revision, segment or chunk follows
 	Protected  bool // output that may not be interrupted
+	// Sync says what the event belongs to that is lost together, where an edge behind the node
+	// has a sync_drop_policy; nil = to nothing.
+	Sync *Sync
+}
+
+// Sync is what an event can be grouped by (flow section 5). Which of them counts is the
+// edge's group_by; an empty one binds the event to nothing.
+type Sync struct {
+	ID    string           // group_by sync_id
+	Event eventabi.EventID // group_by event_id: the event that it is a part of
+	Group string           // group_by custom: extensions["sync.group"]
 }
 
 // Type is what an event of a kind is.

@@ -139,6 +139,22 @@ const hexDigits = "0123456789abcdef"
 // escapes where JSON has them, \u00xx for the other control characters, everything
 // else as UTF-8. Bytes that are not UTF-8 become U+FFFD, as in encoding/json.
 func appendString(dst []byte, s string) []byte {
+	i := 0
+	for i < len(s) && plain(s[i]) {
+		i++
+	}
+	if i == len(s) { // as nearly every one is
+		dst = append(dst, '"')
+		dst = append(dst, s...)
+		return append(dst, '"')
+	}
+	return appendEscaped(dst, s)
+}
+
+// plain says that a byte stands for itself in a JSON string, and is a character.
+func plain(c byte) bool { return c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' }
+
+func appendEscaped(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {

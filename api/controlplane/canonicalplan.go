@@ -2,20 +2,21 @@
 
 package controlplane
 
+import "strconv"
+
 // plan writes p; with identity set, its hash and id as well. It marks the beginning and
 // the end of what differs between the plans of a session (see PlanTemplate).
 func (w *writer) plan(p *ResolvedTurnPlan, identity bool) {
 	w.open()
 	w.actions(p.AllowedAdaptiveActions)
+	w.key("authority_epoch")
 	w.mark()
-	w.int("authority_epoch", int64(p.AuthorityEpoch))
+	w.out = strconv.AppendInt(w.out, int64(p.AuthorityEpoch), 10)
 	w.mark()
 	w.budgets(&p.Budgets)
 	w.optStr("capability_snapshot_ref", p.CapabilitySnapshotRef)
 	w.table("default_provenance", p.DefaultProvenance)
-	w.mark()
 	w.determinism(&p.Determinism)
-	w.mark()
 	w.key("edge_buffer_policies")
 	w.open()
 	edges := p.EdgeBufferPolicies.sorted()
@@ -35,11 +36,9 @@ func (w *writer) plan(p *ResolvedTurnPlan, identity bool) {
 		w.str("plan_hash", p.PlanHash)
 	}
 	w.table("provider_bindings", p.ProviderBindings)
-	w.mark()
 	if len(p.ProviderPlans) > 0 {
 		w.providerPlans(p.ProviderPlans)
 	}
-	w.mark()
 	w.key("recording_policy")
 	w.open()
 	writeStrings(w, "allowed_replay_modes", p.RecordingPolicy.AllowedReplayModes)
@@ -48,14 +47,17 @@ func (w *writer) plan(p *ResolvedTurnPlan, identity bool) {
 	if identity {
 		w.optStr("resolved_turn_plan_id", p.ResolvedTurnPlanID)
 	}
+	w.key("snapshot_provenance")
 	w.mark()
 	w.provenance(&p.SnapshotProvenance)
 	w.mark()
 	if p.StreamingHandoff != nil {
 		w.handoff(p.StreamingHandoff)
 	}
+	w.key("turn_id")
 	w.mark()
-	w.str("turn_id", string(p.TurnID))
+	w.out = appendString(w.out, string(p.TurnID))
+	w.mark()
 	w.close()
 }
 
@@ -114,7 +116,10 @@ func (w *writer) determinism(d *Determinism) {
 	}
 	w.out = append(w.out, ']')
 	writeStrings(w, "ordering_markers", d.OrderingMarkers)
-	w.int("seed", d.Seed)
+	w.key("seed")
+	w.mark()
+	w.out = strconv.AppendInt(w.out, d.Seed, 10)
+	w.mark()
 	w.close()
 }
 
@@ -217,7 +222,10 @@ func (w *writer) providerPlans(list []ProviderPlan) {
 		w.int("max_attempts_per_provider", p.MaxAttemptsPerProvider)
 		w.str("modality", p.Modality)
 		writeStrings(w, "ordered_candidates", p.OrderedCandidates)
-		w.str("policy_snapshot_ref", p.PolicySnapshotRef)
+		w.key("policy_snapshot_ref")
+		w.mark()
+		w.out = appendString(w.out, p.PolicySnapshotRef)
+		w.mark()
 		w.str("provider_invocation_id", string(p.ProviderInvocationID))
 		w.close()
 	}
@@ -225,7 +233,6 @@ func (w *writer) providerPlans(list []ProviderPlan) {
 }
 
 func (w *writer) provenance(s *SnapshotProvenance) {
-	w.key("snapshot_provenance")
 	w.open()
 	w.str("abi_compatibility_snapshot", s.ABICompatibility)
 	w.str("admission_policy_snapshot", s.AdmissionPolicy)

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"slices"
+	"strconv"
 
 	"github.com/parley-voice/parley/api/eventabi"
 )
@@ -30,8 +31,8 @@ func PlanID(turn eventabi.TurnID, hash string) string {
 // turn, so all else of the canonical form is written once. A template is for one goroutine.
 type PlanTemplate struct {
 	base    ResolvedTurnPlan
-	parts   [5][]byte // the canonical form between what differs
-	scratch []byte    // the part that differs, as it is hashed
+	parts   [][]byte // the canonical form between what differs
+	scratch []byte   // the part that differs, as it is hashed
 	digest  resumable
 	prefix  []byte // the state of the digest after what depends on the epoch alone
 	epoch   eventabi.Epoch
@@ -64,54 +65,52 @@ func (t *PlanTemplate) Seal(turn eventabi.TurnID, epoch eventabi.Epoch, seed int
 	for i := range p.ProviderPlans {
 		p.ProviderPlans[i].PolicySnapshotRef = snapshots.PolicyResolution
 	}
-	w := t.resume(epoch)
-	w.determinism(&p.Determinism)
-	w = t.end(w, 2)
-	if len(p.ProviderPlans) > 0 {
-		w.providerPlans(p.ProviderPlans)
+	t.resume(epoch)
+	w := writer{out: strconv.AppendInt(t.scratch[:0], seed, 10)}
+	next := seedPart + 1
+	w = t.pass(w, next)
+	for i := range p.ProviderPlans {
+		w.out = appendString(w.out, p.ProviderPlans[i].PolicySnapshotRef)
+		next++
+		w = t.pass(w, next)
 	}
-	w = t.end(w, 3)
 	w.provenance(&p.SnapshotProvenance)
-	w = t.end(w, 4)
-	w.str("turn_id", string(turn))
-	w.close()
-	t.hash(w.out[1:])
+	w = t.pass(w, next+1)
+	w.out = appendString(w.out, string(turn))
+	t.pass(w, next+2)
 	p.PlanHash = hex.EncodeToString(t.digest.Sum(t.sum[:0]))
 	p.ResolvedTurnPlanID = PlanID(turn, p.PlanHash)
 	return p
 }
 
-// resume hashes everything before the determinism, which differs with the epoch alone:
-// the provenance of a whole plan is hashed once in an epoch, not once in a turn.
-func (t *PlanTemplate) resume(epoch eventabi.Epoch) writer {
+// seedPart is the common part that ends with the key of the seed: everything before the
+// seed differs with the epoch alone.
+const seedPart = 1
+
+// resume hashes everything before the seed: the provenance of a whole plan is hashed once
+// in an epoch, not once in a turn.
+func (t *PlanTemplate) resume(epoch eventabi.Epoch) {
 	if len(t.prefix) > 0 && t.epoch == epoch && t.digest.UnmarshalBinary(t.prefix) == nil {
-		return writer{out: append(t.scratch[:0], '}')}
+		return
 	}
 	t.digest.Reset()
-	w := t.begin(0)
-	w.int("authority_epoch", int64(epoch))
-	w = t.end(w, 1)
+	t.hash(t.parts[0])
+	t.pass(writer{out: strconv.AppendInt(t.scratch[:0], int64(epoch), 10)}, seedPart)
 	t.epoch = epoch
 	state, err := t.digest.AppendBinary(t.prefix[:0])
 	if err != nil {
 		state = nil // hash it again the next time
 	}
 	t.prefix = state
-	return w
 }
 
-// begin hashes a common part and starts the next one that differs. Its first byte
-// stands for what went before, so that the writer sets its comma, and is not hashed.
-func (t *PlanTemplate) begin(part int) writer {
-	t.hash(t.parts[part])
-	return writer{out: append(t.scratch[:0], '}')}
-}
-
-// end hashes a part that differs and begins the one after the next common part.
-func (t *PlanTemplate) end(w writer, next int) writer {
-	t.hash(w.out[1:])
-	t.scratch = w.out
-	return t.begin(next)
+// pass hashes what differs and the common part that follows it, and makes place for what
+// differs next.
+func (t *PlanTemplate) pass(w writer, next int) writer {
+	t.hash(w.out)
+	t.hash(t.parts[next])
+	t.scratch = w.out[:0]
+	return writer{out: t.scratch}
 }
 
 func (t *PlanTemplate) hash(b []byte) {
@@ -121,10 +120,15 @@ func (t *PlanTemplate) hash(b []byte) {
 // prepare writes the common parts, when the first plan is wanted: an idle session
 // holds none. Only they are kept: what differs passes through the hash by parts.
 func (t *PlanTemplate) prepare() {
-	w := writer{out: make([]byte, 0, 10<<10), marks: make([]int, 0, 9)}
+	w := writer{out: make([]byte, 0, 10<<10), marks: make([]int, 0, 8+2*len(t.base.ProviderPlans))}
 	w.plan(&t.base, false)
-	m := w.marks
-	t.parts = [5][]byte{w.out[:m[0]], w.out[m[1]:m[2]], w.out[m[3]:m[4]], w.out[m[5]:m[6]], w.out[m[7]:m[8]]}
+	t.parts = make([][]byte, 0, len(w.marks)/2+1)
+	from := 0
+	for i := 0; i < len(w.marks); i += 2 {
+		t.parts = append(t.parts, w.out[from:w.marks[i]])
+		from = w.marks[i+1]
+	}
+	t.parts = append(t.parts, w.out[from:])
 	t.scratch = make([]byte, 0, 1<<10)
 	digest, ok := sha256.New().(resumable)
 	if !ok {

@@ -49,6 +49,34 @@ type Profile struct {
 	Tenants      []Tenant
 	Disturbances []Disturbance
 	Bounds       Bounds
+
+	origin origin
+}
+
+// origin is the file that a profile was read from, and the lines of its fields.
+type origin struct {
+	file  string
+	lines map[string]int
+}
+
+// line gives the line of a field, or of what it stands in; 0 = the file does not say it.
+func (o *origin) line(field string) int {
+	for field != "" {
+		if n := o.lines[field]; n > 0 {
+			return n
+		}
+		field = field[:max(0, strings.LastIndexAny(field, ".["))]
+	}
+	return 0
+}
+
+// Fault is a fault of one value, with the place where the profile gives it.
+func (p *Profile) Fault(field, value, want string) *ProfileError {
+	e := &ProfileError{File: "profile", Field: field, Value: value, Want: want}
+	if p.origin.file != "" {
+		e.File, e.Line = p.origin.file, p.origin.line(field)
+	}
+	return e
 }
 
 // Tenant is whose callers come, and what they may use.
@@ -142,7 +170,7 @@ func Builtin(s Scenario) Profile {
 			{Kind: Flood, Sessions: 4, Tenant: "flooder", OpensPerSecond: 200, FramesPerSecond: 1000, TextsPerSecond: 100},
 		}
 	case Soak:
-		p.Sessions, p.Capacity, p.Duration, p.WarmUp = 100, 200, 10*time.Minute, time.Minute
+		p.Sessions, p.Capacity, p.Duration, p.WarmUp, p.Sample = 200, 400, 10*time.Minute, time.Minute, 2*time.Second
 		p.Callers.Life = Span{15 * time.Second, 45 * time.Second}
 	}
 	return p
@@ -206,7 +234,7 @@ func (e *ProfileError) Error() string {
 func (p *Profile) Validate() error {
 	var faults []error
 	fault := func(field, value, want string) {
-		faults = append(faults, &ProfileError{File: "profile", Field: field, Value: value, Want: want})
+		faults = append(faults, p.Fault(field, value, want))
 	}
 	names, shares := map[string]bool{}, int64(0)
 	for i, t := range p.Tenants {
@@ -219,6 +247,25 @@ func (p *Profile) Validate() error {
 	if shares == 0 {
 		fault("tenants", fmt.Sprint(len(p.Tenants)), "give at least one tenant a share above 0: the callers are theirs")
 	}
+	p.checkDisturbances(names, fault)
+	if p.Scenario == Soak && p.Callers.Life.Most == 0 {
+		fault("callers.life", "0s", "say how long a call lasts: a soak is of calls that come and go")
+	}
+	if p.Scenario == Soak && p.Duration <= p.Ramp+p.WarmUp {
+		fault("duration", short(p.Duration), fmt.Sprintf("more than ramp and warm_up together, %s: nothing is measured before", short(p.Ramp+p.WarmUp)))
+	}
+	if p.Scenario == Soak && p.Duration < 10*p.Sample {
+		fault("sample", p.Sample.String(), "at most a tenth of the duration: growth is seen in ten samples or more")
+	}
+	quotas := p.quotas()
+	if err := quotas.Validate(nil); err != nil {
+		faults = append(faults, fmt.Errorf("load: tenants: %w", err))
+	}
+	return errors.Join(faults...)
+}
+
+// checkDisturbances reports faults of the bad neighbours.
+func (p *Profile) checkDisturbances(tenants map[string]bool, fault func(field, value, want string)) {
 	for i, d := range p.Disturbances {
 		at := fmt.Sprintf("disturbances[%d].", i)
 		if d.Kind == "" {
@@ -226,6 +273,9 @@ func (p *Profile) Validate() error {
 		}
 		if d.Tenant == "" {
 			fault(at+"tenant", "", "name whose call it is; its lateness is not that of the others")
+		}
+		if d.Kind == Flood && d.Tenant != "" && !tenants[d.Tenant] {
+			fault(at+"tenant", d.Tenant, "declare it below tenants, with its limits and no share: what a flood gets is what they say")
 		}
 		if d.Kind == Flood && d.OpensPerSecond+d.FramesPerSecond+d.TextsPerSecond == 0 {
 			fault(at+"opens_per_second", "0", "give a rate of calls, frames or texts")
@@ -243,15 +293,4 @@ func (p *Profile) Validate() error {
 	if p.Scenario != Neighbours && len(p.Disturbances) > 0 {
 		fault("disturbances", fmt.Sprint(len(p.Disturbances)), "leave them out, or use the scenario neighbours")
 	}
-	if p.Scenario == Soak && p.Callers.Life.Most == 0 {
-		fault("callers.life", "0s", "say how long a call lasts: a soak is of calls that come and go")
-	}
-	if p.Scenario == Soak && p.Duration < 10*p.Sample {
-		fault("sample", p.Sample.String(), "at most a tenth of the duration: growth is seen in ten samples or more")
-	}
-	quotas := p.quotas()
-	if err := quotas.Validate(nil); err != nil {
-		faults = append(faults, fmt.Errorf("load: tenants: %w", err))
-	}
-	return errors.Join(faults...)
 }

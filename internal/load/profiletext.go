@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +37,7 @@ func ReadProfile(file string, text []byte) (Profile, error) {
 		}
 		return Profile{}, &ProfileError{File: file, Line: more.Line, Field: "profile", Want: "keep one document in a file"}
 	}
-	r := reader{file: file}
+	r := reader{file: file, lines: map[string]int{}}
 	root := doc.Content[0]
 	p := Builtin(r.scenario(root))
 	r.mapping(root, "", p.fields(), map[string]func(*yaml.Node){
@@ -48,6 +49,7 @@ func ReadProfile(file string, text []byte) (Profile, error) {
 	if err := errors.Join(r.faults...); err != nil {
 		return Profile{}, err
 	}
+	p.origin = origin{file, r.lines}
 	return p, p.Validate()
 }
 
@@ -66,6 +68,7 @@ func syntax(file string, err error) error {
 type reader struct {
 	file   string
 	faults []error
+	lines  map[string]int // of the fields
 }
 
 func (r *reader) fault(n *yaml.Node, field, value, want string) {
@@ -93,6 +96,7 @@ func (r *reader) mapping(n *yaml.Node, prefix string, fields []field, lists map[
 			continue
 		}
 		seen[name] = true
+		r.lines[name] = key.Line
 		at := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
 		section := slices.ContainsFunc(fields, func(f field) bool { return strings.HasPrefix(f.name, name+".") })
 		switch {
@@ -135,8 +139,12 @@ func list[T any](r *reader, n *yaml.Node, name string, fresh func() T, fields fu
 			continue
 		}
 		one := fresh()
-		inside := reader{file: r.file}
+		inside := reader{file: r.file, lines: map[string]int{}}
 		inside.mapping(e, "", fields(&one), nil)
+		r.lines[at] = e.Line
+		for field, line := range inside.lines {
+			r.lines[at+"."+field] = line
+		}
 		for _, err := range inside.faults {
 			var f *ProfileError
 			if errors.As(err, &f) {
@@ -177,6 +185,10 @@ func (p *Profile) Set(assignment string) error {
 		}
 		if err := fields[i].set(value); err != nil {
 			return &ProfileError{Field: name, Value: value, Want: err.Error()}
+		}
+		if p.origin.lines[name] > 0 { // the file says it no more
+			p.origin.lines = maps.Clone(p.origin.lines)
+			delete(p.origin.lines, name)
 		}
 		return nil
 	}

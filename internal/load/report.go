@@ -72,8 +72,14 @@ func (r *Report) row(promise string, measured, bound float64, unit, note string)
 	r.Rows = append(r.Rows, Row{Promise: promise, Measured: measured, Bound: bound, Unit: unit, Met: measured <= bound, Note: note})
 }
 
-// heard judges the row before, which is about lateness, by its windows: it takes it back where
-// no frame went out of which one could say that it was late, and tells which of them are void.
+// nothing takes the row before back: it was measured on nothing, and that is no promise kept.
+func (r *runner) nothing(why string) {
+	last := &r.report.Rows[len(r.report.Rows)-1]
+	last.Met, last.Note = false, "nothing was measured: "+why
+}
+
+// heard judges the row before by the windows that it was measured in: it takes it back where
+// no frame came or went out, and where a window is void.
 func (r *runner) heard(names ...string) {
 	last := &r.report.Rows[len(r.report.Rows)-1]
 	var void []string
@@ -82,7 +88,11 @@ func (r *runner) heard(names ...string) {
 			continue
 		}
 		if m.FramesOut == 0 {
-			last.Met, last.Note = false, fmt.Sprintf("nothing was measured: no frame went out in window %s", m.Name)
+			r.nothing("no frame went out in window " + m.Name)
+			return
+		}
+		if m.FramesIn == 0 {
+			r.nothing("no frame came in in window " + m.Name)
 			return
 		}
 		if m.Void() {
@@ -90,7 +100,8 @@ func (r *runner) heard(names ...string) {
 		}
 	}
 	if len(void) > 0 {
-		last.Note += "; void, and counted all the same: " + strings.Join(void, ", ")
+		last.Met = false
+		last.Note += "; not kept, because too much of the machine was somebody else's: void are " + strings.Join(void, ", ")
 	}
 }
 

@@ -149,6 +149,35 @@ func TestNothingMeasuredIsMissed(t *testing.T) {
 	}
 }
 
+// A soak in which no call ends, or no frame flows, or whose window is void, has kept nothing.
+func TestSoakOfNothingIsMissed(t *testing.T) {
+	p := quick(Soak)
+	p.Sessions, p.Duration, p.Sample, p.Callers.Life = 2, 300*time.Millisecond, 10*time.Millisecond, Span{time.Hour, time.Hour}
+	r, err := Run(t.Context(), p, steady())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := row(t, r, "growth of the heap"); got.Met || !strings.Contains(got.Note, "nothing was measured") || r.Met() {
+		t.Errorf("%+v", got)
+	}
+	for name, w := range map[string]Window{
+		"no frame went out":  {FramesIn: 1},
+		"no frame came in":   {FramesOut: 1},
+		"void are all of it": {FramesIn: 1, FramesOut: 1, Stolen: 2 * StolenLimit},
+	} {
+		r := &runner{report: &Report{Measurements: []Measurement{{"all of it", w}}}}
+		r.report.row("promise", 0, 1, "", "")
+		if r.heard("all"); r.report.Met() || !strings.Contains(r.report.Rows[0].Note, name) {
+			t.Errorf("%s: %+v", name, r.report.Rows)
+		}
+	}
+	sound := &runner{report: &Report{Measurements: []Measurement{{"all of it", Window{FramesIn: 1, FramesOut: 1}}}}}
+	sound.report.row("promise", 0, 1, "", "")
+	if sound.heard("all"); !sound.report.Met() {
+		t.Errorf("%+v", sound.report.Rows)
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	for _, c := range []struct {
 		list []int64

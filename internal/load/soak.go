@@ -11,9 +11,15 @@ import (
 	"github.com/parley-voice/parley/internal/runtime/sessionhost"
 )
 
-// soak has calls come and go and samples the heap.
+// soak has calls come and go and samples the heap: while they do, and at rest, before the
+// first and behind the last of them. What calls in progress hold goes up and down by more
+// than a leak would show in ten minutes; what is held when there is none does not.
 func (r *runner) soak(ctx context.Context) error {
 	p := &r.profile
+	if err := r.rehearse(ctx); err != nil {
+		return err
+	}
+	atRest := heapInUse()
 	h, err := r.host(p.Capacity)
 	if err != nil {
 		return err
@@ -30,9 +36,38 @@ func (r *runner) soak(ctx context.Context) error {
 	r.report.row("growth of the heap from the warm-up to the end", growth(heap), p.Bounds.HeapPercent, "%",
 		fmt.Sprintf("%d samples, each after a garbage collection; median %.2f MB; %d calls came and went",
 			len(heap), median(floats(heap))/1e6, x.ended.Load()))
+	if x.ended.Load() == 0 {
+		r.nothing("no call came and went")
+	}
+	r.heard("all")
 	r.aftermath(x, h)
+	left := max(0, heapInUse()-atRest)
+	r.report.row("heap that the calls have left behind, against the heap in use", 100*float64(left)/median(floats(heap)), p.Bounds.HeapPercent, "%",
+		fmt.Sprintf("%d bytes, %.1f a call", left, float64(left)/float64(max(x.ended.Load(), 1))))
 	return nil
 }
+
+// rehearse lets a few calls take place on a host of their own, so that what a process
+// keeps from its first ones on is there before anything is measured.
+func (r *runner) rehearse(ctx context.Context) error {
+	p := &r.profile
+	h, err := r.host(p.Capacity)
+	if err != nil {
+		return err
+	}
+	x := r.crowd(h)
+	n := min(p.Sessions, 20)
+	r.say("a rehearsal: %d sessions, for %s", n, short(min(p.WarmUp, rehearsal)))
+	x.Add(int(n), 0)
+	waited := rest(ctx, min(p.WarmUp, rehearsal))
+	if err := finish(x, h); err != nil {
+		return err
+	}
+	return waited
+}
+
+// rehearsal is how long the calls before those of a soak take, at most.
+const rehearsal = 20 * time.Second
 
 func floats(list []int64) []float64 {
 	all := make([]float64, len(list))
@@ -48,7 +83,7 @@ func (r *runner) sampleHeap(ctx context.Context, x *Crowd, h *sessionhost.Host) 
 	r.say("%d sessions that come and go, for %s", p.Sessions, short(p.Duration))
 	began := time.Now()
 	x.Add(int(p.Sessions), p.Ramp)
-	if err := rest(ctx, min(p.Ramp+p.WarmUp, p.Duration/2)); err != nil {
+	if err := rest(ctx, p.Ramp+p.WarmUp); err != nil {
 		return nil, err
 	}
 	from := x.begin(&r.options.Machine, x.group)

@@ -386,11 +386,11 @@ func (e *egress) nextReport() timebase.Instant {
 
 // progress tells the turn that is playing or held and how far it is.
 func (e *egress) progress() (turn eventabi.TurnID, played timebase.Samples, ok bool) {
-	for i := len(e.streams) - 1; i >= 0 && i >= len(e.streams)-8; i-- {
+	for i := max(0, len(e.streams)-8); i < len(e.streams); i++ {
 		s := &e.streams[i]
 		if s.started && !s.done && !s.fenced {
-			turn, played, ok = s.turn, s.played, true
+			return s.turn, s.played, true
 		}
 	}
-	return turn, played, ok
+	return "", 0, false
 }

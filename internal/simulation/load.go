@@ -100,10 +100,8 @@ func (w *world) use(f Fault) {
 		case f == LoadHeadroom && w.random.Chance(1, 2):
 			n = max(q.Max-q.Max*max(q.HeadroomPerMille, 100)/1000-w.random.Below(2), 0)
 		}
-		for c := range h.counts {
-			if gate.CountName(c) == string(q.Scope)+"_"+string(q.Limit) {
-				h.counts[c] = n
-			}
+		if c := countOf(q); c >= 0 {
+			h.counts[c] = n
 		}
 	}
 	w.sayUsage()

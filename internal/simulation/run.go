@@ -56,7 +56,7 @@ type outcome struct {
 
 // runSeed runs the sessions of a seed once. tracing keeps what a failure shows.
 func (w *world) runSeed(seed, turns int64, faults FaultSet, tracing bool) (o outcome) {
-	w.digest = session.Digest{}
+	w.digest.Reset()
 	w.steps, w.trace = 0, nil
 	if tracing {
 		w.trace = &trace{}

@@ -238,6 +238,12 @@ func TestSeedsThatFailed(t *testing.T) {
 			"too much that may not be shed waited for a side edge, and that ended the session",
 		},
 		{524, 12, "pool_closed,load_stalled_reader", "the watch took what the pool refuses for control, and metrics behind it for lost"},
+		{
+			15131, 3, "provider_timeout,transport_duplicate,transport_gap,time_wall_step,time_late_timer,time_drift,worker_pause," +
+				"worker_two_owners,store_rollback,store_stale,load_admission_race,pool_closed,pool_limited",
+			"the watch waited to be told of a refusal between two attempts of a call whose turn had ended",
+		},
+		{3506, 20, "provider_duplicate,transport_jitter,worker_two_owners,node_garbage,load_flood,pool_saturated,load_slow_reader", "the watch took sound that had waited for that of a later segment"},
 	} {
 		set, err := ParseFaults(c.faults)
 		if err != nil {
@@ -246,6 +252,19 @@ func TestSeedsThatFailed(t *testing.T) {
 		if r := Run(t.Context(), Options{Seeds: 1, First: c.seed, Turns: c.turns, Faults: set}); len(r.Violations) > 0 {
 			t.Errorf("%s:", c.what)
 			expectNone(t, r)
+		}
+	}
+}
+
+// Decisions that stand where others stood are no other decisions.
+func TestRecycledDecisionsAreTheSame(t *testing.T) {
+	again, fresh := newWorld(), newWorld()
+	fresh.fx.Recycle = false
+	for seed := int64(1); seed <= 40; seed++ {
+		one := again.runSeed(seed, DefaultTurns, AllFaults, false)
+		two := fresh.runSeed(seed, DefaultTurns, AllFaults, false)
+		if v := compare(seed, &one, &two); v != nil {
+			t.Fatal(v.Detail)
 		}
 	}
 }

@@ -39,6 +39,7 @@ type edgeWatch struct {
 	cutBy    eventabi.Sequence           // ... by this signal
 	used     bool                        // something was offered to it
 	lies     []lying                     // what was offered and is not accounted for, in order
+	room     []lying                     // where that stands
 	offered  int64                       // on the data lane
 	granted  int64
 	loose    bool // something may have gone without a credit, or was dropped while it waited for one
@@ -138,7 +139,7 @@ func (k *watch) edge(id eventabi.EdgeID) *edgeWatch {
 		list = append(list, edgeWatch{})
 	}
 	e := &list[n]
-	*e = edgeWatch{id: id, lies: e.lies[:0], fallen: e.fallen[:0]}
+	*e = edgeWatch{id: id, lies: e.room[:0], room: e.room, fallen: e.fallen[:0]}
 	for i := range k.graph {
 		if v := &k.graph[i]; v.ID == id {
 			e.policy, e.strategy = v.Policy, v.Policy.Strategy
@@ -235,6 +236,9 @@ func (k *watch) offered(in *session.Offer, seq eventabi.Sequence) {
 		return
 	}
 	metric := in.Kind == session.ItemMetric
+	if len(e.lies) == cap(e.lies) {
+		e.makeRoom()
+	}
 	e.lies = append(e.lies, lying{
 		seq: seq, handle: in.Handle, kind: in.Kind, telemetry: metric, stream: in.Stream, group: in.Group,
 		bytes: in.Bytes, media: in.Media.Span(), of: in.Of, turn: in.Turn, at: k.now, sources: 1,
@@ -258,6 +262,15 @@ func (e *edgeWatch) held(handle int64) int {
 		}
 	}
 	return -1
+}
+
+// makeRoom moves what lies there to the front of its place, or to one twice as large when
+// half of it is taken.
+func (e *edgeWatch) makeRoom() {
+	if 2*len(e.lies) >= cap(e.room) {
+		e.room = make([]lying, 0, max(8, 2*cap(e.room)))
+	}
+	e.lies = append(e.room[:0], e.lies...)
 }
 
 // forget takes an item out, by moving the shorter side.

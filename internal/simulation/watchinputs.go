@@ -192,7 +192,7 @@ func (k *watch) data(in session.Input) {
 		k.talk.owed = k.talk.owed || in.Protected
 	case *session.Speech:
 		k.alive(in.Invocation, in.Attempt)
-		k.pass.speeches = append(k.pass.speeches, speechWatch{handle: in.Handle, samples: in.Samples, at: k.now})
+		k.pass.speeches = append(k.pass.speeches, speechWatch{call: in.Invocation, handle: in.Handle, samples: in.Samples, at: k.now})
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
 	case *session.Unscheduled:

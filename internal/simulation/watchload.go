@@ -95,11 +95,21 @@ func (r *rules) degrades(l gate.Limit) word {
 	return saysDegrade
 }
 
-func (l *loadWatch) used(q *gate.Quota) int64 {
-	for c, n := range l.counts {
-		if gate.CountName(c) == string(q.Scope)+"_"+string(q.Limit) {
-			return n
+// countOf finds the count that a quota bounds, by its name; -1 when it is none that the shell
+// counts.
+func countOf(q *gate.Quota) int {
+	for c := range gate.Reported {
+		scope, limit, _ := strings.Cut(gate.CountName(c), "_")
+		if scope == string(q.Scope) && limit == string(q.Limit) {
+			return c
 		}
+	}
+	return -1
+}
+
+func (l *loadWatch) used(q *gate.Quota) int64 {
+	if c := countOf(q); c >= 0 {
+		return l.counts[c]
 	}
 	return 0
 }

@@ -33,6 +33,7 @@ type genWatch struct {
 
 // speechWatch is a chunk on its way to egress.
 type speechWatch struct {
+	call    eventabi.InvocationID
 	handle  int64
 	samples timebase.Samples
 	at      timebase.Instant
@@ -102,15 +103,17 @@ func (k *watch) fence(e *session.Fence) {
 	g.fenced, g.held, g.fencedNow = true, false, true
 }
 
-// took notes that a chunk was played or discarded, in the order of arrival.
+// took notes that a chunk was played or discarded, in the order of arrival, and gives its call.
 // Behind one that waits for room at egress others can be discarded.
-func (k *watch) took(handle int64, samples timebase.Samples) {
+func (k *watch) took(handle int64, samples timebase.Samples) (call eventabi.InvocationID) {
 	list := k.pass.speeches
 	i := slices.IndexFunc(list, func(s speechWatch) bool { return s.handle == handle })
 	good := i == 0 && (samples == 0 || list[0].samples == samples) || i > 0 && samples == 0
 	if k.ok(NoChunkLeaked, good, "a chunk that did not arrive, or is not the next, or not whole") {
+		call = list[i].call
 		k.pass.speeches = append(list[:i], list[i+1:]...)
 	}
+	return call
 }
 
 // chunksSettled checks that chunks which were neither played nor discarded wait for room
@@ -135,11 +138,14 @@ func (k *watch) play(e *session.Play) {
 	k.ok(OldEpochNeverPlayed, !g.old, "a chunk of an old epoch was handed over")
 	k.ok(NothingAfterEnd, !g.ended, "a chunk after end_of_audio")
 	k.ok(PlayedInOrderOnce, e.Handle > g.handle && e.Samples > 0, "a chunk out of order, twice, or empty")
-	k.took(e.Handle, e.Samples)
+	call := k.took(e.Handle, e.Samples)
 	g.handle = e.Handle
 	g.handed += e.Samples
-	if n := len(k.spoken); n > 0 && k.spoken[n-1].generation == e.Generation {
-		k.spoken[n-1].samples += e.Samples
+	for i := len(k.spoken) - 1; i >= 0; i-- { // a later segment may have begun meanwhile
+		if s := &k.spoken[i]; s.call == call && s.generation == e.Generation {
+			s.samples += e.Samples
+			break
+		}
 	}
 }
 

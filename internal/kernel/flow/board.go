@@ -90,6 +90,9 @@ func (b *Board) Ready(name string, n int64) {
 // the lowest sequence goes first, whichever edge it lies in: the merge rule
 // sequence_order.
 func (b *Board) Next(now timebase.Instant, log *Log) (edge int, it Item, ok bool) {
+	if !b.wanted() {
+		return 0, Item{}, false
+	}
 	for lane := range laneCount {
 		for i := range b.consumers {
 			c := &b.consumers[i]
@@ -106,13 +109,33 @@ func (b *Board) Next(now timebase.Instant, log *Log) (edge int, it Item, ok bool
 	return 0, Item{}, false
 }
 
+// wanted says that something lies in front of a consumer that can take more.
+func (b *Board) wanted() bool {
+	for i := range b.consumers {
+		c := &b.consumers[i]
+		if c.demand == 0 {
+			continue
+		}
+		for _, n := range c.edges {
+			if b.edges[n].lies() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // pick chooses among a consumer's edges that have something in a lane: the key after the
 // one served last, in the order of their names, and of its edges the one that holds the
 // lowest sequence.
 func (b *Board) pick(now timebase.Instant, c *consumer, lane Lane, log *Log) (edge int, key string, ok bool) {
 	var lowest int64
 	for _, n := range c.edges {
-		seq, there := b.edges[n].Head(now, lane, log)
+		e := b.edges[n]
+		if e.lanes[lane].len() == 0 {
+			continue
+		}
+		seq, there := e.Head(now, lane, log)
 		if !there {
 			continue
 		}
@@ -154,7 +177,7 @@ func (b *Board) Announce(log *Log) {
 // Expire lets time act on every edge.
 func (b *Board) Expire(now timebase.Instant, log *Log) {
 	for _, e := range b.edges {
-		if e.Due() <= now {
+		if !e.timeless() && e.Due() <= now {
 			e.Expire(now, log)
 		}
 	}
@@ -164,7 +187,9 @@ func (b *Board) Expire(now timebase.Instant, log *Log) {
 func (b *Board) Due() timebase.Instant {
 	due := timebase.Never
 	for _, e := range b.edges {
-		due = timebase.Earliest(due, e.Due())
+		if !e.timeless() {
+			due = timebase.Earliest(due, e.Due())
+		}
 	}
 	return due
 }

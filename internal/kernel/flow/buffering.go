@@ -13,7 +13,7 @@ import (
 // and the latency that the oldest item has gathered already.
 func (e *Edge) over(now timebase.Instant, it *Item) Reason {
 	q := &e.lanes[Data]
-	return e.breaks(q.len()+1, q.bytes+it.Bytes, q.media+it.Media, e.age(now))
+	return e.breaks(q.len()+1, q.bytes+it.Bytes, q.media+it.Media, e.Age(now))
 }
 
 // breaks says which bound a content of the data lane breaks.
@@ -142,12 +142,13 @@ func (e *Edge) mergeTail(now timebase.Instant, it *Item, log *Log) bool {
 	if it.Kind != Audio {
 		bytes, media = it.Bytes-tail.Bytes, it.Media-tail.Media
 	}
-	if e.breaks(q.len(), q.bytes+bytes, q.media+media, e.age(now)) != NoReason {
+	if e.breaks(q.len(), q.bytes+bytes, q.media+media, e.Age(now)) != NoReason {
 		return false
 	}
 	q.bytes += bytes
 	q.media += media
 	it.since = e.clock(now)
+	e.owe(it)
 	e.merge(tail, it, log)
 	e.stats.PeakBytes = max(e.stats.PeakBytes, q.bytes)
 	e.stats.PeakMedia = max(e.stats.PeakMedia, q.media)
@@ -210,9 +211,9 @@ func (e *Edge) shedStale(now timebase.Instant, log *Log) (shed bool) {
 	for ; q.len() > 0; shed = true {
 		why := NoReason
 		switch {
-		case e.age(now) > e.spec.Latency:
+		case e.Age(now) > e.spec.Latency:
 			why = MaxLatency
-		case max(q.media, e.age(now)) > e.spec.Queue:
+		case max(q.media, e.Age(now)) > e.spec.Queue:
 			why = MaxQueueMS
 		}
 		if why == NoReason || e.shielded(q.at(0), nil) {

@@ -15,12 +15,13 @@ import (
 type Edge struct {
 	number  int // on its board
 	spec    *Spec
+	rules   rules
 	lanes   [laneCount]queue
 	waiting []parked // producers of the data lane that wait for room or a credit, in order
 
 	high     bool            // above the high watermark
 	off      [laneCount]bool // the lane's producer was told to stop
-	credit   int64           // credits in the producer's hand
+	credit   int64           // credits in the producer's hand; below 0 it owes them
 	opened   bool            // the first window was granted
 	stood    timebase.Span   // how long the edge's clock has stood altogether
 	standing bool
@@ -54,7 +55,7 @@ const (
 )
 
 // NewEdge makes an empty edge. The spec is shared and not changed.
-func NewEdge(s *Spec) *Edge { return &Edge{spec: s} }
+func NewEdge(s *Spec) *Edge { return &Edge{spec: s, rules: s.rules()} }
 
 // Spec gives what the edge obeys.
 func (e *Edge) Spec() *Spec { return e.spec }
@@ -213,6 +214,7 @@ func (e *Edge) delivered(now timebase.Instant, it *Item, log *Log) {
 // wait of its producer has a bound of its own.
 func (e *Edge) push(now timebase.Instant, it *Item) {
 	it.since = e.clock(now)
+	e.owe(it)
 	q := &e.lanes[it.Lane]
 	q.push(it)
 	e.stats.PeakItems[it.Lane] = max(e.stats.PeakItems[it.Lane], int64(q.len()))
@@ -236,6 +238,10 @@ func (e *Edge) Due() timebase.Instant {
 	}
 	return due
 }
+
+// timeless says that time alone changes nothing at the edge: nothing lies there that grows
+// old.
+func (e *Edge) timeless() bool { return len(e.waiting) == 0 && e.lanes[Data].len() == 0 }
 
 // Expire lets time act.
 func (e *Edge) Expire(now timebase.Instant, log *Log) { e.settle(now, log) }
@@ -314,8 +320,17 @@ func (e *Edge) clock(now timebase.Instant) timebase.Span {
 	return timebase.Span(now) - e.stood
 }
 
-// age is how long the oldest item of the data lane has waited.
-func (e *Edge) age(now timebase.Instant) timebase.Span {
+// Ages says that something lies in the data lane and grows older.
+func (e *Edge) Ages() bool { return e.lanes[Data].len() > 0 && !e.standing }
+
+// Reaches is when the oldest item of the data lane will have waited so long, if the clock
+// goes on. Something lies there.
+func (e *Edge) Reaches(wait timebase.Span) timebase.Instant {
+	return timebase.Instant(e.lanes[Data].at(0).since + wait + e.stood)
+}
+
+// Age is how long the oldest item of the data lane has waited.
+func (e *Edge) Age(now timebase.Instant) timebase.Span {
 	q := &e.lanes[Data]
 	if q.len() == 0 {
 		return 0
@@ -323,9 +338,14 @@ func (e *Edge) age(now timebase.Instant) timebase.Span {
 	return e.clock(now) - q.at(0).since
 }
 
+// lies says that something lies in a lane.
+func (e *Edge) lies() bool {
+	return e.lanes[Control].len()+e.lanes[Data].len()+e.lanes[Telemetry].len() > 0
+}
+
 // Idle says that nothing waits at the edge, producers included.
 func (e *Edge) Idle() bool {
-	return e.lanes[Control].len()+e.lanes[Data].len()+e.lanes[Telemetry].len()+len(e.waiting) == 0
+	return !e.lies() && len(e.waiting) == 0
 }
 
 // Depth is what lies in an edge.
@@ -337,13 +357,13 @@ type Depth struct {
 	Waiting int64         // producers
 	High    bool          // above the high watermark
 	Off     bool          // the data producer was told to stop
-	Credit  int64         // credits in the data producer's hand, 0 where it needs none
+	Credit  int64         // credits in the data producer's hand, 0 where it needs none, below 0 where it owes them
 }
 
 // Depth tells what lies in the edge now.
 func (e *Edge) Depth(now timebase.Instant) Depth {
 	d := Depth{
-		Bytes: e.lanes[Data].bytes, Media: e.lanes[Data].media, Age: e.age(now),
+		Bytes: e.lanes[Data].bytes, Media: e.lanes[Data].media, Age: e.Age(now),
 		Waiting: int64(len(e.waiting)), High: e.high, Off: e.off[Data], Credit: e.credit,
 	}
 	for lane := range laneCount {

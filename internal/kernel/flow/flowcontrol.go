@@ -121,19 +121,27 @@ func (e *Edge) admitWaiting(now timebase.Instant, log *Log) {
 // spend takes a credit from the producer, and says whether it may send: without credit
 // mode it always may.
 func (e *Edge) spend() bool {
-	if !e.spec.credits() {
+	if !e.rules.credits {
 		return true
 	}
-	if e.credit == 0 {
+	if e.credit <= 0 {
 		return false
 	}
 	e.credit--
 	return true
 }
 
+// owe charges an item that comes in without a credit, because it may not be shed: its
+// producer counts it as sent, and a later grant pays for it.
+func (e *Edge) owe(it *Item) {
+	if it.Lane == Data && e.rules.credits && !it.paid {
+		e.credit--
+	}
+}
+
 // open grants the first window with the first offer.
 func (e *Edge) open(log *Log) {
-	if !e.opened && e.spec.credits() {
+	if !e.opened && e.rules.credits {
 		e.opened = true
 		e.extend(e.window(), log)
 	}
@@ -142,12 +150,9 @@ func (e *Edge) open(log *Log) {
 // window is how many items may be in the edge and in the producer's hand together.
 func (e *Edge) window() int64 { return min(e.spec.FlowHigh[Data], e.spec.Items) }
 
-// grant gives the producer what it may send by now: in batches, as soon as the lane has
+// grant, once the first window is, gives the producer what it may send by now: in batches, as soon as the lane has
 // fallen to its low mark or half a window is owed, and at once to one that waits for it.
 func (e *Edge) grant(log *Log) {
-	if !e.opened {
-		return
-	}
 	sent, unpaid := int64(e.lanes[Data].len()), false
 	for i := range e.waiting {
 		if e.waiting[i].item.paid {

@@ -314,14 +314,14 @@ func TestCreditCap(t *testing.T) {
 		expire => release 3
 		take => audio 1; drop 3..3 block_timeout #1; reset 3..3 block_timeout #1; grant 1
 		offer audio => taken`)
-	// What may not be shed is sent without, as long as it fits; the next one pays for it.
+	// What may not be shed is sent without, as long as it fits; the next grant pays for it.
 	play(t, s, `
 		offer final => taken; grant 2
 		offer final => taken
 		offer final => waits
 		at 20
 		expire => admit 3
-		take => final 1
+		take => final 1; grant 1
 		take => final 2; grant 1
 		take => final 3; grant 1`)
 	// It fits: nothing is shed for it, and nobody has to do anything.

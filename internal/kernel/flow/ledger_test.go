@@ -29,7 +29,7 @@ func (b *book) event(i int) {
 			b.t.Fatalf("%d is admitted and did not wait", ev.Handle)
 		}
 		b.enter(x)
-		if age := b.e.age(b.now); age > min(b.s.Queue, b.s.Latency) {
+		if age := b.e.Age(b.now); age > min(b.s.Queue, b.s.Latency) {
 			b.t.Fatalf("%d was admitted when the oldest had waited %d ms", ev.Handle, age.MS())
 		}
 	case Overflowed:

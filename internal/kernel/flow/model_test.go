@@ -147,7 +147,7 @@ func (b *book) offered(it Item, unwanted Reason) {
 	switch v {
 	case Taken:
 		b.enter(x)
-		if age := b.e.age(b.now); it.Lane == Data && age > min(b.s.Queue, b.s.Latency) {
+		if age := b.e.Age(b.now); it.Lane == Data && age > min(b.s.Queue, b.s.Latency) {
 			b.t.Fatalf("%d came in when the oldest had waited %d ms", it.Seq, age.MS())
 		}
 	case Waits:
@@ -170,6 +170,9 @@ func (b *book) enter(x *entry) {
 	x.waits, x.stuck, x.inside, x.entered = false, false, true, b.clock
 	if x.Lane == Data && !x.paid && !b.holds(&x.Item) {
 		b.t.Fatalf("%d came in without a credit", x.Seq)
+	}
+	if x.Lane == Data && !x.paid { // a later grant pays for it
+		b.hand--
 	}
 }
 

@@ -77,12 +77,25 @@ func Compile(p *controlplane.EdgeBufferPolicy, f *controlplane.FlowControl) Spec
 	return s
 }
 
-// credits says that the data lane's producer needs a credit for each item.
+// rules are what an edge asks its spec about at every call, answered once.
+type rules struct {
+	credits bool            // the data lane's producer needs a credit for each item
+	signals [laneCount]bool // a lane's producer is told by XOFF and XON; that of control never
+	blocks  bool            // the data lane's producer is stopped at the watermarks
+}
+
+func (s *Spec) rules() rules {
+	r := rules{credits: s.credits(), blocks: s.Action() == ActBlock}
+	for lane := Data; lane < laneCount; lane++ {
+		r.signals[lane] = s.signals(lane)
+	}
+	return r
+}
+
 func (s *Spec) credits() bool {
 	return s.Mode[Data] == controlplane.FlowCredit || s.Mode[Data] == controlplane.FlowHybrid
 }
 
-// signals says that a lane's producer is told by XOFF and XON.
 func (s *Spec) signals(lane Lane) bool {
 	return s.Mode[lane] == controlplane.FlowSignal || s.Mode[lane] == controlplane.FlowHybrid
 }

@@ -11,13 +11,19 @@ import "github.com/parley-voice/parley/internal/kernel/timebase"
 // fewer to look after.
 func (e *Edge) settle(now timebase.Instant, log *Log) {
 	for {
-		e.admitWaiting(now, log)
-		e.mark(now, log)
-		for lane := range laneCount {
-			e.signal(now, lane, log)
+		if len(e.waiting) > 0 {
+			e.admitWaiting(now, log)
 		}
-		e.grant(log)
-		if !e.admissible(now) && !e.lapse(now, log) {
+		e.mark(now, log)
+		for lane := Data; lane < laneCount; lane++ {
+			if e.rules.signals[lane] {
+				e.signal(now, lane, log)
+			}
+		}
+		if e.opened {
+			e.grant(log)
+		}
+		if len(e.waiting) == 0 || !e.admissible(now) && !e.lapse(now, log) {
 			return
 		}
 	}
@@ -53,7 +59,7 @@ func (e *Edge) crossing(now timebase.Instant, what What, act Action) Event {
 // inQueue is the time that lies in the data lane: the longer of its sound and the age of
 // its oldest item.
 func (e *Edge) inQueue(now timebase.Instant) timebase.Span {
-	return max(e.lanes[Data].media, e.age(now))
+	return max(e.lanes[Data].media, e.Age(now))
 }
 
 func (e *Edge) aboveHigh(now timebase.Instant) bool {
@@ -66,15 +72,13 @@ func (e *Edge) aboveLow(now timebase.Instant) bool {
 	return s.HighItems > 0 && int64(e.lanes[Data].len()) > s.LowItems || s.HighTime > 0 && e.inQueue(now) > s.LowTime
 }
 
-// signal stops and starts a lane's producer. Control is never stopped (flow section 3).
+// signal stops and starts the producer of a lane that has it told. Control is never stopped
+// (flow section 3).
 // An edge whose watermarks act by blocking stops its producer at them as well: sound
 // fills an edge by time long before it does by number.
 func (e *Edge) signal(now timebase.Instant, lane Lane, log *Log) {
-	if lane == Control || !e.spec.signals(lane) {
-		return
-	}
 	n := int64(e.lanes[lane].len())
-	blocks := lane == Data && e.spec.Action() == ActBlock
+	blocks := lane == Data && e.rules.blocks
 	switch {
 	case !e.off[lane] && (n >= e.spec.FlowHigh[lane] || blocks && e.high):
 		e.off[lane] = true

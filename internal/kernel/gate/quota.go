@@ -137,10 +137,15 @@ func placeOf(s Scope, l Limit) int {
 // Applies says whether a limit can bound a scope.
 func Applies(l Limit, s Scope) bool { return placeOf(s, l) >= 0 }
 
-// CountName names a count in records.
+// CountName names a count in records: its scope and its limit.
 func CountName(i int) string {
-	c := counted()[i]
-	return string(c.scope) + "_" + string(c.limit)
+	return [Counted]string{
+		"tenant_concurrent_sessions", "tenant_sessions_per_minute", "tenant_turns_per_minute", "tenant_tokens_per_minute",
+		"tenant_audio_seconds", "tenant_tts_characters", "tenant_provider_concurrency",
+		"session_turns_per_minute", "session_tokens_per_minute", "session_audio_seconds", "session_tts_characters",
+		"session_provider_concurrency",
+		"turn_audio_seconds",
+	}[i]
 }
 
 // Counts is what was used when quotas are asked. The zero value is nothing.

@@ -185,6 +185,7 @@ func (m *Machine) answer(x *trouble) {
 	}
 	if x.scope == turn.ScopeTurn {
 		m.turn.budget.Continue()
+		m.nestAll()
 	}
 	m.settleParked(x.call)
 	switch outcome {

@@ -21,8 +21,9 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.clock.Calibrate(timebase.Anchor{At: m.now, WallMS: in.WallMS})
 	m.authority.Epoch = in.Epoch
 	why := m.unusable(in)
+	made := m.edges.settings()
 	if why == "" {
-		why = m.unusableEdge()
+		why = m.unusableEdge(made)
 	}
 	if why != "" {
 		m.end("bootstrap_refused:" + why)
@@ -31,7 +32,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.settings = in.Settings.withDefaults()
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
-	m.plans.open(in, &m.settings, &m.edges)
+	m.plans.open(in, &m.settings, made)
 	m.fallback = in.Fallback
 	m.ladder = m.voiceLadder()
 	v := m.sessionVerdict()

@@ -34,10 +34,8 @@ type meter struct {
 
 // meter finds or begins an account, nil when there are too many.
 func (m *Machine) meter(scope turn.Scope, name string, id eventabi.TurnID, limit timebase.Span) *turn.Allowance {
-	for i := range m.meters {
-		if x := &m.meters[i]; x.scope == scope && x.name == name && x.turn == id {
-			return &x.spent
-		}
+	if spent := m.metered(scope, name, id); spent != nil {
+		return spent
 	}
 	if len(m.meters) >= maxMeters {
 		m.refuse("meter_limit", name, id)
@@ -47,6 +45,16 @@ func (m *Machine) meter(scope turn.Scope, name string, id eventabi.TurnID, limit
 	return &m.meters[len(m.meters)-1].spent
 }
 
+// metered finds an account, nil when there is none.
+func (m *Machine) metered(scope turn.Scope, name string, id eventabi.TurnID) *turn.Allowance {
+	for i := range m.meters {
+		if x := &m.meters[i]; x.scope == scope && x.name == name && x.turn == id {
+			return &x.spent
+		}
+	}
+	return nil
+}
+
 // charge takes what a node or an edge has used of its budget, and reports the warning and
 // the exhaustion, each once a turn. Outside a turn there is nothing that could be done
 // about it: the session goes on.
@@ -54,6 +62,9 @@ func (m *Machine) charge(x trouble, id eventabi.TurnID) {
 	spent := m.meter(x.scope, x.name, id, x.limit)
 	if spent == nil {
 		return
+	}
+	if x.scope == turn.ScopeEdge {
+		spent.Within(x.limit) // what the turn leaves is another for each item
 	}
 	for {
 		switch spent.Due(timebase.Instant(x.used)) {
@@ -167,7 +178,7 @@ func (m *Machine) callSlow(c *call) {
 	}
 	x := trouble{
 		scope: turn.ScopeInvocation, reason: invocationBudget, call: c.id, attempt: c.attempt,
-		used: c.budget.Used(m.now), limit: c.budget.Limit(),
+		used: c.budget.Used(m.now), limit: c.budget.Warned(),
 	}
 	m.accountSignal(eventabi.SignalBudgetWarning, &x, c.turn, turn.OutcomeContinue)
 }
@@ -242,7 +253,7 @@ func (m *Machine) announce(x *trouble, outcome turn.Outcome) {
 // budgetSignal reports an outcome of the turn's budget with its values.
 func (m *Machine) budgetSignal(s eventabi.Signal, reason string, outcome turn.Outcome) {
 	signal := m.emit(s, eventabi.EmitterBudget, m.turn.id, reason)
-	var body object
+	body := m.fx.body(64)
 	body.str("outcome", string(outcome))
 	body.int("used_ms", m.turn.budget.Used(m.now).MS())
 	body.int("turn_budget_ms", m.turn.plan.Budgets.TurnBudgetMS)
@@ -253,7 +264,7 @@ func (m *Machine) budgetSignal(s eventabi.Signal, reason string, outcome turn.Ou
 // accountSignal reports an outcome of another budget with its values.
 func (m *Machine) accountSignal(s eventabi.Signal, x *trouble, id eventabi.TurnID, outcome turn.Outcome) {
 	signal := m.emit(s, eventabi.EmitterBudget, id, x.reason)
-	body := objectOf(96)
+	body := m.fx.body(96)
 	body.str("outcome", string(outcome))
 	body.str("scope", string(x.scope))
 	switch x.scope {

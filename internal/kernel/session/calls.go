@@ -107,14 +107,14 @@ func (m *Machine) generate(attempt int64) {
 }
 
 // startCall asks the shell to run a call's current attempt. The provider is told how long
-// it has: its own time, or what is left of the turn's where that is less. The kernel
-// itself waits for the own time only, because at the end of the turn's it is the turn
-// that decides what follows.
+// it has: its own time, or what is left of the turn's where that is less, and the warning is
+// about that. The kernel itself waits for the own time only, because at the end of the
+// turn's it is the turn that decides what follows.
 func (m *Machine) startCall(c *call) {
 	c.retryAt, c.parked, c.hung = 0, false, false
 	c.budget = turn.Allow(m.now, m.invocationTimeout())
-	nested := m.turn.budget.Nest(m.now, m.invocationTimeout())
-	timeout := max(1, nested.Limit().MS())
+	m.nest(c)
+	timeout := max(1, c.budget.Warned().MS())
 	switch c.kind {
 	case callLLM:
 		m.fx.add(&Generate{Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate})
@@ -125,6 +125,29 @@ func (m *Machine) startCall(c *call) {
 		})
 	case callSTT:
 	}
+}
+
+// nest has a call of the turn warn at 80 % of what it has: of its own time, or of what the
+// turn leaves it where that is less (flow section 8).
+func (m *Machine) nest(c *call) {
+	if c.kind == callSTT || c.turn != m.turn.id || c.budget.Limit() == 0 {
+		return
+	}
+	used := c.budget.Used(m.now)
+	c.budget.Warn(used + min(m.turn.budget.Remaining(m.now), c.budget.Limit()))
+}
+
+// nestAll does so for all calls, when the turn draws upon another account.
+func (m *Machine) nestAll() {
+	for i := range m.calls {
+		m.nest(&m.calls[i])
+	}
+}
+
+// renew lets a call's time run anew, because it has brought something.
+func (m *Machine) renew(c *call) {
+	c.budget.Renew(m.now)
+	m.nest(c)
 }
 
 // cancelCall cancels a call. It stays known until it ends or its grace is over, so

@@ -222,7 +222,7 @@ func (m *Machine) announceCancel(order cancelOrder, id eventabi.TurnID) {
 	if out == nil {
 		return
 	}
-	var body object
+	body := m.fx.body(64)
 	body.int("played_through_samples", int64(out.played))
 	body.int("played_through_ms", out.played.MS())
 	if m.protectedOf(out) > 0 {

@@ -57,7 +57,7 @@ func (m *Machine) switchSignal(c *call, reason string, from, to int64) {
 	signal := m.emit(eventabi.SignalProviderSwitch, eventabi.EmitterInvocation, c.turn, reason)
 	signal.ProviderInvocationID = c.id
 	names := m.plans.candidates[c.kind]
-	body := objectOf(96)
+	body := m.fx.body(96)
 	body.str("modality", c.kind.String())
 	body.str("from", names[from])
 	body.str("to", names[to])

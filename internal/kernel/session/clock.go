@@ -98,7 +98,7 @@ func (m *Machine) discontinuity(in *AudioGap) {
 	e := m.emit(eventabi.SignalDiscontinuity, eventabi.EmitterSync, "", reason)
 	e.SyncDomain = domainCaller
 	e.DiscontinuityID = "d" + strconv.FormatInt(m.gap.number, 10)
-	body := objectOf(80)
+	body := m.fx.body(80)
 	body.int("sample_index", int64(in.Sample))
 	body.int("samples", int64(in.Samples))
 	body.int("concealed", int64(in.Concealed))

@@ -49,10 +49,31 @@ func (c *coder) fail(field, why string) {
 	}
 }
 
+// putInt and putString write a value as bytes. Every decision passes through them, on its
+// way to the digest and to the recording, and most values take one byte for their length.
+func (c *coder) putInt(v int64) {
+	if u := uint64(v)<<1 ^ uint64(v>>63); u < 0x80 {
+		c.buf = append(c.buf, byte(u))
+	} else {
+		c.buf = binary.AppendUvarint(c.buf, u)
+	}
+}
+
+func (c *coder) putString(s string) {
+	switch n := len(s); {
+	case n == 0: // as most fields of a signal are
+		c.buf = append(c.buf, 0)
+	case n < 0x80:
+		c.buf = append(append(c.buf, byte(n)), s...)
+	default:
+		c.buf = append(binary.AppendUvarint(c.buf, uint64(n)), s...)
+	}
+}
+
 func (c *coder) raw(field string, v int64) int64 {
 	switch c.mode {
 	case modeEncode:
-		c.buf = binary.AppendVarint(c.buf, v)
+		c.putInt(v)
 	case modeDecode:
 		n, size := binary.Varint(c.buf)
 		if size <= 0 {
@@ -101,8 +122,12 @@ type integer interface {
 
 // num walks an integer field. A decoded value that does not fit its type is an error.
 func num[T integer](c *coder, field string, v *T) {
+	if c.mode == modeEncode {
+		c.putInt(int64(*v))
+		return
+	}
 	got := c.raw(field, int64(*v))
-	if c.mode == modeEncode || c.mode == modePrint {
+	if c.mode == modePrint {
 		return
 	}
 	if t := T(got); int64(t) != got {
@@ -144,8 +169,7 @@ func word(c *coder, field string, v *uint64) {
 func str[T ~string](c *coder, field string, v *T) {
 	switch c.mode {
 	case modeEncode:
-		c.buf = binary.AppendUvarint(c.buf, uint64(len(*v)))
-		c.buf = append(c.buf, *v...)
+		c.putString(string(*v))
 	case modeDecode:
 		n, size := binary.Uvarint(c.buf)
 		if size <= 0 || n > uint64(len(c.buf)-size) {

@@ -22,10 +22,10 @@ func (m *Machine) recordUser(u *utterance) {
 		return
 	}
 	u.recorded = true
-	m.fx.add(&Converse{Item: Item{
+	m.fx.converse(Item{
 		Key: m.newItem(), Order: u.order, Role: ItemUser, Turn: u.turn, Text: u.text.Handle,
 		GeneratedRunes: u.text.Runes, HeardRunes: u.text.Runes,
-	}})
+	})
 }
 
 // recordTyped writes a typed utterance down.
@@ -35,10 +35,10 @@ func (m *Machine) recordTyped() {
 		return
 	}
 	t.recorded = true
-	m.fx.add(&Converse{Item: Item{
+	m.fx.converse(Item{
 		Key: m.newItem(), Order: t.order, Role: ItemUser, Turn: t.id, Text: t.text.Handle,
 		GeneratedRunes: t.text.Runes, HeardRunes: t.text.Runes,
-	}})
+	})
 }
 
 // recordHeard brings the assistant's item up to the playout position, and to what was
@@ -55,10 +55,10 @@ func (m *Machine) recordHeard(out *output) {
 		}
 		out.item = m.newItem()
 	}
-	m.fx.add(&Converse{Item: Item{
+	m.fx.converse(Item{
 		Key: out.item, Order: out.order, Role: ItemAssistant, Turn: out.turn, Interrupted: out.cancelled && !out.whole(),
 		Segments: int64(out.reply.Len()), GeneratedRunes: out.reply.Runes(), HeardRunes: heard, ShownRunes: shown, HeardErrorMS: errorMS,
-	}})
+	})
 }
 
 // refreshHeard brings every item that is still being spoken up to date before the

@@ -121,7 +121,7 @@ func (m *Machine) fenceOutput(out *output) {
 		m.emit(eventabi.SignalPlaybackCompleted, eventabi.EmitterEgress, out.turn, "")
 	case audible:
 		signal := m.emit(eventabi.SignalPlaybackCancelled, eventabi.EmitterEgress, out.turn, "")
-		var body object
+		body := m.fx.body(64)
 		body.int("played_through_samples", int64(out.played))
 		signal.Payload = body.done()
 	}

@@ -126,7 +126,7 @@ func (m *Machine) shedDispatch(c *call, reason controlplane.ShedReason) {
 	node := c.kind.node()
 	signal := m.emit(eventabi.SignalShed, eventabi.EmitterAdmission, c.turn, string(reason))
 	signal.NodeID, signal.ProviderInvocationID = node, c.id
-	body := objectOf(128)
+	body := m.fx.body(128)
 	body.str("point", string(controlplane.OutcomeNodeDispatch))
 	body.str("fairness_key", m.fairnessKey(node))
 	body.int("attempt", c.attempt)

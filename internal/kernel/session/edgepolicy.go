@@ -147,8 +147,9 @@ func (in *FlowPolicy) Validate() error {
 	return errors.Join(c.faults...)
 }
 
-// unusableEdge names the first fault of what was set, empty when there is none.
-func (m *Machine) unusableEdge() string {
+// unusableEdge names the first fault of what was set, and of the settings that it made;
+// empty when there is none.
+func (m *Machine) unusableEdge(made *turn.FlowSettings) string {
 	for i := range m.edges.set {
 		var fault *SettingError
 		if errors.As(m.edges.set[i].Validate(), &fault) {
@@ -167,9 +168,9 @@ func (m *Machine) unusableEdge() string {
 			return "invalid_setting:" + fault.Field
 		}
 	}
-	if s := m.edges.settings(); s != nil {
+	if made != nil {
 		var fault *turn.PolicyError
-		if errors.As(s.Validate(), &fault) {
+		if errors.As(made.Validate(), &fault) {
 			return "invalid_setting:" + fault.Field
 		}
 	}
@@ -183,35 +184,38 @@ func (e *edges) settings() *turn.FlowSettings {
 		return nil
 	}
 	f := turn.VoiceSettings()
+	from := []controlplane.Entry[string](f.Provenance)
 	for i := range e.set {
 		id := string(e.set[i].Edge)
-		f.Edges = controlplane.NewTable(append(f.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: e.set[i].Policy})...)
-		f.Provenance = layers(f.Provenance, "edge_buffer_policies."+id, e.set[i].Layers)
+		f.Edges = append(f.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: e.set[i].Policy})
+		from = layers(from, "edge_buffer_policies."+id, e.set[i].Layers)
 	}
 	for i := range e.nodes {
 		id := string(e.nodes[i].Node)
-		f.Nodes = controlplane.NewTable(append(f.Nodes, controlplane.Entry[controlplane.NodeExecutionPolicy]{Key: id, Value: e.nodes[i].Policy})...)
-		f.Provenance = layers(f.Provenance, "node_execution_policies."+id, e.nodes[i].Layers)
+		f.Nodes = append(f.Nodes, controlplane.Entry[controlplane.NodeExecutionPolicy]{Key: id, Value: e.nodes[i].Policy})
+		from = layers(from, "node_execution_policies."+id, e.nodes[i].Layers)
 	}
 	if e.flow != nil {
 		f.Flow = e.flow.Flow
-		f.Provenance = layers(f.Provenance, "flow_control", e.flow.Layers)
+		from = layers(from, "flow_control", e.flow.Layers)
 	}
+	f.Edges, f.Nodes, f.Provenance = controlplane.NewTable(f.Edges...), controlplane.NewTable(f.Nodes...), controlplane.NewTable(from...)
 	return &f
 }
 
-// layers says where the values at a path came from, as the list of name=layer has it.
-func layers(t controlplane.Table[string], path, list string) controlplane.Table[string] {
-	kept := slices.DeleteFunc(slices.Clone(t), func(e controlplane.Entry[string]) bool {
-		return e.Key == path || strings.HasPrefix(e.Key, path+".")
+// layers says where the values at a path came from, as the list of name=layer has it. It
+// writes over the entries that it is given.
+func layers(from []controlplane.Entry[string], path, list string) []controlplane.Entry[string] {
+	from = slices.DeleteFunc(from, func(e controlplane.Entry[string]) bool {
+		return strings.HasPrefix(e.Key, path) && (len(e.Key) == len(path) || e.Key[len(path)] == '.')
 	})
-	kept = append(kept, controlplane.Entry[string]{Key: path, Value: turn.LayerOf(list, "")})
+	from = append(from, controlplane.Entry[string]{Key: path, Value: turn.LayerOf(list, "")})
 	for pair := range strings.FieldsSeq(list) {
 		if name, layer, _ := strings.Cut(pair, "="); name != "" {
-			kept = append(kept, controlplane.Entry[string]{Key: path + "." + name, Value: layer})
+			from = append(from, controlplane.Entry[string]{Key: path + "." + name, Value: layer})
 		}
 	}
-	return controlplane.NewTable(kept...)
+	return from
 }
 
 // setting gives what was set for an edge, nil when nothing was.

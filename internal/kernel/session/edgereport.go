@@ -125,7 +125,7 @@ func (m *Machine) watermark(ev *flow.Event) {
 		reason = reasonLow
 	}
 	signal := m.edgeSignal(eventabi.SignalWatermark, eventabi.EmitterWatermark, ev, reason)
-	var body object
+	body := m.fx.body(64)
 	body.int("queue_items", ev.Items)
 	body.int("queue_ms", ev.TimeMS)
 	if ev.Action != "" {
@@ -144,7 +144,7 @@ func (m *Machine) dropNotice(ev *flow.Event) {
 	signal.span = eventabi.SeqRange{Start: eventabi.Sequence(ev.First), End: eventabi.Sequence(ev.Last)}
 	signal.Envelope.SeqRange = &signal.span
 	m.markSync(&signal.Envelope, ev)
-	var body object
+	body := m.fx.body(64)
 	body.int("count", ev.Count)
 	if ev.Group != 0 {
 		body.int("sync_group", ev.Group)
@@ -192,10 +192,10 @@ func (m *Machine) released(ev *flow.Event) {
 			m.givenUp(&piece)
 		}
 	case edgeTelemetry:
-		m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})
+		m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})
 	case voiceEdges:
 		if from := m.edges.board.Ends(ev.Edge).From; from != FromCallerText && from != FromAgentText {
-			m.fx.add(&Release{Edge: m.edgeID(ev), Handle: ev.Handle})
+			m.fx.release(Release{Edge: m.edgeID(ev), Handle: ev.Handle})
 		}
 	case edgeVAD, edgeSTT, edgeWords, edgeReply, edgeClient:
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
-	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
 // edges are the session's edges: those of the voice graph, and further ones that its
@@ -140,7 +139,7 @@ func (m *Machine) offer(in *Offer) {
 	}
 	if why != "" {
 		m.refuse(why, in.kind(), in.Turn)
-		m.fx.add(&Release{Edge: in.Edge, Handle: in.Handle})
+		m.fx.release(Release{Edge: in.Edge, Handle: in.Handle})
 		return
 	}
 	lane := flow.Data
@@ -241,23 +240,11 @@ func (m *Machine) dispatch() {
 			return
 		}
 		ends := m.edges.board.Ends(n)
-		m.waited(n, &it)
-		m.fx.add(&Deliver{
+		m.waited(n, it.Lane, it.Waited)
+		m.fx.deliver(Deliver{
 			Edge: eventabi.EdgeID(ends.ID), To: ends.To, Seq: eventabi.Sequence(it.Seq), Handle: it.Handle,
 			Kind: ItemKind(it.Kind.String()), Group: it.Group, From: it.From, Of: it.Of,
 		})
-	}
-}
-
-// waited charges what an item has waited to the edge's budget.
-func (m *Machine) waited(n int, it *flow.Item) {
-	limit := timebase.MS(m.settings.EdgeBudgetMS)
-	if limit == 0 {
-		limit = timebase.MS(turn.ProfileBudgets().EdgeBudgetMSDefault)
-	}
-	if it.Lane == flow.Data && it.Waited*100 >= limit*turn.WarningPercent {
-		ends := m.edges.board.Ends(n)
-		m.edgeSpent(eventabi.EdgeID(ends.ID), ends.Side, it.Waited, limit)
 	}
 }
 
@@ -274,9 +261,12 @@ func itemKind(k ItemKind) (flow.Kind, bool) {
 // the session.
 func (m *Machine) tell(from string, it flow.Item) {
 	it.From = from
+	group := it.Group
 	if m.edges.live {
 		if e := m.edge(edgeClient); e != nil {
-			m.give(m.edges.number[edgeClient]-1, it)
+			n := m.edges.number[edgeClient] - 1
+			it.Group = m.bound(n, group)
+			m.give(n, it)
 		}
 	}
 	for i := range m.edges.set {
@@ -284,9 +274,22 @@ func (m *Machine) tell(from string, it flow.Item) {
 			continue
 		}
 		if n, ok := m.further(m.edges.set[i].Edge); ok {
+			it.Group = m.bound(n, group)
 			m.give(n, it)
 		}
 	}
+}
+
+// bound gives the sync group of what the session itself offers to an edge: by sync_id it is
+// that of its segment. By event_id each is an event of its own, and it has no extension to
+// be grouped by (custom): nothing binds it.
+func (m *Machine) bound(n int, segment int64) int64 {
+	switch m.edges.board.Edge(n).Spec().GroupBy {
+	case controlplane.GroupByEventID, controlplane.GroupByCustom:
+		return 0
+	case controlplane.GroupBySyncID:
+	}
+	return segment
 }
 
 // frameEdges keeps the books of caller audio: a frame more has come, and those who listen

@@ -38,7 +38,7 @@ func (m *Machine) shedOffer(n int, it flow.Item, w gate.Work) flow.Verdict {
 	ends := m.edges.board.Ends(n)
 	signal := m.emit(eventabi.SignalShed, eventabi.EmitterAdmission, "", w.Reason())
 	signal.EdgeID, signal.TargetLane = eventabi.EdgeID(ends.ID), laneName(it.Lane)
-	var body object
+	body := m.fx.body(64)
 	body.str("point", string(controlplane.OutcomeEdgeEnqueue))
 	if ends.Key != "" {
 		body.str("fairness_key", ends.Key)

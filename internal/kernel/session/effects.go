@@ -23,33 +23,98 @@ type Effect interface {
 // the memory.
 type Effects struct {
 	List []Effect
-	// Recycle says that nobody keeps a decision past Reset: signals, which are half of what
-	// a step allocates, are then written where those of the last step stood.
+	// Recycle says that nobody keeps a decision past Reset: those that are most of what a step
+	// allocates are then written where such ones of the step before stood.
 	Recycle bool
 
-	signals []*Emit
-	used    int // of signals, in this step
+	signals    places[Emit]
+	decides    places[Decide]
+	turns      places[TurnChange]
+	refusals   places[Refused]
+	plays      places[Play]
+	words      places[Converse]
+	deliveries places[Deliver]
+	releases   places[Release]
+	evidence   places[Evidence]
+	payloads   []byte // of the signals of this step
+}
+
+// places are where decisions of one kind stand, when they are recycled.
+type places[E any] struct {
+	list []*E
+	used int // in this step
+}
+
+// place gives room for a decision; what stands there may be of a step before.
+func (p *places[E]) place(recycle bool) *E {
+	if !recycle {
+		return new(E)
+	}
+	if p.used == len(p.list) {
+		p.list = append(p.list, new(E))
+	}
+	p.used++
+	return p.list[p.used-1]
 }
 
 // Reset empties the list for the next step.
 func (fx *Effects) Reset() {
 	clear(fx.List)
-	fx.List, fx.used = fx.List[:0], 0
-}
-
-// signal gives the place for a signal.
-func (fx *Effects) signal() *Emit {
-	if !fx.Recycle {
-		return &Emit{}
-	}
-	if fx.used == len(fx.signals) {
-		fx.signals = append(fx.signals, &Emit{})
-	}
-	fx.used++
-	return fx.signals[fx.used-1]
+	fx.List = fx.List[:0]
+	fx.signals.used, fx.decides.used, fx.turns.used, fx.refusals.used, fx.plays.used = 0, 0, 0, 0, 0
+	fx.words.used, fx.deliveries.used, fx.releases.used, fx.evidence.used = 0, 0, 0, 0
+	fx.payloads = fx.payloads[:0]
 }
 
 func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }
+
+func (fx *Effects) decide(v controlplane.DecisionOutcome) {
+	e := fx.decides.place(fx.Recycle)
+	e.Outcome = v
+	fx.add(e)
+}
+
+func (fx *Effects) turnChange(v TurnChange) {
+	e := fx.turns.place(fx.Recycle)
+	*e = v
+	fx.add(e)
+}
+
+func (fx *Effects) refused(v Refused) {
+	e := fx.refusals.place(fx.Recycle)
+	*e = v
+	fx.add(e)
+}
+
+func (fx *Effects) play(v Play) {
+	e := fx.plays.place(fx.Recycle)
+	*e = v
+	fx.add(e)
+}
+
+func (fx *Effects) converse(v Item) {
+	e := fx.words.place(fx.Recycle)
+	e.Item = v
+	fx.add(e)
+}
+
+func (fx *Effects) deliver(v Deliver) {
+	e := fx.deliveries.place(fx.Recycle)
+	*e = v
+	fx.add(e)
+}
+
+func (fx *Effects) release(v Release) {
+	e := fx.releases.place(fx.Recycle)
+	*e = v
+	fx.add(e)
+}
+
+func (fx *Effects) closed(v Evidence) {
+	e := fx.evidence.place(fx.Recycle)
+	*e = v
+	fx.add(e)
+}
 
 // Emit sends a control signal to the timeline and to whoever listens.
 type Emit struct {

@@ -23,25 +23,17 @@ func (m *Machine) signal(signal eventabi.Signal, by eventabi.Emitter, turn event
 	if turn != "" {
 		scope = eventabi.ScopeTurn
 	}
-	e := m.fx.signal()
-	*e = Emit{epoch: m.authority.Epoch, Envelope: eventabi.Envelope{
-		SchemaVersion:        eventabi.SchemaVersion,
-		EventScope:           scope,
-		SessionID:            m.identity.session,
-		TurnID:               turn,
-		PipelineVersion:      m.identity.pipeline,
-		EventID:              m.identity.eventID(),
-		EventKind:            eventabi.KindControl,
-		Lane:                 eventabi.ControlLane,
-		RuntimeSequence:      m.identity.sequence,
-		RuntimeTimestampMS:   m.now.MS(),
-		WallClockTimestampMS: m.clock.Wall(m.now),
-		PayloadClass:         eventabi.ClassMetadata,
-		Signal:               signal,
-		EmittedBy:            by,
-		Reason:               reason,
-	}}
-	e.Envelope.AuthorityEpoch = &e.epoch
+	e := m.fx.signals.place(m.fx.Recycle)
+	*e = Emit{} // and field by field, in its place: an envelope is too large to be copied
+	e.epoch = m.authority.Epoch
+	v := &e.Envelope
+	v.SchemaVersion, v.EventKind, v.PayloadClass = eventabi.SchemaVersion, eventabi.KindControl, eventabi.ClassMetadata
+	v.Lane, v.EventScope = eventabi.ControlLane, scope
+	v.SessionID, v.TurnID, v.PipelineVersion = m.identity.session, turn, m.identity.pipeline
+	v.EventID, v.RuntimeSequence = m.identity.eventID(), m.identity.sequence
+	v.RuntimeTimestampMS, v.WallClockTimestampMS = m.now.MS(), m.clock.Wall(m.now)
+	v.AuthorityEpoch = &e.epoch
+	v.Signal, v.EmittedBy, v.Reason = signal, by, reason
 	m.fx.add(e)
 	if stops(signal) {
 		m.cause = e.Envelope.EventID
@@ -58,7 +50,7 @@ func stops(s eventabi.Signal) bool {
 
 // decide records the decision outcome that belongs to a signal.
 func (m *Machine) decide(signal *eventabi.Envelope, kind controlplane.OutcomeKind, phase controlplane.OutcomePhase, scope controlplane.OutcomeScope, turn eventabi.TurnID) {
-	m.fx.add(&Decide{Outcome: controlplane.DecisionOutcome{
+	m.fx.decide(controlplane.DecisionOutcome{
 		OutcomeKind:          kind,
 		Phase:                phase,
 		Scope:                scope,
@@ -70,20 +62,30 @@ func (m *Machine) decide(signal *eventabi.Envelope, kind controlplane.OutcomeKin
 		AuthorityEpoch:       signal.AuthorityEpoch,
 		EmittedBy:            signal.EmittedBy,
 		Reason:               signal.Reason,
-	}})
+	})
 }
 
 // refuse evidences an input that changes nothing.
 func (m *Machine) refuse(code, what string, turn eventabi.TurnID) {
 	m.counters.Refused++
-	m.fx.add(&Refused{Code: code, What: what, Turn: turn})
+	m.fx.refused(Refused{Code: code, What: what, Turn: turn})
 }
 
 // object builds a small JSON object with keys in the order given.
 type object struct{ b []byte }
 
-// objectOf begins an object of about n bytes.
-func objectOf(n int) object { return object{b: make([]byte, 0, n)} }
+// body begins the payload of a signal, of about n bytes.
+func (fx *Effects) body(n int) object {
+	if !fx.Recycle {
+		return object{b: make([]byte, 0, n)}
+	}
+	at := len(fx.payloads)
+	if cap(fx.payloads)-at < n {
+		fx.payloads, at = make([]byte, 0, max(n, 2*cap(fx.payloads))), 0
+	}
+	fx.payloads = fx.payloads[:at+n]
+	return object{b: fx.payloads[at : at : at+n]}
+}
 
 func (o *object) key(name string) {
 	switch {
@@ -123,6 +125,18 @@ func (o *object) strs(name string, list []string) {
 
 func (o *object) done() []byte { return append(o.b, '}') }
 
+// special says that a byte of a text does not stand for itself in a JSON string in ASCII.
+func special(c byte) bool { return c < ' ' || c >= utf8.RuneSelf-1 || c == '"' || c == '\\' }
+
+func plainText(v string) bool {
+	for i := range len(v) {
+		if special(v[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // appendText appends a JSON string in ASCII. Most are of the kernel's own vocabulary; keys
 // and names that somebody chose may be anything.
 func appendText(b []byte, v string) []byte {
@@ -131,11 +145,14 @@ func appendText(b []byte, v string) []byte {
 		b = append(b, '\\', 'u', digits[u>>12&15], digits[u>>8&15], digits[u>>4&15], digits[u&15])
 	}
 	b = append(b, '"')
+	if plainText(v) {
+		return append(append(b, v...), '"')
+	}
 	for _, r := range v {
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
-		case r >= ' ' && r < utf8.RuneSelf-1:
+		case r < utf8.RuneSelf && !special(byte(r)):
 			b = append(b, byte(r))
 		case r > 0xffff:
 			escape(0xd800 + (r-0x10000)>>10) // the two halves of UTF-16

@@ -84,7 +84,7 @@ func (m *Machine) degrade(step turn.Step, by eventabi.Emitter, cause string) {
 		reason = "capability_lost:tts"
 	}
 	signal := m.emit(eventabi.SignalDegrade, by, t.id, reason)
-	body := objectOf(64)
+	body := m.fx.body(64)
 	body.str("step", string(step))
 	body.str("cause", cause)
 	signal.Payload = body.done()
@@ -144,7 +144,7 @@ func (m *Machine) show(i int) {
 	s := out.reply.At(i)
 	out.last = s.Text
 	m.tell(FromAgentText, flow.Item{
-		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(i) + 1,
+		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, i),
 		Scope: out.generation, Bytes: s.Runes, Of: string(out.turn),
 	})
 	if out.order == 0 {
@@ -171,7 +171,7 @@ func (m *Machine) standIn(x *trouble) {
 		m.recordAsked()
 	}
 	signal := m.emit(eventabi.SignalFallback, eventabi.EmitterBudget, id, x.cause())
-	body := objectOf(64)
+	body := m.fx.body(64)
 	body.str("branch", "reply")
 	body.int("runes", m.fallback.Runes)
 	signal.Payload = body.done()

@@ -25,12 +25,18 @@ type identity struct {
 func (id *identity) stamp() { id.sequence++ }
 
 func (id *identity) eventID() eventabi.EventID {
-	return eventabi.EventID("e" + strconv.FormatInt(int64(id.sequence), 10))
+	return eventabi.EventID(numbered('e', int64(id.sequence)))
 }
 
 func (id *identity) nextTurn() eventabi.TurnID {
 	id.turns++
-	return eventabi.TurnID("t" + strconv.FormatInt(id.turns, 10))
+	return eventabi.TurnID(numbered('t', id.turns))
+}
+
+// numbered makes a name of a letter and a number, with one allocation.
+func numbered(letter byte, n int64) string {
+	var room [21]byte
+	return string(strconv.AppendInt(append(room[:0], letter), n, 10))
 }
 
 func (id *identity) nextOrder() int64 {

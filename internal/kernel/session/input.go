@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -17,11 +18,11 @@ import (
 //sumtype:decl
 type Input interface {
 	Record
-	lane() eventabi.Lane
+	lane() flow.Lane
 }
 
 // LaneOf gives the lane that an input comes on, for the shell: what it serves first.
-func LaneOf(in Input) eventabi.Lane { return in.lane() }
+func LaneOf(in Input) eventabi.Lane { return laneName(in.lane()) }
 
 // Record is an input or an effect: what can be written to a recording and read back.
 //

@@ -3,7 +3,7 @@
 package session
 
 import (
-	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 )
 
@@ -136,49 +136,49 @@ func (*RuntimeFault) kind() string   { return "runtime_fault" }
 func (*ClockReading) kind() string   { return "clock_reading" }
 func (*AudioGap) kind() string       { return "audio_gap" }
 
-func (*Bootstrap) lane() eventabi.Lane      { return eventabi.ControlLane }
-func (*CloseRequest) lane() eventabi.Lane   { return eventabi.ControlLane }
-func (*Link) lane() eventabi.Lane           { return eventabi.ControlLane }
-func (*LeaseChange) lane() eventabi.Lane    { return eventabi.ControlLane }
-func (*Snapshots) lane() eventabi.Lane      { return eventabi.ControlLane }
-func (*Quota) lane() eventabi.Lane          { return eventabi.ControlLane }
-func (*Usage) lane() eventabi.Lane          { return eventabi.ControlLane }
-func (*Admission) lane() eventabi.Lane      { return eventabi.ControlLane }
-func (*Load) lane() eventabi.Lane           { return eventabi.ControlLane }
-func (*Wake) lane() eventabi.Lane           { return eventabi.ControlLane }
-func (*AudioIn) lane() eventabi.Lane        { return eventabi.DataLane }
-func (*VoiceOn) lane() eventabi.Lane        { return eventabi.ControlLane }
-func (*VoiceOff) lane() eventabi.Lane       { return eventabi.ControlLane }
-func (*EndOfUtterance) lane() eventabi.Lane { return eventabi.ControlLane }
-func (*TextIn) lane() eventabi.Lane         { return eventabi.DataLane }
-func (*Transcript) lane() eventabi.Lane     { return eventabi.DataLane }
-func (*Progress) lane() eventabi.Lane       { return eventabi.DataLane }
-func (*Segment) lane() eventabi.Lane        { return eventabi.DataLane }
-func (*Speech) lane() eventabi.Lane         { return eventabi.DataLane }
-func (*InvocationEnd) lane() eventabi.Lane  { return eventabi.DataLane }
-func (*Delivery) lane() eventabi.Lane       { return eventabi.ControlLane }
-func (*Cancel) lane() eventabi.Lane         { return eventabi.ControlLane }
-func (*Stop) lane() eventabi.Lane           { return eventabi.ControlLane }
-func (*EdgePolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*FlowPolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*NodePolicy) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*Unscheduled) lane() eventabi.Lane    { return eventabi.DataLane }
-func (in *Offer) lane() eventabi.Lane {
+func (*Bootstrap) lane() flow.Lane      { return flow.Control }
+func (*CloseRequest) lane() flow.Lane   { return flow.Control }
+func (*Link) lane() flow.Lane           { return flow.Control }
+func (*LeaseChange) lane() flow.Lane    { return flow.Control }
+func (*Snapshots) lane() flow.Lane      { return flow.Control }
+func (*Quota) lane() flow.Lane          { return flow.Control }
+func (*Usage) lane() flow.Lane          { return flow.Control }
+func (*Admission) lane() flow.Lane      { return flow.Control }
+func (*Load) lane() flow.Lane           { return flow.Control }
+func (*Wake) lane() flow.Lane           { return flow.Control }
+func (*AudioIn) lane() flow.Lane        { return flow.Data }
+func (*VoiceOn) lane() flow.Lane        { return flow.Control }
+func (*VoiceOff) lane() flow.Lane       { return flow.Control }
+func (*EndOfUtterance) lane() flow.Lane { return flow.Control }
+func (*TextIn) lane() flow.Lane         { return flow.Data }
+func (*Transcript) lane() flow.Lane     { return flow.Data }
+func (*Progress) lane() flow.Lane       { return flow.Data }
+func (*Segment) lane() flow.Lane        { return flow.Data }
+func (*Speech) lane() flow.Lane         { return flow.Data }
+func (*InvocationEnd) lane() flow.Lane  { return flow.Data }
+func (*Delivery) lane() flow.Lane       { return flow.Control }
+func (*Cancel) lane() flow.Lane         { return flow.Control }
+func (*Stop) lane() flow.Lane           { return flow.Control }
+func (*EdgePolicy) lane() flow.Lane     { return flow.Control }
+func (*FlowPolicy) lane() flow.Lane     { return flow.Control }
+func (*NodePolicy) lane() flow.Lane     { return flow.Control }
+func (*Unscheduled) lane() flow.Lane    { return flow.Data }
+func (in *Offer) lane() flow.Lane {
 	if in.Kind == ItemMetric {
-		return eventabi.TelemetryLane
+		return flow.Telemetry
 	}
-	return eventabi.DataLane
+	return flow.Data
 }
-func (*Ready) lane() eventabi.Lane        { return eventabi.ControlLane }
-func (*Overflow) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*Appended) lane() eventabi.Lane     { return eventabi.ControlLane }
-func (*EvidenceLost) lane() eventabi.Lane { return eventabi.ControlLane }
-func (*NodeFailed) lane() eventabi.Lane   { return eventabi.ControlLane }
-func (*CancelAck) lane() eventabi.Lane    { return eventabi.ControlLane }
-func (*RuntimeFault) lane() eventabi.Lane { return eventabi.ControlLane }
-func (*ClockReading) lane() eventabi.Lane { return eventabi.ControlLane }
-func (*AudioGap) lane() eventabi.Lane     { return eventabi.DataLane }
-func (*NodeSpent) lane() eventabi.Lane    { return eventabi.ControlLane }
+func (*Ready) lane() flow.Lane        { return flow.Control }
+func (*Overflow) lane() flow.Lane     { return flow.Control }
+func (*Appended) lane() flow.Lane     { return flow.Control }
+func (*EvidenceLost) lane() flow.Lane { return flow.Control }
+func (*NodeFailed) lane() flow.Lane   { return flow.Control }
+func (*CancelAck) lane() flow.Lane    { return flow.Control }
+func (*RuntimeFault) lane() flow.Lane { return flow.Control }
+func (*ClockReading) lane() flow.Lane { return flow.Control }
+func (*AudioGap) lane() flow.Lane     { return flow.Data }
+func (*NodeSpent) lane() flow.Lane    { return flow.Control }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)

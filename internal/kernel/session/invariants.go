@@ -44,15 +44,57 @@ func (m *Machine) verify(list []Effect) {
 
 // verifyDecisions speaks of the decisions of one step.
 func (m *Machine) verifyDecisions(list []Effect) {
-	ensure(m.fencedUnplayed(list), "fenced_turn_gets_no_play")
-	ensure(openAfterAdmit(list), "turn_open_follows_admit")
-	ensure(refusalsReasoned(list), "refusals_have_reasons")
-	ensure(m.shedAsLoaded(list), "overload_sheds_in_order")
-	ensure(terminalThenClose(list), "terminal_then_close")
-	ensure(evidencePerClose(list), "evidence_once_per_close")
+	there := kindsOf(list)
+	if there.play {
+		ensure(m.fencedUnplayed(list), "fenced_turn_gets_no_play")
+	}
+	if there.decide || there.signal {
+		ensure(openAfterAdmit(list), "turn_open_follows_admit")
+	}
+	if there.decide {
+		ensure(refusalsReasoned(list), "refusals_have_reasons")
+		ensure(m.shedAsLoaded(list), "overload_sheds_in_order")
+	}
+	if there.signal {
+		ensure(terminalThenClose(list), "terminal_then_close")
+	}
+	if there.signal || there.evidence {
+		ensure(evidencePerClose(list), "evidence_once_per_close")
+	}
 	ensure(m.sequenceRises(list), "sequence_strictly_rises")
-	ensure(m.adaptsAsAllowed(list), "adaptation_is_authorised")
-	ensure(m.fidelityFalls(list), "fidelity_only_falls_in_a_turn")
+	if there.signal || there.adapt {
+		ensure(m.adaptsAsAllowed(list), "adaptation_is_authorised")
+	}
+	if there.adapt {
+		ensure(m.fidelityFalls(list), "fidelity_only_falls_in_a_turn")
+	}
+}
+
+// kinds says which kinds of decisions a step has, as far as an invariant speaks of them:
+// most steps have few, and are not asked about the others.
+type kinds struct{ play, decide, evidence, adapt, signal bool }
+
+// kindsOf looks through the decisions of a step. Only signals that an invariant knows
+// besides their order count as signals.
+func kindsOf(list []Effect) (k kinds) {
+	for _, e := range list {
+		switch e := e.(type) { //nolint:gochecksumtype // no invariant speaks of the others
+		case *Emit:
+			switch e.Envelope.Signal { //nolint:exhaustive // no invariant speaks of the others
+			case eventabi.SignalTurnOpen, eventabi.SignalCommit, eventabi.SignalAbort, eventabi.SignalClose, eventabi.SignalProviderSwitch:
+				k.signal = true
+			}
+		case *Play:
+			k.play = true
+		case *Decide:
+			k.decide = true
+		case *Evidence:
+			k.evidence = true
+		case *Degrade, *Fallback:
+			k.adapt = true
+		}
+	}
+	return k
 }
 
 // verifyLiveTurn speaks of the turn between turn_open and close.

@@ -24,7 +24,7 @@ type plans struct {
 	actions      []controlplane.AdaptiveAction
 }
 
-func (p *plans) open(in *Bootstrap, s *Settings, edges *edges) {
+func (p *plans) open(in *Bootstrap, s *Settings, made *turn.FlowSettings) {
 	p.invalid = controlplane.OutcomeKind(s.StaleOutcome)
 	p.available = s.AvailabilityMode
 	p.candidates = [callKinds][]string{
@@ -40,7 +40,7 @@ func (p *plans) open(in *Bootstrap, s *Settings, edges *edges) {
 	}
 	r, err := turn.NewResolver(turn.PlanRequest{
 		Session: in.Session, Pipeline: in.Pipeline, Graph: in.Graph, Profile: in.Profile,
-		STT: in.STT, LLM: in.LLM, TTS: in.TTS, Flow: edges.settings(),
+		STT: in.STT, LLM: in.LLM, TTS: in.TTS, Flow: made,
 		Seconds:   turn.Seconds{STT: in.STTSecond, LLM: in.LLMSecond, TTS: in.TTSSecond},
 		Overrides: overrides,
 	})

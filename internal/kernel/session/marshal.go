@@ -121,6 +121,14 @@ type Digest struct {
 	n   int64
 }
 
+// Reset begins anew, with the memory that there is.
+func (d *Digest) Reset() {
+	if d.sum != nil {
+		d.sum.Reset()
+	}
+	d.n = 0
+}
+
 // Add takes the decisions of a step.
 func (d *Digest) Add(list []Effect) {
 	if d.sum == nil {

@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/gate"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -176,14 +177,7 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 		m.looked = m.now
 	}
 	first := len(fx.List)
-	for _, lane := range [...]eventabi.Lane{eventabi.ControlLane, eventabi.DataLane, eventabi.TelemetryLane} {
-		for _, i := range in {
-			if i.lane() == lane {
-				m.take(i)
-			}
-		}
-		m.hearWords()
-	}
+	m.takeAll(in)
 	m.expire()
 	m.settle()
 	m.conclude()
@@ -193,6 +187,25 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 	}
 	m.verify(fx.List[first:])
 	m.fx = nil
+}
+
+// takeAll takes what has arrived, lane by lane.
+func (m *Machine) takeAll(in []Input) {
+	var there [flow.Telemetry + 1]bool
+	for _, i := range in {
+		there[i.lane()] = true
+	}
+	for lane := range there {
+		if !there[lane] {
+			continue
+		}
+		for _, i := range in {
+			if int(i.lane()) == lane {
+				m.take(i)
+			}
+		}
+		m.hearWords()
+	}
 }
 
 // frame is the path of a caller frame when nothing is due: no decision, no allocation.
@@ -214,8 +227,10 @@ func (m *Machine) frame(in *AudioIn) bool {
 
 // take accepts one input and applies it.
 func (m *Machine) take(in Input) {
-	if _, words := in.(*Transcript); !words {
-		m.hearWords() // what came before it, and has the sequences before its own
+	if len(m.edges.words) > 0 {
+		if _, words := in.(*Transcript); !words {
+			m.hearWords() // what came before it, and has the sequences before its own
+		}
 	}
 	m.identity.stamp()
 	switch m.state {
@@ -248,7 +263,7 @@ func (m *Machine) turnBack(code string, in Input) {
 		m.fx.add(&Discard{Handle: speech.Handle})
 	}
 	if offer, ok := in.(*Offer); ok {
-		m.fx.add(&Release{Edge: offer.Edge, Handle: offer.Handle})
+		m.fx.release(Release{Edge: offer.Edge, Handle: offer.Handle})
 	}
 }
 

@@ -184,6 +184,32 @@ func TestSegmentLimit(t *testing.T) {
 	t.Error("the bound ends nothing")
 }
 
+// Flow section 8: for what the turn waits for, an edge has no longer than the turn has left;
+// what lies beside the turn has the edge's own budget.
+func TestEdgeBudgetNested(t *testing.T) {
+	r := newRig(t, "boot turn_budget_ms=700 edge_budget_ms=100")
+	r.step("text_in text=1 runes=4 words=1 class=2")
+	r.m.edge(edgeReply)
+	reply := r.m.edges.number[edgeReply] - 1
+	r.m.edge(edgeClient)
+	client := r.m.edges.number[edgeClient] - 1
+	for _, row := range []struct {
+		after, waited, want int64 // ms: since the turn opened, so far, in all
+		n                   int
+	}{
+		{0, 0, 100, reply},
+		{650, 20, 70, reply},
+		{690, 0, 10, reply},
+		{700, 30, 30, reply},
+		{690, 0, 100, client},
+	} {
+		r.m.now = r.at.Add(timebase.MS(row.after))
+		if got := r.m.waitLimit(row.n, timebase.MS(row.waited)); got != timebase.MS(row.want) {
+			t.Errorf("%d ms into the turn, after %d ms: %d ms in all, want %d", row.after, row.waited, got.MS(), row.want)
+		}
+	}
+}
+
 // Flow section 8, scope edge: what an edge reports of its residence is accounted for once a
 // turn, with the edge and the values, and answered by the plan.
 func TestEdgeBudget(t *testing.T) {

@@ -5,6 +5,7 @@ package session
 import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -34,7 +35,7 @@ func (m *Machine) speech(in *Speech) {
 		return
 	}
 	c.chunks++
-	c.budget.Renew(m.now)
+	m.renew(c)
 	piece := chunk{
 		handle: in.Handle, samples: in.Samples, end: out.accepted + m.parkedSamples() + in.Samples,
 		generation: out.generation, segment: c.segment, call: c.id,
@@ -44,7 +45,8 @@ func (m *Machine) speech(in *Speech) {
 		m.report() // what waited and was let in goes ahead
 	}
 	switch m.give(m.edges.number[edgeVoice]-1, flow.Item{
-		Handle: in.Handle, Kind: flow.Audio, Lane: flow.Data, Stream: int64(out.generation), Group: int64(c.segment) + 1,
+		Handle: in.Handle, Kind: flow.Audio, Lane: flow.Data, Stream: int64(out.generation),
+		Group: m.bound(m.edges.number[edgeVoice]-1, segmentGroup(out.generation, c.segment)),
 		Scope: out.generation, Bytes: int64(in.Samples) * bytesPerSample, Media: in.Samples.Span(),
 		End: piece.end, Of: string(c.turn),
 	}) {
@@ -55,6 +57,12 @@ func (m *Machine) speech(in *Speech) {
 	case flow.Refused, flow.Breach:
 		m.fx.add(&Discard{Handle: in.Handle})
 	}
+}
+
+// segmentGroup is the sync group of what belongs to one segment of a reply: one number in
+// the session, so that a segment that was lost takes none of a later turn with it.
+func segmentGroup(generation uint32, segment int) int64 {
+	return int64(generation-1)*graph.MaxSegments + int64(segment) + 1
 }
 
 // accept hands a chunk that the edge has let in to egress.
@@ -72,10 +80,10 @@ func (m *Machine) accept(piece *chunk) {
 	m.outputBegan()
 	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, out.turn, "")
 	signal.ProviderInvocationID = piece.call
-	m.fx.add(&Play{Turn: out.turn, Generation: out.generation, Handle: piece.handle, Samples: piece.samples, Protected: spoken.Protected})
+	m.fx.play(Play{Turn: out.turn, Generation: out.generation, Handle: piece.handle, Samples: piece.samples, Protected: spoken.Protected})
 	if first { // the client reads what it begins to hear
 		m.tell(FromAgentText, flow.Item{
-			Handle: spoken.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: int64(piece.segment) + 1,
+			Handle: spoken.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, piece.segment),
 			Scope: out.generation, Bytes: spoken.Runes, Of: string(out.turn),
 		})
 	}

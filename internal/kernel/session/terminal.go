@@ -96,7 +96,7 @@ func (m *Machine) terminate(cause turn.Cause, reason controlplane.AbortReason) {
 	m.giveUpRest(t.output.generation)
 	m.edges.board.Announce(&m.edges.log)
 	m.report()
-	m.fx.add(&Evidence{
+	m.fx.closed(Evidence{
 		Turn: t.id, Index: t.index, PlanID: t.plan.ResolvedTurnPlanID, PlanHash: t.plan.PlanHash,
 		EpochOpen: t.plan.AuthorityEpoch, EpochTerminal: m.authority.Epoch,
 		Outcome: outcome, Reason: why,

@@ -72,7 +72,7 @@ func (m *Machine) progress(in *Progress) {
 		return
 	}
 	if c.kind != callSTT {
-		c.budget.Renew(m.now)
+		m.renew(c)
 	}
 }
 
@@ -89,7 +89,7 @@ func (m *Machine) segment(in *Segment) {
 		return
 	}
 	c.chunks++
-	c.budget.Renew(m.now)
+	m.renew(c)
 	if !m.addSegment(graph.Spoken{Text: in.Text.Handle, Runes: in.Text.Runes, Protected: in.Protected}) {
 		m.refuse("segment_limit", in.kind(), c.turn)
 		m.overflow(turn.EdgeLLMTTS, stageNone)
@@ -139,7 +139,7 @@ func (m *Machine) sayNext() {
 	if !ok {
 		return // it waits with the segmenter
 	}
-	m.waited(m.edges.number[edgeReply]-1, &it)
+	m.waited(m.edges.number[edgeReply]-1, it.Lane, it.Waited)
 	c, ok := m.newCall(callTTS, i, 1)
 	if !ok {
 		return
@@ -161,6 +161,7 @@ func (m *Machine) outputBegan() {
 	if t.firstOutput == 0 {
 		t.firstOutput = m.now
 		t.budget.Output()
+		m.nestAll()
 		t.speech.Close()
 	}
 }
@@ -206,6 +207,7 @@ func (m *Machine) expire() {
 		m.disconnect("disconnect_timeout")
 	}
 	m.edges.board.Expire(m.now, &m.edges.log)
+	m.expireWaits()
 	m.expireCalls()
 	m.expireBudget()
 	if u := m.open(); u != nil && m.now >= m.utteranceDeadline(u) {
@@ -245,6 +247,7 @@ func (m *Machine) nextDeadline() timebase.Instant {
 		d = timebase.Earliest(d, m.utteranceDeadline(u))
 	}
 	d = timebase.Earliest(d, m.edgesDue())
+	d = timebase.Earliest(d, m.waitsDue())
 	d = timebase.Earliest(d, m.interruption.judge.Deadline(&m.policy, m.settings.StreamingSTT, m.now))
 	return timebase.Earliest(d, m.protectedDeadline())
 }

@@ -125,7 +125,7 @@ func (m *Machine) openTurn(p proposal) {
 func (m *Machine) openSignal() {
 	t := &m.turn
 	signal := m.emit(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
-	body := objectOf(320)
+	body := m.fx.body(320)
 	body.int("turn_index", t.index)
 	body.str("resolved_turn_plan_id", t.plan.ResolvedTurnPlanID)
 	body.str("plan_hash", t.plan.PlanHash)
@@ -204,7 +204,7 @@ func (m *Machine) move(id eventabi.TurnID, trigger controlplane.Trigger) {
 		m.refuse(controlplane.CodeInvalidTurnTransition, string(trigger), id)
 		return
 	}
-	m.fx.add(&TurnChange{Turn: id, Transition: transition})
+	m.fx.turnChange(TurnChange{Turn: id, Transition: transition})
 }
 
 // newOutput makes the delivery side of a turn.

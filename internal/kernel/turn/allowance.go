@@ -27,6 +27,7 @@ const (
 type Allowance struct {
 	from   timebase.Instant
 	limit  timebase.Span // 0 = none
+	nested timebase.Span // the warning is that of this limit, 0 = of its own
 	warned bool
 	spent  bool
 }
@@ -37,9 +38,28 @@ func Allow(at timebase.Instant, limit timebase.Span) Allowance {
 }
 
 // Nest begins an allowance inside this one: its limit is its own, or what is left here
-// where that is less (flow section 8).
+// where that is less (flow section 8). Where nothing is left it is over as it begins, with
+// its warning: no limit is something else.
 func (a *Allowance) Nest(at timebase.Instant, own timebase.Span) Allowance {
-	return Allow(at, min(own, a.Remaining(at)))
+	if left := a.Remaining(at); left > 0 {
+		return Allow(at, min(own, left))
+	}
+	return Allow(at.Add(-1), 1)
+}
+
+// Warn has the warning come at 80 % of a lower limit: of what a parent leaves, where the
+// end of the parent is the parent's to tell.
+func (a *Allowance) Warn(limit timebase.Span) { a.nested = max(1, min(limit, a.limit)) }
+
+// Within sets the limit of an account whose amounts are reported: each of them has its own.
+func (a *Allowance) Within(limit timebase.Span) { a.limit = max(1, limit) }
+
+// Warned is the limit that the warning is about, 0 = no limit.
+func (a *Allowance) Warned() timebase.Span {
+	if a.nested != 0 {
+		return a.nested
+	}
+	return a.limit
 }
 
 // Limit is how much was allowed, 0 = no limit.
@@ -99,4 +119,4 @@ func (a *Allowance) Deadline() timebase.Instant {
 	return timebase.Never
 }
 
-func (a *Allowance) warnAt() timebase.Span { return a.limit / 100 * WarningPercent }
+func (a *Allowance) warnAt() timebase.Span { return a.Warned() / 100 * WarningPercent }

@@ -3,6 +3,7 @@
 package turn
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/parley-voice/parley/internal/kernel/timebase"
@@ -77,6 +78,38 @@ func TestAllowanceAmounts(t *testing.T) {
 func closed(a Allowance) Allowance {
 	a.Close()
 	return a
+}
+
+// A parent that is spent leaves nothing: what begins in it is over at once, and not without
+// a limit.
+func TestNestInASpentParent(t *testing.T) {
+	parent := Allow(ms(100), timebase.MS(1000))
+	for _, at := range []timebase.Instant{ms(1100), ms(1500)} {
+		child := parent.Nest(at, timebase.MS(300))
+		if got := told(&child, at); !slices.Equal(got, []BudgetEvent{BudgetWarning, BudgetExhausted}) {
+			t.Errorf("at %d ms it tells %v", at.MS(), got)
+		}
+		if child.Ends() != at || child.Remaining(at) != 0 {
+			t.Errorf("at %d ms it goes on until %d, %d left", at.MS(), child.Ends(), child.Remaining(at))
+		}
+	}
+}
+
+// A warning that is about what the parent leaves comes at 80 % of that, and the end with the
+// own limit.
+func TestWarnWithinAParent(t *testing.T) {
+	a := Allow(ms(1000), timebase.MS(1000))
+	a.Warn(timebase.MS(500))
+	if a.Deadline() != ms(1400) || a.Warned() != timebase.MS(500) || a.Due(ms(1399)) != BudgetNothing {
+		t.Errorf("the warning is due at %d ms", a.Deadline().MS())
+	}
+	if got := told(&a, ms(1400)); !slices.Equal(got, []BudgetEvent{BudgetWarning}) || a.Deadline() != ms(2000) {
+		t.Errorf("it tells %v, and ends at %d ms", got, a.Deadline().MS())
+	}
+	b := Allow(ms(0), timebase.MS(100))
+	if b.Warn(timebase.MS(500)); b.Warned() != timebase.MS(100) {
+		t.Errorf("a parent that leaves more lets it warn at %d ms", b.Warned().MS())
+	}
 }
 
 // Properties of nesting, over drawn amounts: a child never outlives its parent, its

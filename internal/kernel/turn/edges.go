@@ -81,8 +81,8 @@ func Marks(bound int64) controlplane.Watermark {
 // Apply gives a policy these bounds, with the watermarks that go with them.
 func (b Bounds) Apply(p *controlplane.EdgeBufferPolicy) {
 	p.MaxQueueItems, p.MaxQueueMS, p.MaxQueueBytes, p.MaxLatencyContributionMS = b.Items, b.MS, b.Bytes, b.LatencyMS
-	items, ms := Marks(b.Items), Marks(b.MS)
-	p.Watermarks = controlplane.EdgeWatermarks{QueueItems: &items, QueueMS: &ms}
+	marks := &[...]controlplane.Watermark{Marks(b.Items), Marks(b.MS)}
+	p.Watermarks = controlplane.EdgeWatermarks{QueueItems: &marks[0], QueueMS: &marks[1]}
 }
 
 // ProfileEdge is the profile's policy of a data edge (turn-plan section 6); which of the
@@ -123,44 +123,63 @@ func ProfileTelemetryEdge() controlplane.EdgeBufferPolicy {
 
 // VoiceGraph lists the edges of the voice graph, sorted by id.
 func VoiceGraph() []VoiceEdge {
-	plain := func(id eventabi.EdgeID, from, to eventabi.NodeID, p controlplane.EdgeBufferPolicy) VoiceEdge {
+	ids := voiceIDs()
+	graph := make([]VoiceEdge, len(ids))
+	for i, id := range ids {
+		graph[i] = voiceEdge(id)
+	}
+	return graph
+}
+
+// voiceIDs lists the ids of the voice graph's edges, sorted.
+func voiceIDs() [7]eventabi.EdgeID {
+	return [...]eventabi.EdgeID{
+		EdgeLLMTTS, EdgeSTTLLM, EdgeTelemetry, EdgeTextClient, EdgeTransportSTT, EdgeTransportVAD, EdgeTTSTransport,
+	}
+}
+
+// voiceEdge is an edge of the voice graph by its id; without an id when there is none.
+func voiceEdge(id eventabi.EdgeID) VoiceEdge {
+	plain := func(from, to eventabi.NodeID, p controlplane.EdgeBufferPolicy) VoiceEdge {
 		return VoiceEdge{ID: id, From: from, To: to, Profile: p, Policy: p}
 	}
-	bounded := func(id eventabi.EdgeID, from, to eventabi.NodeID, p controlplane.EdgeBufferPolicy, b Bounds) VoiceEdge {
-		e := plain(id, from, to, p)
+	bounded := func(from, to eventabi.NodeID, s controlplane.BufferStrategy, b Bounds) VoiceEdge {
+		e := plain(from, to, ProfileEdge(s))
 		b.Apply(&e.Policy)
 		e.Policy.DefaultingSource = controlplane.DefaultedExplicit
 		return e
 	}
-	audio := ProfileEdge(controlplane.StrategyMerge)
-	interim := ProfileEdge(controlplane.StrategyLatestOnly)
-	final := ProfileEdge(controlplane.StrategyBlock)
-
-	// A reply is written faster than it is spoken: what waits for the synthesiser is a whole
-	// reply, and its time is that of the listening.
-	segments := bounded(EdgeLLMTTS, "segmenter", "tts", final, Bounds{Items: 512, MS: 60_000, Bytes: 262144, LatencyMS: 60_000})
-	// Audio is made faster than it is played. It is not merged, for it is still to be heard;
-	// between half a minute and 20 s ahead of the listener the synthesiser is held.
-	speech := bounded(EdgeTTSTransport, "tts", "transport", audio, Bounds{Items: 1024, MS: 120_000, Bytes: 4 << 20, LatencyMS: 120_000})
-	speech.Policy.Strategy = controlplane.StrategyBlock
-	speech.Policy.LaneHandling.DataLane = controlplane.TreatBlock
-	speech.Policy.MaxBlockTimeMS = ProfileBlockMS
-	speech.Policy.Watermarks.QueueMS = &controlplane.Watermark{High: 30_000, Low: 20_000}
-	// The detector catches up on a second of audio in the time of a frame, and what it missed
-	// it cannot catch up on: it is given time before anything is dropped.
-	detector := Tuning("").Bounds()
-	detector.MS, detector.LatencyMS = 1000, 1000
-	// A caption may lag behind the sound by two seconds and still be read.
-	captions := Tuning("").Bounds()
-	captions.MS, captions.LatencyMS = 2000, 2000
-
-	return []VoiceEdge{
-		segments,
-		plain(EdgeSTTLLM, "stt", "llm", interim),
-		plain(EdgeTelemetry, "nodes", "observer", ProfileTelemetryEdge()),
-		bounded(EdgeTextClient, "session", "client", interim, captions),
-		bounded(EdgeTransportSTT, "transport", "stt", audio, AccuracyFirst.Bounds()),
-		bounded(EdgeTransportVAD, "transport", "endpointer", audio, detector),
-		speech,
+	switch id {
+	case EdgeLLMTTS:
+		// A reply is written faster than it is spoken: what waits for the synthesiser is a whole
+		// reply, and its time is that of the listening.
+		return bounded("segmenter", "tts", controlplane.StrategyBlock, Bounds{Items: 512, MS: 60_000, Bytes: 262144, LatencyMS: 60_000})
+	case EdgeSTTLLM:
+		return plain("stt", "llm", ProfileEdge(controlplane.StrategyLatestOnly))
+	case EdgeTelemetry:
+		return plain("nodes", "observer", ProfileTelemetryEdge())
+	case EdgeTextClient:
+		// A caption may lag behind the sound by two seconds and still be read.
+		captions := Tuning("").Bounds()
+		captions.MS, captions.LatencyMS = 2000, 2000
+		return bounded("session", "client", controlplane.StrategyLatestOnly, captions)
+	case EdgeTransportSTT:
+		return bounded("transport", "stt", controlplane.StrategyMerge, AccuracyFirst.Bounds())
+	case EdgeTransportVAD:
+		// The detector catches up on a second of audio in the time of a frame, and what it missed
+		// it cannot catch up on: it is given time before anything is dropped.
+		detector := Tuning("").Bounds()
+		detector.MS, detector.LatencyMS = 1000, 1000
+		return bounded("transport", "endpointer", controlplane.StrategyMerge, detector)
+	case EdgeTTSTransport:
+		// Audio is made faster than it is played. It is not merged, for it is still to be heard;
+		// between half a minute and 20 s ahead of the listener the synthesiser is held.
+		speech := bounded("tts", "transport", controlplane.StrategyMerge, Bounds{Items: 1024, MS: 120_000, Bytes: 4 << 20, LatencyMS: 120_000})
+		speech.Policy.Strategy = controlplane.StrategyBlock
+		speech.Policy.LaneHandling.DataLane = controlplane.TreatBlock
+		speech.Policy.MaxBlockTimeMS = ProfileBlockMS
+		speech.Policy.Watermarks.QueueMS = &controlplane.Watermark{High: 30_000, Low: 20_000}
+		return speech
 	}
+	return VoiceEdge{}
 }

@@ -111,12 +111,8 @@ func (r *Resolver) Edge(id eventabi.EdgeID) (controlplane.EdgeBufferPolicy, cont
 		p, ok := f.Edges.Get(string(id))
 		return p, f.Flow, ok
 	}
-	for _, e := range VoiceGraph() {
-		if e.ID == id {
-			return e.Policy, ProfileFlow(), true
-		}
-	}
-	return controlplane.EdgeBufferPolicy{}, controlplane.FlowControl{}, false
+	e := voiceEdge(id)
+	return e.Policy, ProfileFlow(), e.ID != ""
 }
 
 // FlowLayers names the layers of what the plans say about edges and flow control, by path.

@@ -19,6 +19,11 @@ type Settings struct {
 	// Late is told how late each frame was that the sink was given, against the instant it
 	// was due at; nil = nobody asks.
 	Late func(by timebase.Span)
+	// Slot is what the instants of frames are rounded up to, counted from Phase, but for the
+	// first after a silence, which goes out at once: whoever has slots of time to look in
+	// finds a frame due when it looks, and not a while ago. 0 = they are not rounded.
+	Slot  timebase.Span
+	Phase timebase.Instant
 	// MaxQueued bounds the audio that waits, 0 = DefaultMaxQueued.
 	MaxQueued timebase.Samples
 }
@@ -333,8 +338,29 @@ func (e *Egress) wake(at timebase.Instant) {
 		return
 	}
 	e.active = true
-	e.next = max(e.next, at)
+	if at <= e.next {
+		e.Tick(at)
+		return
+	}
+	e.next = at
 	e.Tick(at)
+	e.next = e.slot(e.next)
+}
+
+// slot rounds an instant up to the next slot.
+func (e *Egress) slot(at timebase.Instant) timebase.Instant {
+	if e.settings.Slot <= 0 {
+		return at
+	}
+	slot := int64(e.settings.Slot)
+	over := int64(at-e.settings.Phase) % slot
+	if over < 0 {
+		over += slot
+	}
+	if over == 0 {
+		return at
+	}
+	return at.Add(timebase.Span(slot - over))
 }
 
 // standing says that a hold stops the head of the queue.

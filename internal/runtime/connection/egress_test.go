@@ -475,3 +475,28 @@ func TestHoldOfAllStopsProtectedAudio(t *testing.T) {
 		t.Error("protected audio stands although only an interruption holds")
 	}
 }
+
+// Where time has slots, a frame is due at the begin of one, whenever the first went out; the
+// distance between frames stays 20 ms.
+func TestFramesAreDueAtTheBeginOfASlot(t *testing.T) {
+	ms := int64(timebase.Millisecond)
+	b := newBench(t)
+	b.settings.Slot, b.settings.Phase = timebase.Millisecond, timebase.Instant(-300_000) // 0.3 ms
+	begin := timebase.Instant(5*ms + 123_456)
+	b.Play(begin, "t1", 1, 1, make([]int16, 10*transport.FrameSamples), false)
+	want := timebase.Instant(26*ms - 300_000) // 25.12 ms, rounded up to a slot that begins at .7
+	if due := b.NextTick(); due != want {
+		t.Fatalf("the second frame is due at %d ns, want %d", due, want)
+	}
+	for i := range int64(3) {
+		b.Tick(b.NextTick())
+		if due := b.NextTick(); due != want.Add(timebase.Span((i+1)*20*ms)) {
+			t.Errorf("frame %d is due at %d ns", i+3, due)
+		}
+	}
+	late := b.NextTick().Add(200 * timebase.Millisecond).Add(1)
+	b.Tick(late) // playback begins anew
+	if due := b.NextTick(); int64(due-b.settings.Phase)%ms != 0 || due < late.Add(framePeriod) || due >= late.Add(framePeriod+timebase.Millisecond) {
+		t.Errorf("after a pause the next frame is due at %d ns, %d after the tick", due, due-late)
+	}
+}

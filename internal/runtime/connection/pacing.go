@@ -15,7 +15,7 @@ func (e *Egress) Tick(at timebase.Instant) {
 	for sent := 0; e.active && e.next <= at; sent++ {
 		if sent == maxCatchUp {
 			e.counters.Skipped++
-			e.next = at.Add(framePeriod)
+			e.next = e.slot(at.Add(framePeriod))
 			return
 		}
 		if !e.sendFrame(at) {

@@ -94,14 +94,13 @@ func coalesce(old, in session.Input) coalescing {
 
 // opens says that an input can open a turn.
 func opens(in session.Input) bool {
-	switch in := in.(type) {
+	switch in := in.(type) { //nolint:gochecksumtype // the others open none
 	case *session.TextIn, *session.EndOfUtterance, *session.VoiceOn:
 		return true
 	case *session.Transcript:
 		return in.Final
-	default:
-		return false
 	}
+	return false
 }
 
 // repeated looks for an input of the same type that does the same, however long ago it came.
@@ -130,7 +129,7 @@ func sameOr(same bool, otherwise coalescing) coalescing {
 // sameSpeech meets an end of utterance with what was said of speech before it: ended twice
 // without a word between is ended once.
 func sameSpeech(old session.Input, in *session.EndOfUtterance) coalescing {
-	switch o := old.(type) {
+	switch o := old.(type) { //nolint:gochecksumtype // the others are not about speech
 	case *session.EndOfUtterance:
 		return sameOr(o.Reason == in.Reason && o.Epoch == in.Epoch, differs)
 	case *session.VoiceOn, *session.VoiceOff:

@@ -141,8 +141,8 @@ func (c *content) clear() {
 	c.held = 0
 }
 
-func (c *content) stats() (held timebase.Samples, chunks int, refused int64) {
+func (c *content) stats() (held timebase.Samples, refused int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held, len(c.audio), c.refused
+	return c.held, c.refused
 }

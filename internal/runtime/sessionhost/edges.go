@@ -56,6 +56,7 @@ func (s *Session) deliver(e *session.Deliver) {
 	case consumerObserver:
 		s.meter.deliver(e)
 	default:
+		s.taps.gone(e.Edge, e.Handle)
 		s.taps.deliver(e)
 	}
 }
@@ -64,17 +65,20 @@ func (s *Session) deliver(e *session.Deliver) {
 func (s *Session) letGo(e *session.Release) {
 	s.meter.forget(e.Handle)
 	s.content.forgetAny(e.Handle)
+	s.taps.gone(e.Edge, e.Handle)
 }
 
-// flowSignal tells the node that produces for an edge to stop or to go on.
+// flowSignal tells the node that produces for an edge to stop or to go on, and what it may
+// send.
 func (s *Session) flowSignal(e *eventabi.Envelope) {
-	if e.Signal != eventabi.SignalFlowXOff && e.Signal != eventabi.SignalFlowXOn || e.TargetLane != eventabi.DataLane {
-		return
-	}
-	for i := range s.settings.Edges {
-		if p := &s.settings.Edges[i]; p.Edge == e.EdgeID && p.From != "" {
-			s.taps.flow(p.From, e.Signal == eventabi.SignalFlowXOff)
-			return
+	switch e.Signal { //nolint:exhaustive // the rest is not for a producer
+	case eventabi.SignalFlowXOff, eventabi.SignalFlowXOn, eventabi.SignalCreditGrant:
+		if e.TargetLane == eventabi.DataLane {
+			s.taps.flow(e)
+		}
+	case eventabi.SignalDegrade:
+		if e.Reason == "capability_lost:"+string(e.EdgeID) { // it was cut off
+			s.taps.flow(e)
 		}
 	}
 }

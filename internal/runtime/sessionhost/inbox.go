@@ -21,6 +21,7 @@ type Inbox[T any] struct {
 	lanes    [lanes][]T
 	sleeping atomic.Int32 // how deep the owner sleeps
 	wake     chan struct{}
+	rouse    func() // wakes the owner where it does not wait for wake; nil = it does
 }
 
 // How deep an owner sleeps.
@@ -55,6 +56,10 @@ func (b *Inbox[T]) Leave(lane flow.Lane, it T) {
 // Rouse wakes the owner if it sleeps or naps.
 func (b *Inbox[T]) Rouse() {
 	if b.sleeping.Load() != awake && b.sleeping.Swap(awake) != awake {
+		if b.rouse != nil {
+			b.rouse()
+			return
+		}
 		select {
 		case b.wake <- struct{}{}:
 		default:
@@ -95,6 +100,9 @@ func (b *Inbox[T]) rest(how int32) bool {
 
 // Wake is where a sleeping owner waits. Awake says that it woke for another reason.
 func (b *Inbox[T]) Wake() <-chan struct{} { return b.wake }
+
+// Asleep says that nobody has woken the owner since Sleep or Nap.
+func (b *Inbox[T]) Asleep() bool { return b.sleeping.Load() != awake }
 
 // Awake takes the mark of Sleep back.
 func (b *Inbox[T]) Awake() { b.sleeping.Store(awake) }

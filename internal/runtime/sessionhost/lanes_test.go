@@ -199,7 +199,7 @@ func TestTelemetryComesLast(t *testing.T) {
 		return &session.Offer{Edge: "telemetry", Handle: i, Kind: session.ItemMetric, Stream: i, Bytes: 1}
 	}
 	const over = 7
-	for i := range int64(mailBounds[kindMetric] + over) {
+	for i := range int64(kindMetric.bound() + over) {
 		list[0].post(metric(i))
 	}
 	list[1].post(metric(1))
@@ -224,8 +224,8 @@ func TestTelemetryComesLast(t *testing.T) {
 		}
 	}
 	st := list[0].stats()
-	if offers != mailBounds[kindMetric]+1 || told != 1 || st.MetricsLost != over {
-		t.Errorf("%d metrics were taken, %d lost, told %d times; want %d, %d and once", offers, st.MetricsLost, told, mailBounds[kindMetric]+1, over)
+	if offers != kindMetric.bound()+1 || told != 1 || st.MetricsLost != over {
+		t.Errorf("%d metrics were taken, %d lost, told %d times; want %d, %d and once", offers, st.MetricsLost, told, kindMetric.bound()+1, over)
 	}
 	if st.DataLost != 0 || st.ControlLost != 0 || st.State != controlplane.SessionActive {
 		t.Errorf("telemetry has cost more than telemetry: %+v", st)
@@ -245,7 +245,7 @@ func TestFullControlLaneEndsTheSession(t *testing.T) {
 	cancel := func(x *Session, i int) {
 		x.Cancel(Cancel{Scope: eventabi.CancelInvocation, Invocation: eventabi.InvocationID(fmt.Sprint("i", i))})
 	}
-	for i := range mailBounds[kindControl] {
+	for i := range kindControl.bound() {
 		cancel(bad, i)
 		cancel(good, i)
 	}
@@ -256,9 +256,9 @@ func TestFullControlLaneEndsTheSession(t *testing.T) {
 	if st := good.stats(); st.ControlLost != 0 || st.Coalesced != 1000 {
 		t.Errorf("%d lost, %d coalesced of a thousand repetitions", st.ControlLost, st.Coalesced)
 	}
-	cancel(bad, mailBounds[kindControl])
+	cancel(bad, kindControl.bound())
 	s.round()
-	if st := good.stats(); st.State != controlplane.SessionActive || st.Kernel.Refused != int64(mailBounds[kindControl]) {
+	if st := good.stats(); st.State != controlplane.SessionActive || st.Kernel.Refused != int64(kindControl.bound()) {
 		t.Errorf("the other session is %s, and its kernel refused %d cancels", st.State, st.Kernel.Refused)
 	}
 	s.close(t, good)
@@ -277,15 +277,15 @@ func TestTextFloodIsBounded(t *testing.T) {
 	x := s.open(t, r)
 	kept := len(x.content.texts)
 	const over = 100
-	for range mailBounds[kindText] + over {
+	for range kindText.bound() + over {
 		x.Ingress().Text("tell me a story", "")
 	}
-	if n := len(x.content.texts) - kept; n != mailBounds[kindText] {
-		t.Errorf("%d texts are kept, %d wait", n, mailBounds[kindText])
+	if n := len(x.content.texts) - kept; n != kindText.bound() {
+		t.Errorf("%d texts are kept, %d wait", n, kindText.bound())
 	}
 	s.round()
-	if n, st := r.log.count("text_in"), x.stats(); n != mailBounds[kindText] || st.DataLost != over {
-		t.Errorf("%d texts were taken, %d lost; want %d and %d", n, st.DataLost, mailBounds[kindText], over)
+	if n, st := r.log.count("text_in"), x.stats(); n != kindText.bound() || st.DataLost != over {
+		t.Errorf("%d texts were taken, %d lost; want %d and %d", n, st.DataLost, kindText.bound(), over)
 	}
 	if n := r.log.count("overflow lane=DataLane", fmt.Sprint("count=", over)); n != 1 {
 		t.Errorf("the kernel was told %d times\n%s", n, r.log)
@@ -302,14 +302,16 @@ func TestResultFloodFailsItsCall(t *testing.T) {
 	r.settings.Providers.TTS = deafTTS{r.tts, free}
 	x := s.open(t, r)
 	x.Ingress().Text("tell me a story", "")
-	s.until(t, "a call", func() bool { return r.log.count("say invocation=t1-tts-2") == 1 })
-	held, _, _ := x.content.stats()
-	for i := range int64(mailBounds[kindResult]) + 1 {
+	s.until(t, "a call", func() bool {
+		return r.log.count("say invocation=t1-tts-2")+r.log.count("invocation_end invocation=t1-llm-1") == 2
+	})
+	held, _ := x.content.stats()
+	for i := range int64(kindResult.bound()) + 1 {
 		handle, _ := x.content.addAudio(make([]int16, 8))
 		x.post(&session.Speech{Invocation: "t1-tts-2", Attempt: 1, Chunk: i, Handle: handle, Samples: 8})
 	}
-	if now, _, _ := x.content.stats(); now-held != timebase.Samples(8*mailBounds[kindResult]) {
-		t.Errorf("%d samples are held, %d wait", now-held, 8*mailBounds[kindResult])
+	if now, _ := x.content.stats(); now-held != timebase.Samples(8*kindResult.bound()) {
+		t.Errorf("%d samples are held, %d wait", now-held, 8*kindResult.bound())
 	}
 	s.until(t, "the end of the call", func() bool {
 		return r.log.count("invocation_end invocation=t1-tts-2", "class=overload", "reason=edge_overflow") == 1

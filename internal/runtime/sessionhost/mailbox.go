@@ -34,15 +34,18 @@ const (
 	kinds
 )
 
-// The bounds of a mailbox, in items. Whoever breaks one is far from what a conversation
-// needs: a second of it is 50 frames and, while the agent speaks, as many results.
-var mailBounds = [kinds]int{
-	kindControl: 256,
-	kindMetric:  512,
-	kindFrame:   maxFramesWaiting,
-	kindText:    32,
-	kindResult:  512,
-	kindEnd:     128,
+// bound is how many items of a kind a mailbox holds. Whoever breaks it is far from what a
+// conversation needs: a second of it is 50 frames and, while the agent speaks, as many
+// results.
+func (k kind) bound() int {
+	return [kinds]int{
+		kindControl: 256,
+		kindMetric:  512,
+		kindFrame:   maxFramesWaiting,
+		kindText:    32,
+		kindResult:  512,
+		kindEnd:     128,
+	}[k]
 }
 
 // maxTaken is how much data one turn of the owner takes from a mailbox: who has more has
@@ -107,6 +110,7 @@ type mailbox struct {
 	waiting [kinds]int
 	listed  [lanes]bool  // the owner has the session on its list of the lane
 	lost    [lanes]int64 // since it was emptied last
+	merged  int64        // that went for others, altogether
 }
 
 // post is what became of an item.
@@ -125,8 +129,11 @@ func (b *mailbox) put(it *item) (p post, dropped session.Input) {
 	defer b.mu.Unlock()
 	lane := it.kind.lane()
 	if it.ask == nil {
-		if b.waiting[it.kind] >= mailBounds[it.kind] {
+		if b.waiting[it.kind] >= it.kind.bound() {
 			p, dropped = b.merge(it)
+			if p == lost && it.kind == kindControl && b.compact() {
+				p = taken
+			}
 			if p != taken {
 				if p == lost {
 					b.lost[lane]++
@@ -153,23 +160,50 @@ func (b *mailbox) put(it *item) (p post, dropped session.Input) {
 
 // merge makes room for an item in a lane that is full, where what waits says the same.
 func (b *mailbox) merge(it *item) (p post, dropped session.Input) {
-	for i := len(b.items) - 1; i >= 0; i-- {
-		old := b.items[i].input
-		if old == nil {
-			continue
-		}
-		switch how := coalesce(old, it.input); how {
-		case goesOn:
-		case differs:
-			return lost, nil
-		case said:
-			return merged, nil
-		case outdated:
-			b.remove(i)
-			return taken, old
-		}
+	switch i, how := b.meet(len(b.items), it.input); how {
+	case said:
+		b.merged++
+		return merged, nil
+	case outdated:
+		b.merged++
+		dropped = b.items[i].input
+		b.remove(i)
+		return taken, dropped
+	case goesOn, differs:
 	}
 	return lost, nil
+}
+
+// meet compares an input with the items before a place, the newest first.
+func (b *mailbox) meet(before int, in session.Input) (at int, how coalescing) {
+	for at = before - 1; at >= 0; at-- {
+		if old := b.items[at].input; old != nil {
+			if how = coalesce(old, in); how != goesOn {
+				return at, how
+			}
+		}
+	}
+	return 0, goesOn
+}
+
+// compact has the control that waits said once, and says whether that made room. It takes a
+// look at each pair, and is come to again only when as much control has come as it removed.
+func (b *mailbox) compact() bool {
+	for i := len(b.items) - 1; i > 0; i-- {
+		if it := &b.items[i]; it.kind != kindControl || it.input == nil {
+			continue
+		}
+		switch at, how := b.meet(i, b.items[i].input); how {
+		case said:
+			b.remove(i)
+			b.merged++
+		case outdated:
+			b.remove(at)
+			b.merged++ // and the same one is looked at again
+		case goesOn, differs:
+		}
+	}
+	return b.waiting[kindControl] < kindControl.bound()
 }
 
 func (b *mailbox) remove(i int) {
@@ -209,6 +243,13 @@ func (b *mailbox) take(on flow.Lane, all bool, into []item) (batch []item, overf
 	}
 	overflow, b.lost = b.lost, [lanes]int64{}
 	return batch, overflow, more
+}
+
+// coalesced counts the items that went for others.
+func (b *mailbox) coalesced() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.merged
 }
 
 // unlist says that the owner has taken the session off its list of a lane.

@@ -35,8 +35,8 @@ func TestMailboxKeepsOrderAndBounds(t *testing.T) {
 				in = append(in, it.frame)
 			}
 			for k, n := range b.waiting {
-				if n > mailBounds[k] || n < 0 {
-					t.Fatalf("%d of kind %d wait, the bound is %d", n, k, mailBounds[k])
+				if bound := kind(k).bound(); n > bound || n < 0 {
+					t.Fatalf("%d of kind %d wait, the bound is %d", n, k, bound)
 				}
 			}
 		}
@@ -186,7 +186,7 @@ func TestCoalescingKeepsTheRest(t *testing.T) {
 	var b mailbox
 	put := func(in session.Input) (post, session.Input) { return b.put(&item{input: in, kind: kindOf(in)}) }
 	put(&session.Load{Level: 1})
-	for i := range mailBounds[kindControl] - 1 {
+	for i := range kindControl.bound() - 1 {
 		put(&session.Cancel{Scope: eventabi.CancelInvocation, Invocation: eventabi.InvocationID(fmt.Sprint(i))})
 	}
 	put(&session.TextIn{})
@@ -200,11 +200,11 @@ func TestCoalescingKeepsTheRest(t *testing.T) {
 		t.Errorf("what says something new: %d", p)
 	}
 	batch, overflow, _ := b.take(flow.Control, false, nil)
-	if len(batch) != mailBounds[kindControl]+1 || overflow != [lanes]int64{flow.Control: 1} {
+	if len(batch) != kindControl.bound()+1 || overflow != [lanes]int64{flow.Control: 1} {
 		t.Fatalf("%d items, %v lost", len(batch), overflow)
 	}
 	for i, it := range batch {
-		switch in := it.input.(type) {
+		switch in := it.input.(type) { //nolint:gochecksumtype // nothing else was put in
 		case *session.Cancel:
 			if in.Invocation != eventabi.InvocationID(fmt.Sprint(i)) {
 				t.Fatalf("cancel %d is of %s", i, in.Invocation)
@@ -220,5 +220,36 @@ func TestCoalescingKeepsTheRest(t *testing.T) {
 		default:
 			t.Errorf("%T", in)
 		}
+	}
+}
+
+// A lane that is full of what was said again and again has room for something new.
+func TestFullControlIsSaidOnce(t *testing.T) {
+	var b mailbox
+	put := func(in session.Input) post {
+		p, _ := b.put(&item{input: in, kind: kindOf(in)})
+		return p
+	}
+	put(&session.Load{Level: 1})
+	put(&session.VoiceOn{Onset: 1})
+	for i := range kindControl.bound() - 4 {
+		put(&session.Cancel{Scope: eventabi.CancelTurn, Turn: "t1", Key: eventabi.IdempotencyKey(fmt.Sprint(i))})
+		put(&session.TextIn{})
+	}
+	put(&session.Load{Level: 2})
+	put(&session.Load{Level: 3})
+	if p := put(&session.VoiceOff{Offset: 2}); p != taken {
+		t.Fatalf("something new: %d", p)
+	}
+	batch, overflow, _ := b.take(flow.Control, false, nil)
+	var left []string
+	for _, it := range batch {
+		if it.kind == kindControl {
+			left = append(left, session.Format(it.input))
+		}
+	}
+	want := []string{"voice_on onset=1", "cancel scope=turn turn=t1 key=0", "load level=3", "voice_off offset=2"}
+	if !reflect.DeepEqual(left, want) || overflow[flow.Control] != 0 || b.coalesced() != int64(kindControl.bound()-3) {
+		t.Errorf("left are %q, %d coalesced, %v lost", left, b.coalesced(), overflow)
 	}
 }

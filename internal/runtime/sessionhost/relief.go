@@ -62,6 +62,9 @@ func (g *lookout) stuck(now timebase.Instant, turns int64) bool {
 func (h *shard) launch() {
 	h.guard.timer = time.AfterFunc(time.Hour, h.relieve)
 	h.guard.timer.Stop()
+	if h.alarm = newAlarm(); h.alarm != nil {
+		h.inbox.rouse = h.alarm.ring
+	}
 	h.crew.Go(func() { h.run(0) })
 }
 

@@ -63,11 +63,11 @@ func TestStalledObserverHoldsNobodyElseUp(t *testing.T) {
 		}
 		close(free)
 		time.Sleep(10 * time.Second)
-		inOrder(t, bad.log, "turn_open turn=t1", "generate invocation=t1-llm-1", "degrade turn=t1 step=text_only", "emit close turn=t1") // its budget had passed
+		inOrder(t, bad.log, "turn_open turn=t1", "generate invocation=t1-llm-1", "emit budget_exhausted turn=t1", "emit close turn=t1")
 		s.Ingress().Text("tell me a story", "")
 		time.Sleep(10 * time.Second)
 		inOrder(t, bad.log, "emit close turn=t1", "turn_open turn=t2", "playback_completed turn=t2")
-		if st := s.Stats(); st.Stalls != 1 || st.FramesDropped != 300-int64(mailBounds[kindFrame]) {
+		if st := s.Stats(); st.Stalls != 1 || st.FramesDropped != 300-int64(kindFrame.bound()) {
 			t.Errorf("%d stalls, %d frames dropped: want once, and what its mailbox had no room for", st.Stalls, st.FramesDropped)
 		}
 	})

@@ -36,6 +36,9 @@ type driver interface {
 	executor(s *Session) executor
 	// wallMS is the wall clock, in Unix milliseconds.
 	wallMS() int64
+	// slot is how fine the driver's time is, 0 = as fine as can be: what is due is due at the
+	// begin of one, counted from instant 0 of its clock.
+	slot() timebase.Span
 	// timing is what the driver measures of itself; nil where time is virtual.
 	timing() *timing
 }
@@ -124,7 +127,7 @@ type counts struct {
 	frames, dropped, early         atomic.Int64
 	nodeFailures, restarts, faults atomic.Int64
 	cancels, prefenced, closing    atomic.Int64
-	coalesced, stalls              atomic.Int64
+	stalls                         atomic.Int64
 	lost                           [lanes]atomic.Int64
 }
 
@@ -202,6 +205,8 @@ func (s *Session) connect(ctx context.Context) error {
 		Fences:    &s.fences,
 		Sink:      &lastHop{session: s},
 		Late:      s.lateness(),
+		Slot:      s.driver.slot(),
+		Phase:     -s.born,
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
 	})
@@ -248,7 +253,7 @@ func (s *Session) Stats() Stats {
 }
 
 func (s *Session) stats() Stats {
-	held, _, refused := s.content.stats()
+	held, refused := s.content.stats()
 	return Stats{
 		State:            s.machine.State(),
 		Reason:           s.reason,
@@ -259,7 +264,7 @@ func (s *Session) stats() Stats {
 		FramesIn:         s.counts.frames.Load(),
 		FramesDropped:    s.counts.dropped.Load(),
 		FramesEarly:      s.counts.early.Load(),
-		Coalesced:        s.counts.coalesced.Load(),
+		Coalesced:        s.box.coalesced(),
 		ControlLost:      s.counts.lost[flow.Control].Load(),
 		DataLost:         s.counts.lost[flow.Data].Load(),
 		MetricsLost:      s.counts.lost[flow.Telemetry].Load(),
@@ -303,7 +308,7 @@ func (s *Session) post(in session.Input) bool {
 // the call fails; the end of a call and the last word of a recogniser are missed by the
 // kernel's own time limits.
 func (s *Session) spill(in session.Input) {
-	switch in := in.(type) {
+	switch in := in.(type) { //nolint:gochecksumtype // the others refer to nothing
 	case *session.Speech:
 		s.content.dropAudio(in.Handle)
 		s.overrun(in.Invocation)
@@ -316,8 +321,6 @@ func (s *Session) spill(in session.Input) {
 		s.content.dropText(in.Text.Handle)
 	case *session.Offer:
 		s.content.forgetAny(in.Handle)
-	default:
-		// the others refer to nothing
 	}
 }
 

@@ -39,7 +39,8 @@ type shard struct {
 	dueFn   func(s *Session)
 	drained [lanes][]*Session
 	items   []item
-	crowd   int // sessions that had data in the round under way
+	crowd   int    // sessions that had data in the round under way
+	alarm   *alarm // nil = timers serve
 }
 
 // The queues of an owner, in the order in which they are served.
@@ -81,6 +82,8 @@ func (h *shard) now() timebase.Instant { return h.clock() }
 
 func (h *shard) wallMS() int64 { return h.wall() }
 
+func (h *shard) slot() timebase.Span { return wheelSlot }
+
 func (h *shard) timing() *timing { return &h.measured }
 
 // post leaves an item in the session's mailbox, and has the owner look there.
@@ -89,13 +92,10 @@ func (h *shard) post(s *Session, it item) post {
 	p, dropped := s.box.put(&it)
 	if dropped != nil {
 		s.spill(dropped)
-		s.counts.coalesced.Add(1)
 	}
 	switch p {
 	case lost:
 		s.counts.lost[lane].Add(1)
-	case merged:
-		s.counts.coalesced.Add(1)
 	case first:
 		if it.kind.patient() {
 			h.inbox.Leave(lane, s)
@@ -106,6 +106,7 @@ func (h *shard) post(s *Session, it item) post {
 		if !it.kind.patient() {
 			h.inbox.Rouse() // what was there may have let the owner nap
 		}
+	case merged:
 	}
 	return p
 }
@@ -167,6 +168,9 @@ func (h *shard) round(term int64) (over, relieved bool) {
 			over = h.stopping.Load() && h.sessions.Load() == 0
 			if over {
 				h.guard.end()
+				if h.alarm != nil {
+					h.alarm.close()
+				}
 			}
 			return over, false
 		}
@@ -290,10 +294,10 @@ func (h *shard) attend(s *Session, work func() bool) (more bool) {
 func (h *shard) settled(s *Session) {
 	s.busy = false
 	h.wheel.arm(&s.timer, s.wanted)
-	if s.missed {
-		s.missed = false
+	if s.missed && !s.over {
 		h.queues[queueWoken].push(s)
 	}
+	s.missed = false
 }
 
 // crowded is how many sessions with data make a round after which the owner naps: frames
@@ -301,6 +305,7 @@ func (h *shard) settled(s *Session) {
 // than what is to be done.
 const crowded = 3
 
+// sleep waits until something is due or comes.
 func (h *shard) sleep(timer *time.Timer) {
 	lie := h.inbox.Sleep
 	if h.crowd >= crowded {
@@ -314,17 +319,22 @@ func (h *shard) sleep(timer *time.Timer) {
 	if h.crowd >= crowded {
 		next = timebase.Earliest(next, slotAfter(now))
 	}
-	switch {
-	case busy:
+	wait := time.Duration(next - now)
+	if busy || wait <= 0 {
 		h.inbox.Awake()
-		return
-	case next == timebase.Never:
-		<-h.inbox.Wake()
 		return
 	}
-	wait := time.Duration(next - now)
-	if wait <= 0 {
-		h.inbox.Awake()
+	if h.alarm != nil {
+		// Who posts between the mark and here has rung before the alarm was set anew, and
+		// has taken the mark away.
+		if h.alarm.set(min(wait, time.Hour)) && (!h.inbox.Asleep() || h.alarm.wait()) {
+			h.inbox.Awake()
+			return
+		}
+		panic("sessionhost: the alarm of a shard fails")
+	}
+	if next == timebase.Never {
+		<-h.inbox.Wake()
 		return
 	}
 	timer.Reset(wait)

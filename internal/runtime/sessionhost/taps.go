@@ -8,7 +8,6 @@ import (
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
-	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
 	"github.com/parley-voice/parley/node"
 )
@@ -39,7 +38,7 @@ type tap struct {
 	mu      sync.Mutex
 	box     []node.Event
 	working bool // the event that was pulled last is not done yet
-	off     bool // one of its edges has told it to stop
+	outs    []outEdge
 	count   int64
 }
 
@@ -61,7 +60,7 @@ func validateTaps(list []Tap) (faults []error) {
 // start hosts the taps and asks for their first items.
 func (t *taps) start() {
 	for _, set := range t.s.settings.Taps {
-		x := &tap{s: t.s, id: set.ID}
+		x := &tap{s: t.s, id: set.ID, outs: t.s.settings.outEdges(set.ID)}
 		n, err := set.Node()
 		if err == nil {
 			x.instance, err = t.s.graph.host(n, set.ID, nil, x.emit, t.s.graph.nodeFailed)
@@ -113,7 +112,7 @@ func (x *tap) pull(ev *node.Event) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.box) == 0 {
-		if x.working && !x.off { // it asks for nothing that it could not pass on
+		if x.working && !x.stopped() { // it asks for nothing that it could not pass on
 			x.working = false
 			x.s.post(&session.Ready{To: string(x.id), Count: 1})
 		}
@@ -123,44 +122,6 @@ func (x *tap) pull(ev *node.Event) bool {
 	x.box = append(x.box[:0], x.box[1:]...)
 	x.working = true
 	return true
-}
-
-// emit offers what the tap says to the edges that it is the source of.
-func (x *tap) emit(ev *node.Event) {
-	for i := range x.s.settings.Edges {
-		edge := &x.s.settings.Edges[i]
-		if edge.From != string(x.id) {
-			continue
-		}
-		in := &session.Offer{Edge: edge.Edge, Kind: session.ItemInterim, Of: string(x.id)}
-		if ev.Kind == eventabi.KindAudio {
-			handle, ok := x.s.content.addAudio(ev.PCM)
-			if !ok {
-				continue // the session holds too much sound, and counts it
-			}
-			in.Handle, in.Kind, in.Media = handle, session.ItemAudio, timebase.Samples(len(ev.PCM))
-			in.Bytes = 2 * int64(len(ev.PCM))
-		} else {
-			in.Handle, in.Bytes = x.s.content.addText(ev.Text), int64(len(ev.Text))
-			if ev.Final {
-				in.Kind = session.ItemFinal
-			}
-		}
-		x.s.post(in)
-	}
-}
-
-// flow stops or starts a tap by what one of its edges says: while it is off it asks for
-// nothing more.
-func (t *taps) flow(id string, off bool) {
-	for _, x := range t.list {
-		if string(x.id) == id {
-			x.mu.Lock()
-			x.off = off
-			x.mu.Unlock()
-			x.instance.Kick()
-		}
-	}
 }
 
 func (t *taps) close() {

@@ -170,6 +170,8 @@ func (v *Virtual) now() timebase.Instant { return v.clock }
 
 func (v *Virtual) wallMS() int64 { return v.base + v.clock.MS() }
 
+func (v *Virtual) slot() timebase.Span { return 0 }
+
 func (v *Virtual) timing() *timing { return nil }
 
 // post hands over at once: in virtual time nothing waits for its owner.
