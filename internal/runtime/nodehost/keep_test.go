@@ -10,6 +10,16 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 )
 
+// resters counts the workers that stay without work, and says whether w is one of them.
+func (p *Pool) resters(w *worker) (n int, there bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for x := p.rest; x != nil; x = x.next {
+		there = there || x == w
+	}
+	return p.resting, there
+}
+
 // Workers that are kept stay for the next piece, go when nobody has called them for a while,
 // and go at once when the pool is closed.
 func TestWorkersStay(t *testing.T) {
@@ -25,30 +35,33 @@ func TestWorkersStay(t *testing.T) {
 			synctest.Wait()
 		}
 		one()
+		p.mu.Lock()
 		first := p.rest
-		if p.resting != 2 || p.Stats().Active != 0 || p.Running() != 0 {
-			t.Fatalf("%d workers rest, %+v: want two", p.resting, p.Stats())
+		p.mu.Unlock()
+		if n, _ := p.resters(nil); n != 2 || p.Stats().Active != 0 || p.Running() != 0 {
+			t.Fatalf("%d workers rest, %+v: want two", n, p.Stats())
 		}
 		one()
-		if p.resting != 2 || p.rest != first && p.rest.next != first {
-			t.Errorf("%d workers rest: want the two that were there", p.resting)
+		if n, there := p.resters(first); n != 2 || !there {
+			t.Errorf("%d workers rest: want the two that were there", n)
 		}
 		for range 30 { // one of them is used on
 			close(hold(t, s, "n"))
 			time.Sleep(100 * time.Millisecond)
 		}
-		if p.resting != 1 {
-			t.Errorf("%d workers rest: want the one that is used", p.resting)
+		if n, _ := p.resters(nil); n != 1 {
+			t.Errorf("%d workers rest: want the one that is used", n)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if p.resting != 0 || p.rest != nil || p.sweeps {
-			t.Errorf("%d workers rest in a pool that nobody uses", p.resting)
+		if n, _ := p.resters(nil); n != 0 {
+			t.Errorf("%d workers rest in a pool that nobody uses", n)
 		}
 		one()
 		p.Close()
-		if n := p.Wait(time.Minute); n != 0 || p.resting != 0 {
-			t.Errorf("%d pieces, %d workers are left in a closed pool", n, p.resting)
+		n := p.Wait(time.Minute)
+		if left, _ := p.resters(nil); n != 0 || left != 0 {
+			t.Errorf("%d pieces, %d workers are left in a closed pool", n, left)
 		}
 	})
 }
@@ -78,7 +91,7 @@ func TestOneWorkerIsCalledAtATime(t *testing.T) {
 		}
 		close(free)
 		synctest.Wait()
-		if s := p.Stats(); s.Active != 0 || p.Running() != 0 || p.coming {
+		if s := p.Stats(); s.Active != 0 || p.Running() != 0 {
 			t.Errorf("%+v, %d: something is left", s, p.Running())
 		}
 	})

@@ -74,6 +74,7 @@ func TestOwnerNapsBetweenFrames(t *testing.T) {
 			"text behind a frame":       {crowded, func(x *Session) { frame(x); x.Ingress().Text("hello", "") }, true},
 			"nothing, and a slot later": {crowded, func(*Session) { s.instant.Add(int64(time.Millisecond)); time.Sleep(time.Millisecond) }, true},
 		} {
+			s.instant.Add(int64(time.Second)) // what was before does not count
 			for _, x := range list[:row.sessions] {
 				frame(x)
 			}
@@ -107,6 +108,28 @@ func TestOwnerNapsBetweenFrames(t *testing.T) {
 		}
 		s.close(t, list...)
 	})
+}
+
+// A round that was too early to find more does not count for less: the slot before does.
+func TestCrowdIsCountedBySlots(t *testing.T) {
+	var c crowd
+	at := func(us int64, found int) bool {
+		c.turn(timebase.Instant(us) * timebase.Instant(timebase.Millisecond) / 1000)
+		c.now += found
+		return c.dense()
+	}
+	for i, row := range []struct {
+		us    int64
+		found int
+		want  bool
+	}{
+		{5000, 2, false}, {5400, 1, true}, {6000, 0, true}, {7000, 0, false}, // two slots later nobody is there
+		{8100, 2, false}, {9050, 1, true}, {11000, 2, false}, // the slot between was empty
+	} {
+		if got := at(row.us, row.found); got != row.want {
+			t.Errorf("step %d, at %d us: dense %v", i, row.us, got)
+		}
+	}
 }
 
 // The owner that comes for a frame has the listeners hear it; one that does not come leaves

@@ -39,7 +39,7 @@ type shard struct {
 	dueFn   func(s *Session)
 	drained [lanes][]*Session
 	items   []item
-	crowd   int    // sessions that had data in the round under way
+	crowd   crowd
 	alarm   *alarm // nil = timers serve
 }
 
@@ -151,11 +151,11 @@ func (h *shard) round(term int64) (over, relieved bool) {
 		return false, true
 	}
 	h.guard.begin()
-	h.crowd = 0
 	var now timebase.Instant
 	for left := 0; ; left-- {
 		if left <= 0 {
 			now, left = h.now(), clockEvery
+			h.crowd.turn(now)
 			h.gather(flow.Control)
 			h.wheel.turn(now, h.dueFn)
 		}
@@ -224,7 +224,7 @@ func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
 		return false
 	}
 	if which == queueData {
-		h.crowd++
+		h.crowd.now++
 	}
 	if !h.collect(which, s) {
 		return false
@@ -300,15 +300,10 @@ func (h *shard) settled(s *Session) {
 	s.missed = false
 }
 
-// crowded is how many sessions with data make a round after which the owner naps: frames
-// come so often then that it would be woken in each slot anyway, and a wake-up costs more
-// than what is to be done.
-const crowded = 3
-
 // sleep waits until something is due or comes.
 func (h *shard) sleep(timer *time.Timer) {
 	lie := h.inbox.Sleep
-	if h.crowd >= crowded {
+	if h.crowd.dense() {
 		lie = h.inbox.Nap
 	}
 	if !lie() {
@@ -316,7 +311,7 @@ func (h *shard) sleep(timer *time.Timer) {
 	}
 	next, busy := h.rest()
 	now := h.now()
-	if h.crowd >= crowded {
+	if h.crowd.dense() {
 		next = timebase.Earliest(next, slotAfter(now))
 	}
 	wait := time.Duration(next - now)

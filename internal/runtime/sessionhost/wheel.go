@@ -120,3 +120,29 @@ func (w *wheel) next() timebase.Instant {
 	}
 	return timebase.Never
 }
+
+// crowd counts the sessions that had data, by slots.
+type crowd struct {
+	slot        int64
+	now, before int // in this slot and in the one before
+}
+
+// crowded is how many sessions with data in two slots let an owner nap after that: frames
+// come so often then that it would be woken in each slot anyway, and a wake-up costs more
+// than what is to be done.
+const crowded = 3
+
+func (c *crowd) turn(now timebase.Instant) {
+	slot := int64(now) / int64(wheelSlot)
+	switch slot {
+	case c.slot:
+		return
+	case c.slot + 1:
+		c.before = c.now
+	default:
+		c.before = 0
+	}
+	c.slot, c.now = slot, 0
+}
+
+func (c *crowd) dense() bool { return c.now+c.before >= crowded }
