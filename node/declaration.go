@@ -26,6 +26,11 @@ type Declaration struct {
 
 	BuffersAudio bool // then it must handle OnBargeIn
 	LongRunning  bool // then it must handle OnBudgetExhausted
+
+	// Inline says that each event and hook takes a few microseconds and waits for nothing. The
+	// host may then run the node on the goroutine that owns the session, which saves the way
+	// to a worker and back. A node whose events take longer than that loses the privilege.
+	Inline bool
 }
 
 // Streaming is when a node delivers results.
@@ -105,6 +110,7 @@ func Check(n Node) error {
 		want(oneOf(class, StateTurn, StateHot, StateDurable), "state", class, "use turn-ephemeral, session-hot or session-durable")
 		want(class != StateTurn || d.Scope != ScopeSession, "state", class, "a session-scoped node has no turn-ephemeral state")
 	}
+	want(!d.Inline || d.Scope == ScopeSession && !d.LongRunning, "inline", "true", "only a session-scoped node that is not long_running may be inline")
 	if d.BuffersAudio {
 		_, ok := n.(BargeInHandler)
 		want(ok, "buffers_audio", "true", "implement OnBargeIn")

@@ -27,4 +27,7 @@
 //     directions: whoever wants to keep them copies them.
 //  7. The payload class of an event goes on to what is made of it, unless the node
 //     changes it on purpose.
+//  8. A node that is declared Inline waits for nothing and takes microseconds: the host may
+//     run it on the goroutine that owns its session. Where it does not keep that word, it
+//     holds up its own session, and runs on a worker from then on.
 package node

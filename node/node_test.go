@@ -44,6 +44,7 @@ func TestCheck(t *testing.T) {
 		"state":           func(d *Declaration) { d.Scope, d.State = ScopeSession, []StateClass{StateTurn} },
 		"buffers_audio":   func(d *Declaration) { d.BuffersAudio = true },
 		"long_running":    func(d *Declaration) { d.LongRunning = true },
+		"inline":          func(d *Declaration) { d.Inline = true },
 	} {
 		d := sound()
 		breakIt(&d)

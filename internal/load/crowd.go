@@ -263,6 +263,9 @@ func (threshold) Probability(frame *[vad.FrameSamples]int16) float32 {
 
 func (threshold) Reset() {}
 
+// Quick has the session's owner look itself.
+func (threshold) Quick() bool { return true }
+
 func endpointer() (node.Node, error) {
 	return vad.NewEndpointNode(threshold{}, vad.EndpointerConfig{})
 }

@@ -144,6 +144,13 @@ func spoilt(act func()) (node.Node, error) {
 	return &spoiltNode{Node: n, act: act, every: spoiltEvery}, err
 }
 
+// Declaration does not promise what the node will not keep.
+func (n *spoiltNode) Declaration() node.Declaration {
+	d := n.Node.Declaration()
+	d.Inline = false
+	return d
+}
+
 func (n *spoiltNode) OnEvent(ctx *node.Context, ev *node.Event) error {
 	if n.events++; n.events%n.every == 0 {
 		n.act()

@@ -167,3 +167,27 @@ func TestEndpointNodeDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a frame", allocs)
 	}
 }
+
+// eager is a prober that says that it is quick, or not.
+type eager struct {
+	*loud
+	quick bool
+}
+
+func (e eager) Quick() bool { return e.quick }
+
+// The node is declared inline where its prober says that it takes no time, and only there.
+func TestEndpointNodeIsInlineWithAQuickProber(t *testing.T) {
+	for _, row := range []struct {
+		prober Prober
+		want   bool
+	}{{&loud{}, false}, {eager{&loud{}, false}, false}, {eager{&loud{}, true}, true}} {
+		n, err := NewEndpointNode(row.prober, EndpointerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.Declaration().Inline != row.want || node.Check(n) != nil {
+			t.Errorf("%T: inline %v, %v", row.prober, n.Declaration().Inline, node.Check(n))
+		}
+	}
+}

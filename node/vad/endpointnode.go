@@ -13,6 +13,13 @@ type Prober interface {
 	Reset()
 }
 
+// QuickProber is a Prober that says whether it takes next to no time, a few microseconds a
+// frame: one that looks at energy, not a network. The node is declared inline then.
+type QuickProber interface {
+	Prober
+	Quick() bool
+}
+
 // EndpointNode is the endpointer as a session-scoped node: caller audio in, starts,
 // stops and ends of utterances out. It cuts the audio into frames of 32 ms whatever the
 // size of the pieces that come.
@@ -36,6 +43,7 @@ func NewEndpointNode(p Prober, c EndpointerConfig) (*EndpointNode, error) {
 
 // Declaration says what the node is.
 func (n *EndpointNode) Declaration() node.Declaration {
+	quick, ok := n.prober.(QuickProber)
 	return node.Declaration{
 		Type:      "endpointer",
 		Package:   "node/vad",
@@ -48,6 +56,7 @@ func (n *EndpointNode) Declaration() node.Declaration {
 		Mode:      node.CancelHard,
 		Resources: node.Resources{CPUUnits: 30, MemoryMB: 1},
 		State:     []node.StateClass{node.StateHot},
+		Inline:    ok && quick.Quick(),
 	}
 }
 

@@ -109,7 +109,8 @@ func (c PoolConfig) withDefaults() PoolConfig {
 // providers, which mostly wait, are streams: they are counted and bounded by themselves
 // and take no worker. The zero value is ready, with the default bounds.
 //
-// A worker is a goroutine that lives for as long as there is work; an idle pool has none.
+// A worker is a goroutine that lives for as long as there is work, and for as long as Keep
+// says after that; then an idle pool has none.
 type Pool struct {
 	running atomic.Int64 // what was accepted and has not ended: queued, running, streams
 	queued  atomic.Int64 // changed under the lock
@@ -123,9 +124,16 @@ type Pool struct {
 	reserve  func() // the reserved worker
 	control  tasks
 	ring     *Key // keys that have something to run and may run it; the next to be served
-	active   int  // workers that are not stalled
+	active   int  // workers that are not stalled and do not rest
+	coming   bool // one of them has been called and has not looked yet
 	reserved bool // the reserved worker is there, and not stalled
 	spare    *worker
+	rest     *worker // those that stay without work, the last to have worked first
+	resting  int
+	stay     time.Duration
+	unneeded int // workers that have rested since the sweep before
+	sweep    *time.Timer
+	sweeps   bool
 	busy     *worker // those that run something
 	stalled  int
 	watched  int64 // when the watch looks next; 0 = it does not
@@ -181,6 +189,14 @@ func (p *Pool) setUp() {
 	p.began = time.Now()
 	p.plain = func() { p.work(false) }
 	p.reserve = func() { p.work(true) }
+}
+
+// Keep has workers that find nothing to do stay for about as long as d: to call one that
+// is there costs less than to start one, whose stack has to grow first. Close ends it.
+func (p *Pool) Keep(d time.Duration) {
+	p.mu.Lock()
+	p.stay = d
+	p.mu.Unlock()
 }
 
 // now is the pool's clock, in nanoseconds; never 0.
@@ -239,6 +255,7 @@ func (p *Pool) Stream(work func()) controlplane.ShedReason {
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
+	p.release(p.resting)
 	p.mu.Unlock()
 }
 
@@ -271,16 +288,24 @@ func (p *Pool) Waits() histogram.Snapshot { return p.waits.Snapshot() }
 // Runs is the time on a worker.
 func (p *Pool) Runs() histogram.Snapshot { return p.runs.Snapshot() }
 
-// Wait waits until nothing runs, at most for d, and gives what still does.
+// Wait waits until nothing runs and, in a closed pool, no worker is left, at most for d, and
+// gives what still runs.
 func (p *Pool) Wait(d time.Duration) int64 {
 	until := time.Now().Add(d)
 	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
 		n := p.running.Load()
-		if n == 0 || !time.Now().Before(until) {
+		if n == 0 && p.empty() || !time.Now().Before(until) {
 			return n
 		}
 		time.Sleep(pause)
 	}
+}
+
+// empty says that a closed pool has no worker any more.
+func (p *Pool) empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.closed || p.active == 0
 }
 
 // admit takes a piece of work. A patient one waits whatever there is; of another the reason
@@ -338,11 +363,24 @@ func (p *Pool) urge(t *Task) {
 	p.summon()
 }
 
-// summon starts a worker where there is something to do and room for one.
+// summon calls a worker where there is something to do and room for one. One is called at
+// a time, and calls the next when it has looked: so there are as many as find a processor
+// to look on, and short pieces do not wake a worker each.
 func (p *Pool) summon() {
 	switch {
 	case p.active < p.config.Workers && (p.ring != nil || p.control.len > 0):
+		if p.coming {
+			return
+		}
 		p.active++
+		p.coming = true
+		if w := p.rest; w != nil {
+			p.rest = w.next
+			p.resting--
+			p.unneeded = min(p.unneeded, p.resting)
+			w.call <- true
+			return
+		}
 		go p.plain()
 	case p.control.len > 0 && !p.reserved:
 		p.reserved = true

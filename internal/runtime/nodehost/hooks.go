@@ -37,6 +37,8 @@ const (
 	workIdle int32 = iota
 	workBusy
 	workMore
+	workHere // on the goroutine of whoever has the events; nothing of it is in the pool
+	workHereMore
 )
 
 // maxHooks bounds the hooks that wait; a turn gives an instance at most four.
@@ -58,6 +60,10 @@ func (i *Instance) Kick() {
 			}
 		case workBusy:
 			if i.work.CompareAndSwap(workBusy, workMore) {
+				return
+			}
+		case workHere:
+			if i.work.CompareAndSwap(workHere, workHereMore) {
 				return
 			}
 		default:
@@ -91,6 +97,7 @@ func (i *Instance) request(p pending) {
 	ok := len(i.hooks) < maxHooks || p.hook == hookStop
 	if ok {
 		i.hooks = append(i.hooks, p)
+		i.asked.Store(true)
 	}
 	i.mu.Unlock()
 	if !ok {
@@ -113,6 +120,9 @@ func (i *Instance) urge() {
 		if i.work.CompareAndSwap(workBusy, workMore) || i.work.Load() == workMore {
 			i.worker.Urge()
 			return
+		}
+		if i.work.CompareAndSwap(workHere, workHereMore) || i.work.Load() == workHereMore {
+			return // it is next
 		}
 	}
 }
@@ -146,19 +156,19 @@ func (i *Instance) run(urgent bool) (again bool) {
 	}
 }
 
-func (i *Instance) hooked() bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return len(i.hooks) > 0
-}
+func (i *Instance) hooked() bool { return i.asked.Load() }
 
 func (i *Instance) nextHook() bool {
+	if !i.hooked() {
+		return false
+	}
 	i.mu.Lock()
 	var p pending
 	asked := len(i.hooks) > 0
 	if asked {
 		p = i.hooks[0]
 		i.hooks = append(i.hooks[:0], i.hooks[1:]...)
+		i.asked.Store(len(i.hooks) > 0)
 	}
 	i.mu.Unlock()
 	if asked {

@@ -85,9 +85,12 @@ type Instance struct {
 
 	mu     sync.Mutex
 	hooks  []pending
+	asked  atomic.Bool // there are hooks; changed under mu
 	pull   func(ev *node.Event) bool
-	work   atomic.Int32 // workIdle, workBusy, workMore
+	work   atomic.Int32 // workIdle, workBusy, ...
 	worker Starter
+	inline atomic.Bool  // its events may run on the goroutine of whoever has them
+	slow   int          // inline events in a row that took too long; guarded by the turnstile
 	rang   atomic.Int64 // when the timer that fired was due; 0 = none did
 	event  node.Event   // the one that was pulled; lent to the node
 	timer  func()       // takes the timer back
@@ -183,6 +186,15 @@ func (i *Instance) call(ev *node.Event) bool {
 
 // enter waits for the turnstile, or for the instance's end.
 func (i *Instance) enter() bool {
+	select { // of one case, which costs a fraction of two; mostly nobody is in there
+	case i.turnstile <- struct{}{}:
+		if i.Alive() {
+			return true
+		}
+		<-i.turnstile
+		return false
+	default:
+	}
 	select {
 	case i.turnstile <- struct{}{}:
 		if i.Alive() {
@@ -201,7 +213,11 @@ func (i *Instance) leave() { <-i.turnstile }
 func (i *Instance) prepare() bool {
 	if i.phase == phaseNew {
 		i.phase = phaseRunning
-		return i.perform(hookInit, nil, pending{}) && i.perform(hookStart, nil, pending{})
+		if !i.perform(hookInit, nil, pending{}) || !i.perform(hookStart, nil, pending{}) {
+			return false
+		}
+		i.allowInline()
+		return true
 	}
 	return i.phase == phaseRunning
 }

@@ -96,11 +96,16 @@ func (w *watch) end() {
 	w.mu.Lock()
 	w.due = 0
 	s, told := w.spend(now)
-	if w.began >= 0 && w.perTurn {
-		w.used += now.Sub(w.began)
+	took := now.Sub(w.began)
+	event := w.began >= 0
+	if event && w.perTurn {
+		w.used += took
 	}
 	w.began = -1
 	w.mu.Unlock()
+	if event {
+		w.instance.judgeInline(took)
+	}
 	if told {
 		w.instance.spent(s)
 	}

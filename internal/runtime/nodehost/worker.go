@@ -12,6 +12,7 @@ type worker struct {
 	since    int64 // when the piece at hand began
 	prev     *worker
 	next     *worker
+	call     chan bool // to one that rests: there is work, or it is to go
 }
 
 const (
@@ -23,15 +24,38 @@ const (
 	sparesPerQueue = 1
 )
 
-// work is the life of a worker. One clock reading ends a piece and begins the next.
+// work is the life of a worker.
 func (p *Pool) work(reserved bool) {
 	p.mu.Lock()
-	w := p.hire(reserved)
-	now := p.now()
+	defer p.mu.Unlock()
 	for {
+		w := p.hire(reserved)
+		p.serve(w)
+		if !p.dismiss(w) {
+			return
+		}
+		p.mu.Unlock()
+		called := <-w.call
+		p.mu.Lock()
+		if !called {
+			return
+		}
+		w.next, p.spare = p.spare, w
+	}
+}
+
+// serve has a worker work until nothing is left to do, or it is not needed any more. One
+// clock reading ends a piece and begins the next. The lock is held, but while a piece runs.
+func (p *Pool) serve(w *worker) {
+	now := p.now()
+	for first := !w.reserved; ; {
 		t, urgent := p.take(w)
+		if first {
+			first, p.coming = false, false
+			p.summon()
+		}
 		if t == nil {
-			break
+			return
 		}
 		t.state, w.task, w.since = taskRunning, t, now
 		waited := now - t.since
@@ -51,11 +75,9 @@ func (p *Pool) work(reserved bool) {
 			p.mu.Lock()
 		}
 		if !stays {
-			break
+			return
 		}
 	}
-	p.dismiss(w)
-	p.mu.Unlock()
 }
 
 // perform runs a piece. Whoever handed it over has a boundary of their own for panics;
@@ -102,11 +124,11 @@ func (p *Pool) finish(t *Task, again bool) (granted func()) {
 func (p *Pool) hire(reserved bool) *worker {
 	w := p.spare
 	if w == nil {
-		w = &worker{}
+		w = &worker{call: make(chan bool, 1)}
 	} else {
 		p.spare = w.next
 	}
-	*w = worker{reserved: reserved, next: p.busy}
+	*w = worker{reserved: reserved, next: p.busy, call: w.call}
 	if p.busy != nil {
 		p.busy.prev = w
 	}
@@ -114,8 +136,9 @@ func (p *Pool) hire(reserved bool) *worker {
 	return w
 }
 
-// dismiss ends a worker that found nothing to do, or is not needed any more.
-func (p *Pool) dismiss(w *worker) {
+// dismiss has a worker go that found nothing to do, or is not needed any more; or rest, if
+// workers are kept.
+func (p *Pool) dismiss(w *worker) (rests bool) {
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
@@ -131,8 +154,44 @@ func (p *Pool) dismiss(w *worker) {
 	default:
 		p.active--
 	}
-	w.prev, w.next = nil, p.spare
-	p.spare = w
+	w.prev = nil
+	if p.stay == 0 || p.closed || w.stalled || w.reserved {
+		w.next, p.spare = p.spare, w
+		return false
+	}
+	w.next, p.rest = p.rest, w
+	p.resting++
+	if !p.sweeps {
+		p.sweeps, p.unneeded = true, 0
+		if p.sweep == nil {
+			p.sweep = time.AfterFunc(p.stay, p.tidy)
+		} else {
+			p.sweep.Reset(p.stay)
+		}
+	}
+	return true
+}
+
+// tidy lets the workers go that nobody has called since it looked before.
+func (p *Pool) tidy() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sweeps = false
+	p.release(p.unneeded)
+	if p.resting > 0 {
+		p.sweeps, p.unneeded = true, p.resting
+		p.sweep.Reset(p.stay)
+	}
+}
+
+// release lets n of the resting workers go. The lock is held.
+func (p *Pool) release(n int) {
+	for ; n > 0 && p.rest != nil; n-- {
+		w := p.rest
+		p.rest = w.next
+		p.resting--
+		w.call <- false
+	}
 }
 
 // comeBack is a worker's end of a piece: one that was replaced meanwhile goes on only where

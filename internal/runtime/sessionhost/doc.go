@@ -16,10 +16,12 @@
 // timing wheel for all of them. What waits for a session lies in its mailbox; the shard's
 // inbox says who has something, lane by lane. The owner serves the most urgent session
 // first: control, frames that are due, deadlines, data, telemetry. What it finds for a
-// session becomes one pass of its kernel, in the order in which it came. What may take time
+// session becomes one pass of its kernel, in the order in which it came. An owner that has
+// frames of several sessions naps to the end of its slot of a millisecond: frames and metrics
+// wait for that, everything else wakes it. What may take time
 // (a recogniser, a model, a synthesiser, a detector) runs on other goroutines and
 // answers through the mailbox: the work of nodes in one execution pool that all sessions
-// share, what it refuses included. A session that holds its owner up is left behind with
+// share, what it refuses included. An endpointer that is declared inline runs on the owner. A session that holds its owner up is left behind with
 // it. In virtual time (Virtual) one goroutine does all of it, in
 // the order of due time, lane and arrival; sessions, egress, nodes and conversation are
 // the same code.

@@ -46,6 +46,9 @@ type Config struct {
 // DefaultMaxSessions is the bound of sessions a host.
 const DefaultMaxSessions = 20000
 
+// workersStay is how long a worker of the pool stays without work.
+const workersStay = time.Second
+
 // Errors of a Host.
 var (
 	ErrClosed  = errors.New("sessionhost: the host is closed")
@@ -92,6 +95,7 @@ func New(c Config) (*Host, error) {
 	if err := h.pool.Configure(c.Pool); err != nil {
 		return nil, fmt.Errorf("sessionhost: %w", err)
 	}
+	h.pool.Keep(workersStay)
 	h.closing, h.refuse = context.WithCancel(context.Background())
 	wall := func() int64 { return time.Now().UnixMilli() }
 	for range c.Shards {

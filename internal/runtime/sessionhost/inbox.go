@@ -19,10 +19,17 @@ const lanes = 3
 type Inbox[T any] struct {
 	mu       sync.Mutex
 	lanes    [lanes][]T
-	sleeping atomic.Bool
+	sleeping atomic.Int32 // how deep the owner sleeps
 	wake     chan struct{}
 	rouse    func() // wakes the owner where it does not wait for wake; nil = it does
 }
+
+// How deep an owner sleeps.
+const (
+	awake  int32 = iota
+	asleep       // everything wakes it
+	naps         // it comes by itself within a slot; what can wait for that lets it sleep
+)
 
 // NewInbox makes an empty inbox.
 func NewInbox[T any]() *Inbox[T] { return &Inbox[T]{wake: make(chan struct{}, 1)} }
@@ -35,9 +42,20 @@ func (b *Inbox[T]) Post(lane flow.Lane, it T) {
 	b.Rouse()
 }
 
-// Rouse wakes the owner if it sleeps.
+// Leave appends to a lane what can wait for as long as a nap lasts, and wakes the owner
+// from a deeper sleep.
+func (b *Inbox[T]) Leave(lane flow.Lane, it T) {
+	b.mu.Lock()
+	b.lanes[lane] = append(b.lanes[lane], it)
+	b.mu.Unlock()
+	if b.sleeping.Load() == asleep {
+		b.Rouse()
+	}
+}
+
+// Rouse wakes the owner if it sleeps or naps.
 func (b *Inbox[T]) Rouse() {
-	if b.sleeping.Load() && b.sleeping.CompareAndSwap(true, false) {
+	if b.sleeping.Load() != awake && b.sleeping.Swap(awake) != awake {
 		if b.rouse != nil {
 			b.rouse()
 			return
@@ -59,10 +77,15 @@ func (b *Inbox[T]) Drain(lane flow.Lane, before []T) []T {
 	return batch
 }
 
-// Sleep marks the owner as asleep: from now on a Post wakes it, by way of Wake. It says
-// false when something is there already, and nothing is marked.
-func (b *Inbox[T]) Sleep() bool {
-	b.sleeping.Store(true)
+// Sleep marks the owner as asleep: from now on a Post or a Leave wakes it, by way of Wake.
+// It says false when something is there already, and nothing is marked.
+func (b *Inbox[T]) Sleep() bool { return b.rest(asleep) }
+
+// Nap is Sleep for an owner that comes back within a slot: only a Post wakes it.
+func (b *Inbox[T]) Nap() bool { return b.rest(naps) }
+
+func (b *Inbox[T]) rest(how int32) bool {
+	b.sleeping.Store(how)
 	b.mu.Lock()
 	waiting := 0
 	for i := range b.lanes {
@@ -70,7 +93,7 @@ func (b *Inbox[T]) Sleep() bool {
 	}
 	b.mu.Unlock()
 	if waiting > 0 {
-		b.sleeping.Store(false)
+		b.sleeping.Store(awake)
 	}
 	return waiting == 0
 }
@@ -78,8 +101,8 @@ func (b *Inbox[T]) Sleep() bool {
 // Wake is where a sleeping owner waits. Awake says that it woke for another reason.
 func (b *Inbox[T]) Wake() <-chan struct{} { return b.wake }
 
-// Asleep says that nobody has woken the owner since Sleep.
-func (b *Inbox[T]) Asleep() bool { return b.sleeping.Load() }
+// Asleep says that nobody has woken the owner since Sleep or Nap.
+func (b *Inbox[T]) Asleep() bool { return b.sleeping.Load() != awake }
 
 // Awake takes the mark of Sleep back.
-func (b *Inbox[T]) Awake() { b.sleeping.Store(false) }
+func (b *Inbox[T]) Awake() { b.sleeping.Store(awake) }

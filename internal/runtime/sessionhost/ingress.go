@@ -45,10 +45,15 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 		c.Audio(CallerAudio, int64(at), pcm)
 	}
 	heard, listened := s.graph.positions()
-	if !s.driver.post(s, item{kind: kindFrame, frame: session.AudioIn{
+	s.graph.hear()
+	switch s.driver.post(s, item{kind: kindFrame, frame: session.AudioIn{
 		Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)), Heard: heard, Listened: listened,
 	}}) {
+	case first: // the owner comes, and wakes those who listen
+		return
+	case lost:
 		s.counts.dropped.Add(1)
+	case taken, merged:
 	}
 	s.graph.audioCame()
 }

@@ -63,6 +63,10 @@ func (k kind) lane() flow.Lane {
 	return flow.Data
 }
 
+// patient says that an item of this kind may wait for the owner's next slot, a millisecond
+// at most, where others wake it: the kinds that come all the time.
+func (k kind) patient() bool { return k == kindFrame || k == kindMetric }
+
 // kindOf says what an input is to its mailbox.
 func kindOf(in session.Input) kind {
 	switch in := in.(type) {

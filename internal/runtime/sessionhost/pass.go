@@ -91,6 +91,22 @@ func (s *Session) attend(at timebase.Instant) {
 	s.rearm()
 }
 
+// turn is attend on a shard: caller audio of which the mailbox told the owner is passed on
+// to those who listen to it when the kernel has its descriptor, so that one wake-up serves
+// them all.
+func (s *Session) turn(at timebase.Instant) {
+	came := len(s.frames) > 0
+	s.attend(at)
+	if came && !s.over {
+		s.wakeListeners()
+	}
+}
+
+func (s *Session) wakeListeners() {
+	defer s.boundary()
+	s.graph.audioHeard()
+}
+
 // rearm asks for the next turn.
 func (s *Session) rearm() {
 	if s.over {

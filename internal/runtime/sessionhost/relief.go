@@ -106,7 +106,7 @@ func (h *shard) alone(s *Session) {
 	s.busy = true
 	h.crew.Go(func() {
 		began := h.now()
-		s.attend(began - s.born)
+		s.turn(began - s.born)
 		slow := h.now().Sub(began) >= timebase.Span(guardEvery)
 		h.mu.Lock()
 		if !slow {

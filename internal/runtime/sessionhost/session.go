@@ -25,9 +25,9 @@ import (
 type driver interface {
 	// now is the driver's clock, in nanoseconds.
 	now() timebase.Instant
-	// post hands an item to the session's owner; false says that its bound is reached, and
-	// that it is lost.
-	post(s *Session, it item) bool
+	// post hands an item to the session's owner and says what became of it. first says that
+	// the owner will come for it within a slot, and have listeners hear of caller audio.
+	post(s *Session, it item) post
 	// rearm has the owner turn to the session again at an instant of the driver's clock;
 	// it replaces the instant given before. The owner calls it.
 	rearm(s *Session, at timebase.Instant)
@@ -297,7 +297,7 @@ func (s *Session) post(in session.Input) bool {
 	if it.kind == kindControl {
 		it.posted = s.driver.now()
 	}
-	if s.driver.post(s, it) {
+	if s.driver.post(s, it) != lost {
 		return true
 	}
 	s.spill(in)

@@ -39,6 +39,7 @@ type shard struct {
 	dueFn   func(s *Session)
 	drained [lanes][]*Session
 	items   []item
+	crowd   crowd
 	alarm   *alarm // nil = timers serve
 }
 
@@ -86,7 +87,7 @@ func (h *shard) slot() timebase.Span { return wheelSlot }
 func (h *shard) timing() *timing { return &h.measured }
 
 // post leaves an item in the session's mailbox, and has the owner look there.
-func (h *shard) post(s *Session, it item) bool {
+func (h *shard) post(s *Session, it item) post {
 	lane := it.kind.lane()
 	p, dropped := s.box.put(&it)
 	if dropped != nil {
@@ -95,12 +96,19 @@ func (h *shard) post(s *Session, it item) bool {
 	switch p {
 	case lost:
 		s.counts.lost[lane].Add(1)
-		return false
 	case first:
-		h.inbox.Post(lane, s)
-	case merged, taken:
+		if it.kind.patient() {
+			h.inbox.Leave(lane, s)
+		} else {
+			h.inbox.Post(lane, s)
+		}
+	case taken:
+		if !it.kind.patient() {
+			h.inbox.Rouse() // what was there may have let the owner nap
+		}
+	case merged:
 	}
-	return true
+	return p
 }
 
 // rearm notes when the session wants its turn; the wheel has it when it has ended.
@@ -147,6 +155,7 @@ func (h *shard) round(term int64) (over, relieved bool) {
 	for left := 0; ; left-- {
 		if left <= 0 {
 			now, left = h.now(), clockEvery
+			h.crowd.turn(now)
 			h.gather(flow.Control)
 			h.wheel.turn(now, h.dueFn)
 		}
@@ -214,6 +223,9 @@ func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
 		}
 		return false
 	}
+	if which == queueData {
+		h.crowd.now++
+	}
 	if !h.collect(which, s) {
 		return false
 	}
@@ -222,7 +234,7 @@ func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
 		return false
 	}
 	h.attend(s, func() bool {
-		s.attend(now - s.born)
+		s.turn(now - s.born)
 		return false
 	})
 	return s.deciding
@@ -290,11 +302,19 @@ func (h *shard) settled(s *Session) {
 
 // sleep waits until something is due or comes.
 func (h *shard) sleep(timer *time.Timer) {
-	if !h.inbox.Sleep() {
+	lie := h.inbox.Sleep
+	if h.crowd.dense() {
+		lie = h.inbox.Nap
+	}
+	if !lie() {
 		return
 	}
 	next, busy := h.rest()
-	wait := time.Duration(next - h.now())
+	now := h.now()
+	if h.crowd.dense() {
+		next = timebase.Earliest(next, slotAfter(now))
+	}
+	wait := time.Duration(next - now)
 	if busy || wait <= 0 {
 		h.inbox.Awake()
 		return

@@ -19,6 +19,8 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
+	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/node/vad"
 	"github.com/parley-voice/parley/transport"
 )
 
@@ -103,10 +105,22 @@ func (d *deaf) connect(_ context.Context, _ transport.Bootstrap, in transport.In
 // "Zero allocations per frame in the steady state" (engine section 2): a caller frame
 // through ring, inbox, kernel and endpointer, and an agent frame through wheel, egress
 // and witness, in one session at the same time.
-func TestFrameCostsNoAllocation(t *testing.T) {
+func TestFrameCostsNoAllocation(t *testing.T) { steadyFrames(t, loud{}) }
+
+// The same with an endpointer that runs on the owner; no worker has anything to do.
+func TestInlineFrameCostsNoAllocation(t *testing.T) {
+	s := steadyFrames(t, quick{})
+	if n := s.pool.Runs().Count; n > 20 {
+		t.Errorf("%d runs in the pool for hundreds of frames", n)
+	}
+}
+
+func steadyFrames(t *testing.T, p vad.Prober) *still {
+	t.Helper()
 	s := newStill()
 	r := newRig("s1")
 	r.settings.Observer = nil
+	r.settings.Endpointer = func() (node.Node, error) { return vad.NewEndpointNode(p, vad.EndpointerConfig{}) }
 	r.settings.Connect = (&deaf{}).connect
 	r.llm.Replies = []string{strings.Repeat("This goes on and on without coming to an end. ", 10)}
 	whole := turn.ProfileFlow() // the synthesiser is not stopped: all of the reply lies ahead
@@ -141,6 +155,7 @@ func TestFrameCostsNoAllocation(t *testing.T) {
 		t.Errorf("%d refusals", n)
 	}
 	s.close(t, x)
+	return s
 }
 
 // All that one drain finds for a session is one pass; sessions do not mix.

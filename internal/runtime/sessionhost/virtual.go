@@ -175,10 +175,10 @@ func (v *Virtual) slot() timebase.Span { return 0 }
 func (v *Virtual) timing() *timing { return nil }
 
 // post hands over at once: in virtual time nothing waits for its owner.
-func (v *Virtual) post(s *Session, it item) bool {
+func (v *Virtual) post(s *Session, it item) post {
 	s.collect(&it)
 	v.touch(s)
-	return true
+	return taken
 }
 
 // rearm keeps one event a session: the one before is taken back.

@@ -136,14 +136,28 @@ func (g *graph) startEar() error {
 	if err != nil {
 		return err
 	}
-	frame := make([]int16, timebase.FrameSamples)
+	var lent *[timebase.FrameSamples]int16
 	ear.Feed(func(ev *node.Event) bool {
-		n, at := g.reader.Read(frame, -1)
-		return n > 0 && audioEvent(ev, at, frame[:n])
+		if lent == nil {
+			lent = frames.Get().(*[timebase.FrameSamples]int16) //nolint:forcetypeassert // it holds nothing else
+		}
+		n, at := g.reader.Read(lent[:], -1)
+		if n == 0 {
+			frames.Put(lent)
+			lent = nil
+			return false
+		}
+		return audioEvent(ev, at, lent[:n])
 	})
 	g.ear.Store(ear)
 	return nil
 }
+
+// frames are what endpointers are lent their audio in: one for each that is at work, which
+// is still in the processor's cache, and not one for each session, which never is.
+//
+//nolint:gochecknoglobals // memory that is used again
+var frames = sync.Pool{New: func() any { return new([timebase.FrameSamples]int16) }}
 
 func audioEvent(ev *node.Event, at timebase.Samples, pcm []int16) bool {
 	*ev = node.Event{
@@ -180,6 +194,17 @@ func (g *graph) skip(e *session.Skip) {
 func (g *graph) audioCame() {
 	if ear := g.hear(); ear != nil {
 		ear.Kick()
+	}
+	for _, l := range *g.listening.Load() {
+		l.instance.Kick()
+	}
+}
+
+// audioHeard is audioCame on the session's owner, who lends an inline endpointer its
+// goroutine.
+func (g *graph) audioHeard() {
+	if ear := g.hear(); ear != nil {
+		ear.KickHere()
 	}
 	for _, l := range *g.listening.Load() {
 		l.instance.Kick()

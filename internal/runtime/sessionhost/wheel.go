@@ -38,6 +38,11 @@ func slotOf(at timebase.Instant) int64 {
 	return (int64(at) + int64(wheelSlot) - 1) / int64(wheelSlot)
 }
 
+// slotAfter is when the next slot begins.
+func slotAfter(at timebase.Instant) timebase.Instant {
+	return timebase.Instant((int64(at)/int64(wheelSlot) + 1) * int64(wheelSlot))
+}
+
 // arm puts a node at an instant, instead of where it was. Never takes it out.
 func (w *wheel) arm(n *wheelNode, at timebase.Instant) {
 	if n.set {
@@ -115,3 +120,29 @@ func (w *wheel) next() timebase.Instant {
 	}
 	return timebase.Never
 }
+
+// crowd counts the sessions that had data, by slots.
+type crowd struct {
+	slot        int64
+	now, before int // in this slot and in the one before
+}
+
+// crowded is how many sessions with data in two slots let an owner nap after that: frames
+// come so often then that it would be woken in each slot anyway, and a wake-up costs more
+// than what is to be done.
+const crowded = 3
+
+func (c *crowd) turn(now timebase.Instant) {
+	slot := int64(now) / int64(wheelSlot)
+	switch slot {
+	case c.slot:
+		return
+	case c.slot + 1:
+		c.before = c.now
+	default:
+		c.before = 0
+	}
+	c.slot, c.now = slot, 0
+}
+
+func (c *crowd) dense() bool { return c.now+c.before >= crowded }
