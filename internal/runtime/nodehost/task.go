@@ -164,13 +164,13 @@ func (p *Pool) uncount(t *Task) (granted func()) {
 // be called without it.
 func (p *Pool) pass(y *tally) (granted func()) {
 	y.outstanding--
-	return p.serve(y)
+	return p.grant(y)
 }
 
-// serve gives places of a tally to those that wait and fit: claims first, then tasks, each in
+// grant gives places of a tally to those that wait and fit: claims first, then tasks, each in
 // the order in which they came. Limits may differ under one key: nobody goes ahead because
 // its own is higher. The lock is held; granted is to be called without it.
-func (p *Pool) serve(y *tally) (granted func()) {
+func (p *Pool) grant(y *tally) (granted func()) {
 	for len(y.claims) > 0 && !y.full(y.claims[0].max) {
 		c := y.claims[0]
 		y.claims = append(y.claims[:0], y.claims[1:]...)
@@ -405,7 +405,7 @@ func (c *Claim) Give() {
 				break
 			}
 		}
-		granted = p.serve(c.tally) // who stood behind it may fit
+		granted = p.grant(c.tally) // who stood behind it may fit
 	}
 	c.over = true
 	p.mu.Unlock()
