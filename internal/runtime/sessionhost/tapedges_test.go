@@ -101,7 +101,9 @@ func TestEachEdgeStopsItsTap(t *testing.T) {
 		edge    eventabi.EdgeID
 		stopped bool
 	}{
-		{eventabi.SignalFlowXOff, "a", true}, {eventabi.SignalFlowXOff, "b", true}, {eventabi.SignalFlowXOff, "other", true},
+		{eventabi.SignalFlowXOff, "a", true},
+		{eventabi.SignalFlowXOff, "b", true},
+		{eventabi.SignalFlowXOff, "other", true},
 		{eventabi.SignalFlowXOn, "a", true},
 	} {
 		all.flow(&eventabi.Envelope{Signal: step.signal, EdgeID: step.edge})
