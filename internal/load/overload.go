@@ -109,24 +109,28 @@ func (r *runner) fits(ctx context.Context, x *Crowd, h *sessionhost.Host) (int64
 		r.raise(x, r.profile.Capacity, r.profile.Ramp)
 		return r.profile.Capacity, rest(ctx, r.profile.Ramp)
 	}
-	full := 0
-	for began := time.Now(); time.Since(began) < r.profile.Settle && full < 5; {
+	full, known := 0, int64(0)
+	for began := time.Now(); time.Since(began) < r.profile.Settle && full < settled; {
 		stats := h.Admission()
 		r.raise(x, 2*max(stats.Sessions, 16), time.Second)
 		if err := rest(ctx, time.Second); err != nil {
 			return 0, err
 		}
 		full++
-		if stats.Capacity >= gate.MaxSlots || stats.Sessions*100 < stats.Capacity*95 {
-			full = 0
+		if stats.Capacity >= gate.MaxSlots || stats.Sessions*100 < stats.Capacity*95 || stats.Capacity*100 > known*105 {
+			full, known = 0, stats.Capacity // a fuller host shows that a session costs less
 		}
-		r.say("finding out what fits: %d sessions, capacity %s", stats.Sessions, known(stats.Capacity))
+		r.say("finding out what fits: %d sessions, capacity %s", stats.Sessions, capacityText(stats.Capacity))
 	}
 	stats := h.Admission()
 	return max(1, min(stats.Capacity, stats.Sessions)), nil
 }
 
-func known(capacity int64) string {
+// settled is for how many seconds a host has to be full, and to think the same of its
+// capacity, before that is what fits.
+const settled = 12
+
+func capacityText(capacity int64) string {
 	if capacity >= gate.MaxSlots {
 		return "not known yet"
 	}

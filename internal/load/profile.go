@@ -141,7 +141,7 @@ const (
 func Builtin(s Scenario) Profile {
 	p := Profile{
 		Scenario: s, Seed: 1, Sessions: 50, Ramp: 3 * time.Second, WarmUp: 4 * time.Second, Duration: 20 * time.Second,
-		Settle: 90 * time.Second, Offer: 3, Rounds: 1, Sample: 10 * time.Second,
+		Settle: 2 * time.Minute, Offer: 3, Rounds: 1, Sample: 10 * time.Second,
 		Callers: Habits{
 			Speech: Span{3 * time.Second, 5 * time.Second}, Listen: Span{8 * time.Second, 11 * time.Second},
 			InterruptPercent: 10, CutIn: Span{1600 * time.Millisecond, 2400 * time.Millisecond},
