@@ -18,7 +18,9 @@ type SlotConfig struct {
 	// Processors is how many the process may use, where the capacity is to be estimated
 	// from what sessions cost; 0 = it is MaxSessions.
 	Processors int64
-	// TargetPerMille is the share of the processors that sessions may come to use.
+	// TargetPerMille is the share of the processors that sessions may come to use; 0 = 450. More
+	// than that keeps them busy, and no frame on time: at 700 the p99 of lateness was 6 to 11 ms
+	// on two processors, at 450 it was 1 ms.
 	TargetPerMille int64
 	// Burst is how many sessions may begin while nothing is known of what they cost;
 	// later as many may be new at a time as have shown it.
@@ -34,7 +36,7 @@ func (c SlotConfig) withDefaults() SlotConfig {
 			*v = def
 		}
 	}
-	set(&c.TargetPerMille, 700)
+	set(&c.TargetPerMille, 450)
 	set(&c.Burst, 2*max(c.Processors, 1))
 	set(&c.WindowMS, 1000)
 	set(&c.SettleMS, 5000)

@@ -87,7 +87,7 @@ func (m *model) arrive(lastsMS int64) {
 // what fits is nearly all used; and when the load goes, so does the shortage.
 func TestStepLoad(t *testing.T) {
 	for seed := range uint64(40) {
-		m := newModel(seed, SlotConfig{Processors: 2 + int64(seed%7)})
+		m := newModel(seed, SlotConfig{TargetPerMille: 700, Processors: 2 + int64(seed%7)})
 		m.costUS = []int64{2_000, 7_000, 20_000, 60_000}[seed%4]
 		m.quietMS = []int64{0, 1_000, 4_000}[seed%3]
 		m.waver = int64(seed%3) * 40
@@ -120,7 +120,7 @@ func TestStepLoad(t *testing.T) {
 
 // Sessions that become dearer shrink the capacity within seconds; those that are in stay.
 func TestDearerSessions(t *testing.T) {
-	m := newModel(5, SlotConfig{Processors: 4})
+	m := newModel(5, SlotConfig{TargetPerMille: 700, Processors: 4})
 	m.run(60_000, 40, 0)
 	if got, fits := int64(len(m.sessions)), m.capacity(); got < fits*3/4 || got > fits*9/8 {
 		t.Fatalf("%d sessions of %d that fit", got, fits)
@@ -138,7 +138,7 @@ func TestDearerSessions(t *testing.T) {
 
 // A configured capacity is the capacity, at once and whatever it costs.
 func TestConfiguredSlots(t *testing.T) {
-	m := newModel(1, SlotConfig{MaxSessions: 7})
+	m := newModel(1, SlotConfig{TargetPerMille: 700, MaxSessions: 7})
 	m.run(1_000, 1_000, 0)
 	if len(m.sessions) != 7 {
 		t.Errorf("%d sessions, 7 are configured", len(m.sessions))
@@ -156,13 +156,13 @@ func TestConfiguredSlots(t *testing.T) {
 
 // Both bounds may hold: the tighter one counts, and the reason says which.
 func TestConfiguredAndEstimated(t *testing.T) {
-	m := newModel(1, SlotConfig{MaxSessions: 40, Processors: 4})
+	m := newModel(1, SlotConfig{TargetPerMille: 700, MaxSessions: 40, Processors: 4})
 	m.costUS = 1_000 // 2800 would fit
 	m.run(60_000, 40, 0)
 	if len(m.sessions) != 40 || m.slots.Verdict(m.at).Reason != reasonFull {
 		t.Errorf("%d sessions, then %+v", len(m.sessions), m.slots.Verdict(m.at))
 	}
-	m = newModel(1, SlotConfig{MaxSessions: 400, Processors: 4}) // 140 fit
+	m = newModel(1, SlotConfig{TargetPerMille: 700, MaxSessions: 400, Processors: 4}) // 140 fit
 	m.run(60_000, 40, 0)
 	if n := len(m.sessions); n < 100 || n > 160 || m.slots.Verdict(m.at).Reason != reasonBusy {
 		t.Errorf("%d sessions, then %+v", n, m.slots.Verdict(m.at))
@@ -171,7 +171,7 @@ func TestConfiguredAndEstimated(t *testing.T) {
 
 // While nothing is known, no more than the burst begin before they have shown their cost.
 func TestSlowStart(t *testing.T) {
-	s := NewSlots(SlotConfig{Processors: 2, Burst: 3})
+	s := NewSlots(SlotConfig{TargetPerMille: 700, Processors: 2, Burst: 3})
 	at := ms(400)
 	var tickets []Ticket
 	for s.Verdict(at).Passes() {
@@ -204,7 +204,7 @@ func TestSlowStart(t *testing.T) {
 // Measurements count once a window, go nowhere without sessions, and survive a clock of
 // processor time that stands or goes back.
 func TestMeasure(t *testing.T) {
-	s := NewSlots(SlotConfig{Processors: 1})
+	s := NewSlots(SlotConfig{TargetPerMille: 700, Processors: 1})
 	s.Measure(ms(0), timebase.MS(500), false)
 	if s.Cost() != 0 || s.Capacity() != MaxSlots {
 		t.Error("a first reading measures nothing")
@@ -244,7 +244,7 @@ func TestMeasure(t *testing.T) {
 func TestSlotsAddUp(t *testing.T) {
 	r := timebase.NewRandom(11)
 	for range 300 {
-		s := NewSlots(SlotConfig{Processors: 2, WindowMS: r.Between(1, 400), SettleMS: r.Between(1, 400)})
+		s := NewSlots(SlotConfig{TargetPerMille: 700, Processors: 2, WindowMS: r.Between(1, 400), SettleMS: r.Between(1, 400)})
 		if s.config.SettleMS/s.config.WindowMS >= maxYoung-1 {
 			continue
 		}
@@ -275,7 +275,7 @@ func TestSlotsAddUp(t *testing.T) {
 // A host that is late because others have its processors must not take that for sessions
 // that cost less, and let in more of them; that they cost more it believes.
 func TestLateHostDoesNotGrow(t *testing.T) {
-	s := NewSlots(SlotConfig{Processors: 2})
+	s := NewSlots(SlotConfig{TargetPerMille: 700, Processors: 2})
 	for range 100 {
 		s.Enter(ms(0))
 	}
