@@ -228,7 +228,7 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	left := wait(ctx, open)
 	if len(left) > 0 {
-		h.pool.Close() // what is asked for now is not begun any more; hooks are run
+		h.pool.Close() // from here on it refuses work, and runs hooks alone
 		for _, x := range left {
 			x.post(&session.RuntimeFault{Reason: "shutdown_deadline"})
 		}
