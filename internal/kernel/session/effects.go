@@ -68,53 +68,24 @@ func (fx *Effects) Reset() {
 
 func (fx *Effects) add(e Effect) { fx.List = append(fx.List, e) }
 
-func (fx *Effects) decide(v controlplane.DecisionOutcome) {
-	e := fx.decides.place(fx.Recycle)
-	e.Outcome = v
-	fx.add(e)
-}
-
-func (fx *Effects) turnChange(v TurnChange) {
-	e := fx.turns.place(fx.Recycle)
+// put adds a decision where such ones stand.
+func put[E any, P interface {
+	*E
+	Effect
+}](fx *Effects, where *places[E], v E) {
+	e := where.place(fx.Recycle)
 	*e = v
-	fx.add(e)
+	fx.add(P(e))
 }
 
-func (fx *Effects) refused(v Refused) {
-	e := fx.refusals.place(fx.Recycle)
-	*e = v
-	fx.add(e)
-}
-
-func (fx *Effects) play(v Play) {
-	e := fx.plays.place(fx.Recycle)
-	*e = v
-	fx.add(e)
-}
-
-func (fx *Effects) converse(v Item) {
-	e := fx.words.place(fx.Recycle)
-	e.Item = v
-	fx.add(e)
-}
-
-func (fx *Effects) deliver(v Deliver) {
-	e := fx.deliveries.place(fx.Recycle)
-	*e = v
-	fx.add(e)
-}
-
-func (fx *Effects) release(v Release) {
-	e := fx.releases.place(fx.Recycle)
-	*e = v
-	fx.add(e)
-}
-
-func (fx *Effects) closed(v Evidence) {
-	e := fx.evidence.place(fx.Recycle)
-	*e = v
-	fx.add(e)
-}
+func (fx *Effects) decide(v controlplane.DecisionOutcome) { put(fx, &fx.decides, Decide{Outcome: v}) }
+func (fx *Effects) turnChange(v TurnChange)               { put(fx, &fx.turns, v) }
+func (fx *Effects) refused(v Refused)                     { put(fx, &fx.refusals, v) }
+func (fx *Effects) play(v Play)                           { put(fx, &fx.plays, v) }
+func (fx *Effects) converse(v Item)                       { put(fx, &fx.words, Converse{Item: v}) }
+func (fx *Effects) deliver(v Deliver)                     { put(fx, &fx.deliveries, v) }
+func (fx *Effects) release(v Release)                     { put(fx, &fx.releases, v) }
+func (fx *Effects) closed(v Evidence)                     { put(fx, &fx.evidence, v) }
 
 // Emit sends a control signal to the timeline and to whoever listens.
 type Emit struct {
