@@ -121,6 +121,32 @@ type TextSink interface {
 	WriteText(t Text)
 }
 
+// SpeechSink is implemented by links whose client is shown when the caller is heard to
+// speak.
+type SpeechSink interface {
+	// WriteSpeech takes the begin or the end of speech. It does not wait.
+	WriteSpeech(s Speech)
+}
+
+// Speech is a boundary of what the caller says, as the detector hears it. A pause is an
+// end as well; that the utterance is over is said by the signal end_of_utterance.
+type Speech struct {
+	Began  bool
+	Sample int64 // of the caller's audio, from the session's first
+}
+
+// ToolSink is implemented by links whose client runs tools.
+type ToolSink interface {
+	// WriteToolCall takes a call. It does not wait.
+	WriteToolCall(c ToolCall)
+}
+
+// MetricSink is implemented by links whose client is shown what was measured.
+type MetricSink interface {
+	// WriteMetric takes a metrics event. It does not wait and does not keep the envelope.
+	WriteMetric(e *eventabi.Envelope)
+}
+
 // Router is implemented by links that can be moved to another endpoint. Only a newer
 // view is applied, after the old epoch was fenced.
 type Router interface {
@@ -144,59 +170,3 @@ const (
 	LinkResumed LinkState = "resumed" // back, with a valid token and epoch
 	LinkLeft    LinkState = "left"    // the client left
 )
-
-// Ingress is where an adapter delivers what comes from the caller. Each method may be
-// called from any goroutine, returns at once and never fails: what the session can not
-// take any more is counted by the session. Audio is called by one goroutine at a time.
-type Ingress interface {
-	// Audio takes caller audio that has just been heard. sequence is the transport's own
-	// number of the frame, negative when it has none. The slice is not kept.
-	Audio(sequence int64, pcm []int16)
-	// Gap says that caller audio did not come, in its place among the calls of Audio. What
-	// the adapter did not conceal becomes silence, so that positions stay true.
-	Gap(g Gap)
-	// Text takes an utterance that was typed.
-	Text(text string, key eventabi.IdempotencyKey)
-	// EndOfUtterance is the client's word that the user has finished.
-	EndOfUtterance(key eventabi.IdempotencyKey)
-	// Cancel asks to cancel the current turn's output and work. The fence stands when it
-	// returns, as far as policy allows; see Request.Force.
-	Cancel(r Request)
-	// Stop ends the current output without implying a new turn.
-	Stop(r Request)
-	// Link reports a change of the link.
-	Link(state LinkState)
-	// TextTaken says that a TextSink can take n further pieces.
-	TextTaken(n int)
-	// Hangup asks to end the session.
-	Hangup(reason string)
-}
-
-// Gap is caller audio that did not come. A stretch may be reported in pieces, as it goes
-// on.
-type Gap struct {
-	Sequence int64 // the transport's own number of the first frame, negative when unknown
-	Missing  int64 // samples that did not come
-	// Concealed is how much of them, from the start, the adapter filled with a guess and
-	// has handed to Audio just before.
-	Concealed int64
-	Reason    GapReason
-}
-
-// GapReason says why audio is missing.
-type GapReason string
-
-// The reasons of a gap.
-const (
-	GapLost     GapReason = "lost"     // it did not come in time
-	GapOverflow GapReason = "overflow" // it came, and the jitter buffer had no room
-)
-
-// Request is a client's cancel or stop.
-type Request struct {
-	Turn   eventabi.TurnID // empty = the current one
-	Reason string          // cause code of lifecycle section 8; empty = user_cancel
-	Force  bool            // overrides output that is marked uninterruptible
-	Epoch  eventabi.Epoch  // 0 = the session's
-	Key    eventabi.IdempotencyKey
-}
