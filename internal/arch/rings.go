@@ -32,7 +32,7 @@ func rings() []ring {
 		{"node", []string{"api/eventabi"}, "the node contract speaks in envelopes and nothing else of ours"},
 		{"node/", []string{"node$", "api/eventabi"}, adapter},
 		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
-		{"transport/", []string{"transport$", "transport/jitter$", "api/eventabi"}, adapter + "; the jitter buffer is part of what it sees"},
+		{"transport/", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/feed$", "transport/outbox$", "api/eventabi"}, adapter + "; the tools that all adapters need are part of what they see"},
 		{"internal/kernel/timebase", []string{"api"}, kernel},
 		{"internal/kernel/turn", []string{"api", "internal/kernel/timebase"}, siblings},
 		{"internal/kernel/flow", []string{"api", "internal/kernel/timebase"}, siblings},
