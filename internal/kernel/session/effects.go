@@ -184,6 +184,10 @@ type Generate struct {
 	Attempt    int64
 	TimeoutMS  int64 // to the first result: of the call, or what is left of the turn
 	Candidate  int64
+	// Segment is the place in the turn's reply of the first piece that it brings: it goes on
+	// from there when the model has called tools before.
+	Segment int64
+	NoTools bool // it may call no tool: it has done so often enough in this turn
 }
 
 // Say asks for one segment to be synthesised.
@@ -363,3 +367,4 @@ func (*Ended) effect()            {}
 func (*Nondeterministic) effect() {}
 func (*Degrade) effect()          {}
 func (*Fallback) effect()         {}
+func (*CallTool) effect()         {}

@@ -48,6 +48,10 @@ func newInput(kind string) Input {
 		return &CancelAck{}
 	case "audio_gap":
 		return &AudioGap{}
+	case "tool_called":
+		return &ToolCalled{}
+	case "tool_result":
+		return &ToolResult{}
 	}
 	return newSurrounding(kind)
 }
@@ -135,6 +139,8 @@ func (*CancelAck) kind() string      { return "cancel_ack" }
 func (*RuntimeFault) kind() string   { return "runtime_fault" }
 func (*ClockReading) kind() string   { return "clock_reading" }
 func (*AudioGap) kind() string       { return "audio_gap" }
+func (*ToolCalled) kind() string     { return "tool_called" }
+func (*ToolResult) kind() string     { return "tool_result" }
 
 func (*Bootstrap) lane() flow.Lane      { return flow.Control }
 func (*CloseRequest) lane() flow.Lane   { return flow.Control }
@@ -178,6 +184,8 @@ func (*CancelAck) lane() flow.Lane    { return flow.Control }
 func (*RuntimeFault) lane() flow.Lane { return flow.Control }
 func (*ClockReading) lane() flow.Lane { return flow.Control }
 func (*AudioGap) lane() flow.Lane     { return flow.Data }
+func (*ToolCalled) lane() flow.Lane   { return flow.Data }
+func (*ToolResult) lane() flow.Lane   { return flow.Data }
 func (*NodeSpent) lane() flow.Lane    { return flow.Control }
 
 func (in *Bootstrap) code(c *coder) {

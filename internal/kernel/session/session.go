@@ -53,7 +53,8 @@ type Machine struct {
 	clock      timebase.Clock
 	gap        gap
 	calls      []call
-	meters     []meter // budgets of nodes and edges, of the live turn and of the session since the last
+	tools      []toolCall // that were made, the oldest first
+	meters     []meter    // budgets of nodes and edges, of the live turn and of the session since the last
 	outputs    []*output
 	edges      edges
 	talk       conversation
@@ -308,6 +309,10 @@ func (m *Machine) apply(in Input) {
 		m.cancelAck(in)
 	case *AudioGap:
 		m.audioGap(in)
+	case *ToolCalled:
+		m.toolCalled(in)
+	case *ToolResult:
+		m.toolResult(in)
 	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
 		*EdgePolicy, *FlowPolicy, *NodePolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
 		m.surround(in)
@@ -356,7 +361,7 @@ func (m *Machine) surround(in Input) {
 	case *ClockReading:
 		m.clockReading(in)
 	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
-		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap:
+		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap, *ToolCalled, *ToolResult:
 		// the conversation's
 	}
 }
