@@ -150,9 +150,7 @@ func (m *Machine) show(i int) {
 		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, i),
 		Scope: out.generation, Bytes: mostBytes(s.Runes), Of: string(out.turn),
 	})
-	if out.order == 0 {
-		out.order = m.identity.nextOrder()
-	}
+	m.placeOutput(i)
 	m.outputBegan()
 }
 

@@ -42,12 +42,16 @@ type toolCall struct {
 	answered bool             // its result has come
 }
 
-// toolRound is a live turn's round of the model.
-type toolRound struct {
-	number int64 // of the rounds before it
-	order  int64 // the place of its calls in the conversation, 0 = it has made none
+// toolRounds are the rounds of a live turn's model, as far as it calls tools.
+type toolRounds struct {
+	number int64 // of the rounds that are over: of which every call was answered
+	order  int64 // the place of this round's calls in the conversation, 0 = it has made none
 	latest int64 // the place of the latest calls of the turn, 0 = none
 	waits  bool  // the model has ended it with calls, and is asked again when they are answered
+	// before is the place that is kept for what the turn says before its first calls, said how
+	// many segments that is, once that round is over.
+	before int64
+	said   int
 }
 
 // toolTimeout is how long a turn waits for a tool.
@@ -102,17 +106,31 @@ func (m *Machine) toolCalled(in *ToolCalled) {
 }
 
 // toolOrder is the place of the calls of a round, and of their results: one for all, so
-// that no result comes between two calls. What the turn has said before stands before them.
+// that no result comes between two calls. Before the first of a turn there is a place for
+// what it says in that round: its sound may come later, or not at all.
 func (m *Machine) toolOrder() int64 {
 	t := &m.turn
 	if t.tools.order == 0 {
-		if t.output.order == 0 && t.output.reply.Len() > 0 {
-			t.output.order = m.identity.nextOrder()
+		if t.tools.number == 0 {
+			t.tools.before = m.identity.nextOrder()
 		}
 		t.tools.order = m.identity.nextOrder()
 		t.tools.latest = t.tools.order
 	}
 	return t.tools.order
+}
+
+// placeOutput gives the turn's output its place in the conversation with the first sound or
+// text that is delivered of it.
+func (m *Machine) placeOutput(segment int) {
+	t := &m.turn
+	switch r := &t.tools; {
+	case t.output.order != 0:
+	case r.before != 0 && (r.number == 0 || segment < r.said):
+		t.output.order = r.before
+	default:
+		t.output.order = m.identity.nextOrder()
+	}
 }
 
 // keepTool remembers a call, and forgets the oldest one when there are too many: the result
@@ -191,7 +209,10 @@ func (m *Machine) toolsAnswered() {
 	if m.scopeTurn() == "" || !t.tools.waits || m.toolsOut() || m.arbiter.Ending() {
 		return
 	}
-	t.tools = toolRound{number: t.tools.number + 1, latest: t.tools.latest}
+	if t.tools.number == 0 {
+		t.tools.said = t.output.reply.Len()
+	}
+	t.tools.number, t.tools.order, t.tools.waits = t.tools.number+1, 0, false
 	t.budget.Again(m.now)
 	m.nestAll()
 	m.refreshHeard()
