@@ -86,7 +86,8 @@ func coalesce(old, in session.Input) coalescing {
 	case *session.VoiceOn, *session.VoiceOff, *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Segment, *session.Speech,
 		*session.InvocationEnd, *session.Offer, *session.Bootstrap, *session.Quota, *session.Usage,
 		*session.Admission, *session.EdgePolicy, *session.FlowPolicy, *session.Overflow, *session.Appended,
-		*session.EvidenceLost, *session.ClockReading, *session.Delivery, *session.Wake, *session.NodePolicy, *session.Unscheduled:
+		*session.EvidenceLost, *session.ClockReading, *session.Delivery, *session.Wake, *session.NodePolicy, *session.Unscheduled,
+		*session.ToolCalled, *session.ToolResult:
 		// each of them counts
 	}
 	return differs

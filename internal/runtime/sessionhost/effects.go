@@ -52,7 +52,12 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.finalize(e)
 	case *session.Generate:
 		s.turns[e.Invocation] = e.Turn
+		if e.Segment > 0 {
+			s.begins[e.Invocation] = e.Segment
+		}
 		s.graph.respond(e)
+	case *session.CallTool:
+		s.callTool(e)
 	case *session.Say:
 		s.egress.Open(e.Turn, e.Generation)
 		s.graph.say(e, s.content.text(e.Text))
@@ -163,9 +168,13 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Text = s.content.text(in.Text.Handle)
 	case *session.Segment:
 		if turn, ok := s.turns[in.Invocation]; ok {
-			s.talk.addSegment(turn, in.Index, in.Text.Handle)
+			s.talk.addSegment(turn, s.begins[in.Invocation]+in.Index, in.Text.Handle)
 		}
 		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.ToolCalled:
+		s.notice.Text = s.content.text(in.Arguments.Handle)
+	case *session.ToolResult:
+		s.notice.Text = s.content.text(in.Output.Handle)
 	case *session.InvocationEnd:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
 		s.meter.called(s.notice.Call)
@@ -193,6 +202,7 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 func (s *Session) callOver(id eventabi.InvocationID) {
 	delete(s.interim, id)
 	delete(s.turns, id)
+	delete(s.begins, id)
 }
 
 // observe shows a decision to the observer.

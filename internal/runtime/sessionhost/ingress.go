@@ -233,8 +233,8 @@ func (s *Session) refer(text string, handle int64) session.TextRef {
 	return session.Describe(text, handle, s.settings.TextKey, s.settings.Language)
 }
 
-// Played, Muted, Control, Context, Respond, Configure and ToolResult are what a transport
-// hands over beside sound and text.
+// Played, Muted, Control, Context, Respond and Configure are what a transport hands over
+// beside sound and text; ToolResult stands with the tools.
 
 // Played says how far the caller has heard a turn.
 func (i *ingress) Played(transport.Playout) {}
@@ -252,7 +252,9 @@ func (i *ingress) Context(transport.Context) {}
 func (i *ingress) Respond(eventabi.IdempotencyKey) {}
 
 // Configure changes what a client may choose.
-func (i *ingress) Configure(transport.Wishes) {}
-
-// ToolResult is what a tool answered.
-func (i *ingress) ToolResult(transport.ToolResult) {}
+func (i *ingress) Configure(w transport.Wishes) {
+	s := (*Session)(i)
+	if s.taken() {
+		s.tools.offer(w.Tools)
+	}
+}

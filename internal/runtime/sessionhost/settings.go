@@ -61,6 +61,8 @@ type Settings struct {
 	Nodes []session.NodePolicy
 	// Taps are nodes beside the voice graph.
 	Taps []Tap
+	// Tools are what the model may call; the client may offer others later.
+	Tools []Tool
 
 	Recorder  Recorder       // nil = nothing is kept
 	Observer  Observer       // nil = nobody looks
@@ -87,6 +89,7 @@ func (s *Settings) Validate() error {
 	want(s.Endpointer != nil, "endpointer", "give a node factory")
 	want(s.Segmenter != nil, "segmenter", "give a node factory")
 	faults = append(faults, validateTaps(s.Taps)...)
+	faults = append(faults, validateTools(s.Tools))
 	for i := range s.Edges {
 		if err := s.Edges[i].Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("sessionhost: edges[%d]: %w", i, err))

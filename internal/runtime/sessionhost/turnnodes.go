@@ -26,6 +26,7 @@ type turnNodes struct {
 	segmenter *nodehost.Instance
 	tts       *nodehost.Instance
 	voice     *invocation.TTSNode // in tts
+	tools     []Tool              // that the model may call
 
 	mu       sync.Mutex
 	prompt   []node.Message
@@ -44,7 +45,7 @@ func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 	if t != nil {
 		t.stop()
 	}
-	t = &turnNodes{graph: g, turn: turn, seed: g.seed, attempts: map[eventabi.InvocationID]int64{}}
+	t = &turnNodes{graph: g, turn: turn, seed: g.seed, tools: g.s.toolsOffered(), attempts: map[eventabi.InvocationID]int64{}}
 	t.build()
 	g.mu.Lock()
 	g.turn = t
@@ -68,12 +69,20 @@ func (t *turnNodes) build() {
 	}
 	cutter, err := s.Segmenter()
 	t.segmenter = made(cutter, nodeSegmenter, t.segment, err)
-	t.llm = made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), s.LLM), nodeLLM, t.text, nil)
+	t.llm = made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), t.llmConfig()), nodeLLM, t.text, nil)
 	t.voice = invocation.NewTTSNode(g.calls, s.Providers.TTSs(), s.ttsConfig())
 	t.tts = made(t.voice, nodeTTS, t.speech, nil)
 	if g.lowered(t.turn, turn.SimplifyTTS) {
 		t.voice.Plain()
 	}
+}
+
+func (t *turnNodes) llmConfig() invocation.LLMConfig {
+	c := t.graph.s.settings.LLM
+	for i := range t.tools {
+		c.Tools = append(c.Tools, providerTool(t.tools[i]))
+	}
+	return c
 }
 
 // conversation is the record as it stood when the model was asked.
@@ -103,8 +112,12 @@ func (g *graph) respond(e *session.Generate) {
 	if g.lowered(e.Turn, turn.ShortenContext) {
 		last = shortPrompt
 	}
-	prompt := s.talk.prompt(last)
+	if e.Attempt == 1 {
+		s.talk.beginRound(e.Turn, int(e.Segment))
+	}
+	prompt := s.talk.prompt(last, e.Turn)
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
+	r.NoTools = e.NoTools
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.LLMs()[e.Candidate].Descriptor()
 	for i := range prompt {
 		r.InputBytes += int64(len(prompt[i].Text))
