@@ -255,6 +255,6 @@ func (i *ingress) Respond(eventabi.IdempotencyKey) {}
 func (i *ingress) Configure(w transport.Wishes) {
 	s := (*Session)(i)
 	if s.taken() {
-		s.tools.offer(w.Tools)
+		s.offerTools(w.Tools)
 	}
 }

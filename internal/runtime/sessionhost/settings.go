@@ -61,8 +61,10 @@ type Settings struct {
 	Nodes []session.NodePolicy
 	// Taps are nodes beside the voice graph.
 	Taps []Tap
-	// Tools are what the model may call; the client may offer others later.
-	Tools []Tool
+	// Tools are what the model may call. The client may offer others, in place of those without
+	// Run, unless RefuseTools says that it may not.
+	Tools       []Tool
+	RefuseTools bool
 
 	Recorder  Recorder       // nil = nothing is kept
 	Observer  Observer       // nil = nobody looks
@@ -89,7 +91,9 @@ func (s *Settings) Validate() error {
 	want(s.Endpointer != nil, "endpointer", "give a node factory")
 	want(s.Segmenter != nil, "segmenter", "give a node factory")
 	faults = append(faults, validateTaps(s.Taps)...)
-	faults = append(faults, validateTools(s.Tools))
+	if err := ValidateTools(s.Tools); err != nil {
+		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
+	}
 	for i := range s.Edges {
 		if err := s.Edges[i].Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("sessionhost: edges[%d]: %w", i, err))

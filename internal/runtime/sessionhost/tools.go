@@ -72,16 +72,14 @@ func providerTool(t Tool) provider.Tool {
 	return provider.Tool{Name: t.Name, Description: t.Description, Parameters: t.Parameters}
 }
 
-// validateTools checks the tools that a session is opened with.
-func validateTools(list []Tool) error {
+// ValidateTools checks the tools that a session is opened with, and reports all faults at
+// once.
+func ValidateTools(list []Tool) error {
 	tools := make([]provider.Tool, len(list))
 	for i := range list {
 		tools[i] = providerTool(list[i])
 	}
-	if err := provider.ValidateTools(tools); err != nil {
-		return fmt.Errorf("sessionhost: %w", err)
-	}
-	return nil
+	return provider.ValidateTools(tools)
 }
 
 // open lays out the tools that a session begins with.
@@ -95,13 +93,18 @@ func (b *toolbox) open(list []Tool) {
 	}
 }
 
-// offer replaces what the client runs. What cannot be called is left out and counted: a tool
-// without a good name or schema, one that the program has already, or one too many. nil
-// leaves what there is.
-func (b *toolbox) offer(list []transport.Tool) {
-	if list == nil {
-		return
+// offerTools takes what a client wishes to run, from the next turn on; nil leaves what there is.
+func (s *Session) offerTools(list []transport.Tool) {
+	if s.settings.RefuseTools {
+		s.tools.refused.Add(int64(len(list)))
+	} else if list != nil {
+		s.tools.offer(list)
 	}
+}
+
+// offer replaces what the client runs. What cannot be called is left out and counted: a tool
+// without a good name or schema, one that the program has already, or one too many.
+func (b *toolbox) offer(list []transport.Tool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.client = nil
