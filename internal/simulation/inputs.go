@@ -53,6 +53,9 @@ type inputs struct {
 	offers     pool[session.Offer]
 	readies    pool[session.Ready]
 	overflows  pool[session.Overflow]
+
+	toolCalls   pool[session.ToolCalled]
+	toolResults pool[session.ToolResult]
 }
 
 func (p *inputs) reset() {
@@ -62,4 +65,5 @@ func (p *inputs) reset() {
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
 	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
 	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used, p.refused.used = 0, 0, 0, 0, 0, 0
+	p.toolCalls.used, p.toolResults.used = 0, 0
 }

@@ -172,7 +172,7 @@ func (k *watch) control(in session.Input) {
 		}
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.ToolCalled, *session.ToolResult:
 	}
 }
 
@@ -193,6 +193,10 @@ func (k *watch) data(in session.Input) {
 	case *session.Speech:
 		k.alive(in.Invocation, in.Attempt)
 		k.pass.speeches = append(k.pass.speeches, speechWatch{call: in.Invocation, handle: in.Handle, samples: in.Samples, at: k.now})
+	case *session.ToolCalled:
+		k.toolCalled(in)
+	case *session.ToolResult:
+		k.toolResult(in)
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
 	case *session.Unscheduled:
@@ -226,6 +230,7 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 		falseInterruption: ms(p.FalseInterruptionMS, 700),
 		transcriptWait:    ms(p.TranscriptWaitMS, 300),
 		invocation:        ms(s.InvocationMS, 1000),
+		tool:              ms(s.ToolTimeoutMS, 15000),
 		hardCap:           ms(s.TurnHardCapMS, 60000),
 		envelope:          ms(s.TurnBudgetMS, 2000),
 		drain:             ms(s.DrainMS, 30000),

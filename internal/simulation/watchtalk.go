@@ -213,11 +213,14 @@ func (k *watch) converse(it *session.Item) {
 		*old = *it
 	}
 	k.ok(HeardWithinPlayed, it.HeardRunes >= 0 && it.HeardRunes <= it.GeneratedRunes, "more was heard than was generated")
-	if it.Role == session.ItemUser {
+	switch it.Role {
+	case session.ItemUser:
 		k.userItem(it, fresh)
-		return
+	case session.ItemAssistant:
+		k.assistantItem(it, fresh)
+	case session.ItemToolCall, session.ItemToolResult:
+		k.toolItem(it, fresh)
 	}
-	k.assistantItem(it, fresh)
 }
 
 func (k *watch) userItem(it *session.Item, fresh bool) {

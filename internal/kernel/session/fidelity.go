@@ -44,7 +44,7 @@ func (m *Machine) stepFor(x *trouble) (turn.Step, bool) {
 
 // modelToCome says that the model will be asked, for the first time or again.
 func (m *Machine) modelToCome() bool {
-	if !m.turn.asked || m.turn.tools.waits {
+	if !m.turn.asked || m.waitsForTools() {
 		return true
 	}
 	c := m.turnCall(callLLM)

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -194,6 +193,12 @@ func (m *Machine) toolsOut() bool {
 	return false
 }
 
+// waitsForTools says that the live turn's model is to be asked again. A reply that has ended
+// without it, by the fallback line or a cancel of the rest, wants nothing more.
+func (m *Machine) waitsForTools() bool {
+	return m.scopeTurn() != "" && m.turn.tools.waits && !m.turn.output.reply.Ended()
+}
+
 // modelCalled ends a round in which the model has called.
 func (m *Machine) modelCalled() {
 	m.turn.tools.waits = true
@@ -206,7 +211,7 @@ func (m *Machine) modelCalled() {
 // toolsAnswered asks the model again, once nothing is out any more that it waits for.
 func (m *Machine) toolsAnswered() {
 	t := &m.turn
-	if m.scopeTurn() == "" || !t.tools.waits || m.toolsOut() || m.arbiter.Ending() {
+	if !m.waitsForTools() || m.toolsOut() || m.arbiter.Ending() {
 		return
 	}
 	if t.tools.number == 0 {
@@ -244,8 +249,6 @@ func (m *Machine) toolsDue() timebase.Instant {
 // verifyTools speaks of the calls of tools.
 func (m *Machine) verifyTools() {
 	ensure(len(m.tools) <= maxToolsKept, "tool_calls_bounded")
-	if m.arbiter.State() == controlplane.TurnActive {
-		ensure(!m.turn.tools.waits || m.toolsOut(), "turn_waits_for_tools_that_are_out")
-		ensure(m.turn.tools.number <= maxToolRounds, "tool_rounds_bounded")
-	}
+	ensure(!m.waitsForTools() || m.toolsOut(), "turn_waits_for_tools_that_are_out")
+	ensure(m.turn.tools.number <= maxToolRounds, "tool_rounds_bounded")
 }

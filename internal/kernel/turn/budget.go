@@ -108,7 +108,7 @@ func (b *Budget) Due(at timebase.Instant) BudgetEvent {
 			b.running = false
 		}
 		return event
-	case !b.over && !b.cut() && b.Used(at) >= b.own:
+	case !b.over && !b.cut() && at >= b.envelope.Ends():
 		b.over = true
 		return BudgetOverrun
 	case b.cut() && !b.envelope.warned && b.envelope.Used(at) >= b.envelope.warnAt():
@@ -129,7 +129,7 @@ func (b *Budget) Deadline() timebase.Instant {
 	case !b.output && !b.over:
 		return b.envelope.Deadline()
 	case !b.over && !b.cut():
-		return b.hardCap.from.Add(b.own)
+		return b.envelope.Ends()
 	case b.cut() && !b.envelope.warned:
 		return b.envelope.Deadline()
 	}

@@ -235,6 +235,16 @@ func TestBudgetWaits(t *testing.T) {
 	if got := due(b, 2100); !same(got, []BudgetEvent{BudgetOverrun}) {
 		t.Errorf("with output, at the end of the envelope: %v", got)
 	}
+	b = begin()
+	b.Wait(ms(1500))
+	b.Again(ms(15000))
+	b.Output()
+	if b.Deadline() != ms(17000) {
+		t.Errorf("with output after the wait the next word is due at %d", b.Deadline().MS())
+	}
+	if got := due(b, 17000); !same(got, []BudgetEvent{BudgetOverrun}) {
+		t.Errorf("at the end of the new envelope: %v", got)
+	}
 	b = &Budget{}
 	b.Wait(ms(1500))
 	if b.Deadline() != timebase.Never {
