@@ -106,8 +106,11 @@ func TestOrderIsKept(t *testing.T) {
 			m = control(fmt.Sprint("c", i))
 		}
 		want = append(want, string(m.Data))
-		for !o.Send(m) || o.Stats().Waiting > 40 {
+		for o.Stats().Waiting > 40 {
 			time.Sleep(time.Millisecond)
+		}
+		if !o.Send(m) {
+			t.Fatalf("%s was not taken", m.Data)
 		}
 	}
 	if err := o.Close(t.Context(), control("bye")); err != nil {
@@ -310,7 +313,7 @@ func TestFailedMayClose(t *testing.T) {
 	ready := make(chan struct{})
 	o = newOutbox(t, Config{
 		Write:  func(context.Context, *Message) error { return errors.New("broken") },
-		Failed: func(error) { <-ready; closed <- o.Close(context.Background()) },
+		Failed: func(error) { <-ready; closed <- o.Close(t.Context()) },
 	})
 	close(ready)
 	o.Send(control("c"))
