@@ -4,8 +4,10 @@ package parley
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -35,6 +37,19 @@ func ReadTokens(name string, keys []byte, lifetime time.Duration) (*Tokens, erro
 	}
 	return newTokens(list, lifetime)
 }
+
+// NewTokens makes Tokens with a key of their own: what they issue holds for as long as the
+// process runs.
+func NewTokens(lifetime time.Duration) (*Tokens, error) {
+	k, err := fleet.NewKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	return newTokens(fleet.Keys{k}, lifetime)
+}
+
+// LooksLikeToken says whether a text has the form of a signed token, valid or not.
+func LooksLikeToken(text string) bool { return strings.Count(text, ".") == 2 && strings.HasPrefix(text, "eyJ") }
 
 func newTokens(keys fleet.Keys, lifetime time.Duration) (*Tokens, error) {
 	a, err := fleet.NewAuthority(keys, lifetime)

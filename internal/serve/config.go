@@ -71,6 +71,7 @@ type Config struct {
 		HeaderBytes   int64 `set:"header_bytes" doc:"The most bytes of a request's header." min:"1024" max:"1048576"`
 		BodyBytes     int64 `set:"body_bytes" doc:"The most bytes of a request's body; WebSocket messages have their transport's bound." min:"1024" max:"16777216"`
 		HeaderTimeout int64 `set:"header_timeout_ms" doc:"How long a request's header may take." min:"100" max:"120000"`
+		Connections   int64 `set:"max_connections" doc:"Connections at a time; what comes beyond is closed at once." min:"1" max:"100000"`
 		IdleTimeout   int64 `set:"idle_timeout_ms" doc:"How long a connection without a request stays open." min:"1000" max:"600000"`
 	} `set:"http"`
 }
@@ -84,6 +85,7 @@ func Default() *Config {
 	g.Instructions, g.TurnEnd, g.Answer, g.Interrupt, g.TextOnly, g.Tools = true, true, true, true, true, true
 	c.Agent.LLM = "auto"
 	c.HTTP.HeaderBytes, c.HTTP.BodyBytes, c.HTTP.HeaderTimeout, c.HTTP.IdleTimeout = 32<<10, 64<<10, 5000, 120000
+	c.HTTP.Connections = 8192
 	return c
 }
 
@@ -102,6 +104,9 @@ func (c *Config) Problems() (list []settings.Problem) {
 		problem("listen", "%q: write an address and a port, such as 127.0.0.1:7860", c.Listen)
 	case c.Development() && !loopbackHost(host):
 		problem("listen", "%q is beyond loopback, where development mode would let everybody in: use auth.mode token, or an address of loopback such as 127.0.0.1:7860", c.Listen)
+	}
+	if c.Development() && c.PublicURL != "" && !loopbackURL(c.PublicURL) {
+		problem("public_url", "%q would lead everybody to this server, and development mode lets everybody in: use auth.mode token", c.PublicURL)
 	}
 	if c.Auth.Mode == ModeToken && c.Auth.Keys == "" {
 		problem("auth.keys", "auth.mode token needs a key file: make one with parley token keygen, and set file://PATH")
@@ -122,6 +127,23 @@ func (c *Config) Problems() (list []settings.Problem) {
 	return list
 }
 
+// Granted names what clients may choose.
+func (c *Config) Granted() (list []string) {
+	g := &c.Grants
+	for _, f := range [...]struct {
+		name string
+		on   bool
+	}{
+		{"instructions", g.Instructions}, {"voice", len(g.Voices) > 0}, {"language", len(g.Languages) > 0}, {"turn_end", g.TurnEnd},
+		{"answer", g.Answer}, {"interrupt", g.Interrupt}, {"text_only", g.TextOnly}, {"tools", g.Tools},
+	} {
+		if f.on {
+			list = append(list, f.name)
+		}
+	}
+	return list
+}
+
 // loopbackHost says whether a host to listen on is this machine alone. A name is taken for
 // what it is only if it is localhost: what another one resolves to can change.
 func loopbackHost(host string) bool {
@@ -130,6 +152,12 @@ func loopbackHost(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// loopbackURL says whether an URL is of this machine.
+func loopbackURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && loopbackHost(u.Hostname())
 }
 
 // origin gives scheme and host of an URL, empty when it has none.
