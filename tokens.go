@@ -48,8 +48,32 @@ func NewTokens(lifetime time.Duration) (*Tokens, error) {
 	return newTokens(fleet.Keys{k}, lifetime)
 }
 
+// TokenKey is a key for a key file.
+type TokenKey struct {
+	ID     string
+	PEM    []byte // with the private half: it issues and checks
+	Public []byte // PEM of the public half: it checks
+	JWK    []byte // of the public half
+}
+
+// NewTokenKey makes one.
+func NewTokenKey() (TokenKey, error) {
+	k, err := fleet.NewKey(rand.Reader)
+	if err != nil {
+		return TokenKey{}, fmt.Errorf("parley: %w", err)
+	}
+	out := TokenKey{ID: k.ID}
+	var faults [3]error
+	out.PEM, faults[0] = k.PEM(true)
+	out.Public, faults[1] = k.PEM(false)
+	out.JWK, faults[2] = k.JWK()
+	return out, errors.Join(faults[:]...)
+}
+
 // LooksLikeToken says whether a text has the form of a signed token, valid or not.
-func LooksLikeToken(text string) bool { return strings.Count(text, ".") == 2 && strings.HasPrefix(text, "eyJ") }
+func LooksLikeToken(text string) bool {
+	return strings.Count(text, ".") == 2 && strings.HasPrefix(text, "eyJ")
+}
 
 func newTokens(keys fleet.Keys, lifetime time.Duration) (*Tokens, error) {
 	a, err := fleet.NewAuthority(keys, lifetime)

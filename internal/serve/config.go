@@ -67,6 +67,11 @@ type Config struct {
 		Language     string `set:"language" doc:"BCP 47; empty = the engines' own."`
 	} `set:"agent"`
 
+	Log struct {
+		Level  string `set:"level" doc:"What is logged to standard error." enum:"debug,info,warn,error"`
+		Format string `set:"format" doc:"How it is written." enum:"text,json"`
+	} `set:"log"`
+
 	HTTP struct {
 		HeaderBytes   int64 `set:"header_bytes" doc:"The most bytes of a request's header." min:"1024" max:"1048576"`
 		BodyBytes     int64 `set:"body_bytes" doc:"The most bytes of a request's body; WebSocket messages have their transport's bound." min:"1024" max:"16777216"`
@@ -83,7 +88,7 @@ func Default() *Config {
 	c.Session.Tenant, c.Session.Pipeline, c.Session.Keep, c.Session.Drain = "local", "voice-1", 200, 30000
 	g := &c.Grants
 	g.Instructions, g.TurnEnd, g.Answer, g.Interrupt, g.TextOnly, g.Tools = true, true, true, true, true, true
-	c.Agent.LLM = "auto"
+	c.Agent.LLM, c.Log.Level, c.Log.Format = "auto", "info", "text"
 	c.HTTP.HeaderBytes, c.HTTP.BodyBytes, c.HTTP.HeaderTimeout, c.HTTP.IdleTimeout = 32<<10, 64<<10, 5000, 120000
 	c.HTTP.Connections = 8192
 	return c
