@@ -117,7 +117,10 @@ func (m *Machine) startCall(c *call) {
 	timeout := max(1, min(c.budget.Limit(), m.turn.budget.Remaining(m.now)).MS())
 	switch c.kind {
 	case callLLM:
-		m.fx.add(&Generate{Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate, Instructions: m.turn.instructions})
+		m.fx.add(&Generate{
+			Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate,
+			Instructions: m.turn.instructions, Written: m.turn.output.reply.Muted(),
+		})
 	case callTTS:
 		m.fx.add(&Say{
 			Invocation: c.id, Turn: c.turn, Generation: m.turn.output.generation, Attempt: c.attempt,

@@ -38,9 +38,11 @@ type Respond struct {
 	Key   eventabi.IdempotencyKey
 }
 
-// The bounds of what a client says at once.
+// MaxGivenRunes bounds an item that a client adds to the conversation, and its instructions.
+const MaxGivenRunes = 32 << 10
+
+// The bounds of a control, and what it may be.
 const (
-	maxGivenRunes  = 32 << 10 // of an item, and of instructions
 	maxControlKind = 32
 	maxDigitMS     = 60_000
 	controlDTMF    = "dtmf"
@@ -133,7 +135,7 @@ func (m *Machine) context(in *Context) {
 		why = "unknown_role"
 	case in.Text.Class == TextNone:
 		why = "empty_text"
-	case in.Text.Runes > maxGivenRunes:
+	case in.Text.Runes > MaxGivenRunes:
 		why = "text_too_long"
 	}
 	if why != "" {

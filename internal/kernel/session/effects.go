@@ -196,6 +196,7 @@ type Generate struct {
 	// Instructions is the handle of what stands in place of the system prompt, 0 = the
 	// session's own does.
 	Instructions int64
+	Written      bool // the answer is text and nothing else, so nobody takes its segments one by one
 }
 
 // Say asks for one segment to be synthesised.

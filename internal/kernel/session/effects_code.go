@@ -251,6 +251,7 @@ func (e *Generate) code(c *coder) {
 	num(c, "timeout_ms", &e.TimeoutMS)
 	num(c, "candidate", &e.Candidate)
 	num(c, "instructions", &e.Instructions)
+	boolean(c, "written", &e.Written)
 }
 
 func (e *Say) code(c *coder) {

@@ -45,7 +45,7 @@ const (
 // Validate reports every wish that cannot be one, each a SettingError.
 func (in *Wishes) Validate() error {
 	c := settingsCheck{prefix: "wishes."}
-	c.within("instructions_runes", in.Instructions.Runes, maxGivenRunes)
+	c.within("instructions_runes", in.Instructions.Runes, MaxGivenRunes)
 	c.name("voice", in.Voice)
 	c.name("language", in.Language)
 	c.oneOf("turn_end", string(in.TurnEnd), "", string(TurnEndVAD), string(TurnEndClient))
