@@ -67,11 +67,23 @@ func (m *Machine) mutedChanged(in *Muted) {
 	}
 	m.counters.Mutes++
 	m.emit(eventabi.SignalSilence, eventabi.EmitterConnection, "", silenceMuted)
-	if u := m.open(); u != nil && !m.wished.clientEnds {
+	u := m.open()
+	if u != nil && m.wished.clientEnds {
+		m.voiceStopped(u)
+	} else if u != nil {
 		m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", endByClient)
 		m.endUtterance(u, in.Sample)
 		m.utteranceOver(u, m.authority.Epoch)
 	}
+}
+
+// voiceStopped: nothing is heard of who spoke any more. Without it, what an interruption holds
+// would be held for as long as nobody says that the speech is over.
+func (m *Machine) voiceStopped(u *utterance) {
+	if u.voiced && m.interruption.utterance == u.number {
+		m.interruption.judge.Pause(m.now, max(0, m.heard-u.voicedFrom).Span(), 0)
+	}
+	u.voiced = false
 }
 
 // settleConditions tells what has lasted long enough by the end of a pass.
@@ -81,6 +93,9 @@ func (m *Machine) settleConditions() {
 		c.stalled = true
 		m.counters.Stalls++
 		m.emit(eventabi.SignalStall, eventabi.EmitterConnection, "", "")
+		if u := m.open(); u != nil {
+			m.voiceStopped(u)
+		}
 	}
 	if !m.awaitsCaller() {
 		c.waiting, c.silent = false, false

@@ -212,10 +212,8 @@ func (m *Machine) utteranceOver(u *utterance, epoch eventabi.Epoch) {
 }
 
 func (m *Machine) endUtterance(u *utterance, through timebase.Samples) {
-	if u.voiced && m.interruption.utterance == u.number {
-		m.interruption.judge.Pause(m.now, max(0, m.heard-u.voicedFrom).Span(), 0)
-	}
-	u.ended, u.endedAt, u.voiced = true, m.now, false
+	m.voiceStopped(u)
+	u.ended, u.endedAt = true, m.now
 	if through == 0 {
 		through = m.heard
 	}

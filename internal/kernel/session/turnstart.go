@@ -123,7 +123,6 @@ func (m *Machine) openTurn(p proposal) {
 		text: p.text, order: p.order, recorded: p.recorded, bare: p.bare, key: p.key,
 		adapted: -1, instructions: m.wished.instructions, voice: m.wished.voice, language: m.wished.language,
 	}
-	m.wished.owed = false
 	m.turn.output = m.addOutput(id)
 	if m.wished.textOnly { // by choice: nothing is lost, so it is no degrade step
 		m.turn.output.reply.Mute()
@@ -206,6 +205,7 @@ func (m *Machine) ask() {
 		m.recordTyped()
 	}
 	t.asked = true
+	m.wished.owed = false
 	if t.text.Class == TextNone && !t.bare {
 		t.output.reply.End()
 		m.finished()
