@@ -47,8 +47,14 @@ func (c *conditions) came(at timebase.Instant) {
 // steady says that a caller frame is no news.
 func (c *conditions) steady() bool { return c.streams && !c.stalled }
 
-// afresh has caller audio expected from now on.
-func (c *conditions) afresh(at timebase.Instant) { c.last, c.stalled = at, false }
+// afresh has caller audio expected from now on, and silence begin anew.
+func (c *conditions) afresh(at timebase.Instant) {
+	c.last, c.stalled = at, false
+	c.spoken()
+}
+
+// spoken ends a stretch of silence, also where what was said is over with the same pass.
+func (c *conditions) spoken() { c.waiting, c.silent = false, false }
 
 // mutedChanged follows the microphone. An utterance that is open when it is switched off is
 // over: the endpointer, which hears pauses, hears nothing any more.
@@ -98,7 +104,7 @@ func (m *Machine) settleConditions() {
 		}
 	}
 	if !m.awaitsCaller() {
-		c.waiting, c.silent = false, false
+		c.spoken()
 		return
 	}
 	if !c.waiting {

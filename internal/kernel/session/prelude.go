@@ -85,6 +85,7 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 		m.refuse("utterance_limit", "voice_on", "")
 		return nil
 	}
+	m.caller.spoken()
 	m.talk.utterances++
 	n := m.talk.utterances
 	u := utterance{
@@ -322,6 +323,7 @@ func (m *Machine) textIn(in *TextIn) {
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn()
 	}
+	m.caller.spoken()
 	m.tell(FromCallerText, flow.Item{
 		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: mostBytes(in.Text.Runes), Of: typedOf,
 	})

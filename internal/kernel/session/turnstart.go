@@ -116,6 +116,7 @@ func (m *Machine) openTurn(p proposal) {
 	}
 	plan := m.plans.resolver.Resolve(id, m.authority.Epoch, m.plans.snapshots.Provenance())
 	m.admitBy(v, controlplane.OutcomeTurn, id)
+	m.caller.spoken()
 	m.identity.opened++
 	m.generation++
 	m.turn = liveTurn{
