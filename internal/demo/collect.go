@@ -214,7 +214,7 @@ func (c *Collector) converse(r *session.Converse, text string) {
 	case session.ItemToolResult:
 		c.remark("a tool of turn " + string(r.Item.Turn) + " " + toolOutcome(&r.Item))
 		return
-	case session.ItemAssistant:
+	case session.ItemAssistant, session.ItemSystem:
 	}
 	t.HeardText = text
 	t.HeardErrorMs = nil

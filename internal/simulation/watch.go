@@ -68,6 +68,7 @@ type watch struct {
 	edges edgesWatch
 	tools toolsWatch
 	graph []turn.VoiceEdge
+	said  clientWatch
 }
 
 // broken is a violation as the watch saw it.
@@ -142,6 +143,7 @@ func (k *watch) begin(w *world) {
 		tools: toolsWatch{list: k.tools.list[:0]},
 		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
 	}
+	k.said.begin(w)
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
 
@@ -221,6 +223,7 @@ func (k *watch) effect(e session.Effect) {
 		k.asks(e)
 		k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
 		k.nested(e.TimeoutMS)
+		k.written(e)
 	case *session.Say:
 		k.says(e)
 	case *session.Degrade:
@@ -299,6 +302,7 @@ func (k *watch) settled(w *world) {
 	k.shedSettled()
 	k.clocks(w)
 	k.edgesSettled(w)
+	k.saidSettled()
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false
 	}

@@ -122,12 +122,14 @@ func (m *Machine) startCall(c *call) {
 		c.base = int64(m.turn.output.reply.Len())
 		m.fx.add(&Generate{
 			Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate,
+			Instructions: m.turn.instructions, Written: m.turn.output.reply.Muted(),
 			Segment: c.base, NoTools: m.turn.tools.number >= maxToolRounds,
 		})
 	case callTTS:
 		m.fx.add(&Say{
 			Invocation: c.id, Turn: c.turn, Generation: m.turn.output.generation, Attempt: c.attempt,
 			TimeoutMS: timeout, Text: m.turn.output.reply.At(c.segment).Text, Candidate: c.candidate,
+			Voice: m.turn.voice, Language: m.turn.language,
 		})
 	case callSTT:
 	}

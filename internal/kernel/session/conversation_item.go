@@ -12,7 +12,9 @@ type Item struct {
 	Role        ItemRole
 	Turn        eventabi.TurnID
 	Interrupted bool
-	Text        int64 // user: handle of the transcript; tools: of the arguments, or the result
+	// Text is the handle of what was said or given as a whole, of a tool's arguments or output;
+	// a turn's reply has none.
+	Text int64
 	// Segments is how many pieces of the turn's reply make up an assistant item, from the
 	// first; GeneratedRunes is their length, HeardRunes how much of it was heard, from the
 	// beginning.
@@ -41,6 +43,7 @@ type ItemRole string
 const (
 	ItemUser      ItemRole = "user"
 	ItemAssistant ItemRole = "assistant"
+	ItemSystem    ItemRole = "system" // the application's, by way of the client
 	// ItemToolCall and ItemToolResult of one round of the model stand at one place, each call
 	// before its result.
 	ItemToolCall   ItemRole = "tool_call"

@@ -78,7 +78,7 @@ func (s *seenTools) effect(t *testing.T, seed uint64, e Effect) {
 				t.Errorf("seed %d: call %s has two results", seed, it.Call)
 			}
 			s.results[it.Call] = it.Key
-		case ItemUser, ItemAssistant:
+		case ItemUser, ItemAssistant, ItemSystem:
 		}
 	}
 }

@@ -55,6 +55,13 @@ type promptItem struct {
 	tools bool
 }
 
+// isReply says that an item is what a turn said, isTool that it is of a tool.
+func isReply(it *session.Item) bool { return it.Role == session.ItemAssistant && it.Text == 0 }
+
+func isTool(it *session.Item) bool {
+	return it.Role == session.ItemToolCall || it.Role == session.ItemToolResult
+}
+
 func (c *Conversation) entries() []promptItem {
 	var turns []eventabi.TurnID // that called tools
 	for i := range c.items {
@@ -65,7 +72,7 @@ func (c *Conversation) entries() []promptItem {
 	list := make([]promptItem, 0, len(c.items))
 	for i := range c.items {
 		it := &c.items[i]
-		if it.Role == session.ItemUser || !slices.Contains(turns, it.Turn) {
+		if own := isReply(it) || isTool(it); !own || !slices.Contains(turns, it.Turn) {
 			list = append(list, promptItem{item: i})
 			continue
 		}
@@ -144,7 +151,7 @@ func (c *Conversation) said(turn eventabi.TurnID, live bool) (text string, inter
 		return c.reply(turn), false
 	}
 	for i := range c.items {
-		if it := &c.items[i]; it.Turn == turn && it.Role == session.ItemAssistant {
+		if it := &c.items[i]; it.Turn == turn && isReply(it) {
 			return c.delivered(it), it.Interrupted
 		}
 	}

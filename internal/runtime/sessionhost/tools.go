@@ -93,11 +93,32 @@ func (b *toolbox) open(list []Tool) {
 	}
 }
 
+// wishTools has a session begin with the tools of a client beside the program's.
+func (s *Settings) wishTools(list []transport.Tool) {
+	if list == nil {
+		return
+	}
+	var all []Tool
+	for _, t := range s.Tools {
+		if t.Run != nil {
+			all = append(all, t)
+		}
+	}
+	for _, w := range list {
+		if t := clientTool(&w); findTool(all, t.Name) == nil {
+			all = append(all, t)
+		}
+	}
+	s.Tools = all
+}
+
+func clientTool(w *transport.Tool) Tool {
+	return Tool{Name: w.Name, Description: w.Description, Parameters: slices.Clone(w.Parameters)}
+}
+
 // offerTools takes what a client wishes to run, from the next turn on; nil leaves what there is.
 func (s *Session) offerTools(list []transport.Tool) {
-	if s.settings.RefuseTools {
-		s.tools.refused.Add(int64(len(list)))
-	} else if list != nil {
+	if list != nil {
 		s.tools.offer(list)
 	}
 }
@@ -109,7 +130,7 @@ func (b *toolbox) offer(list []transport.Tool) {
 	defer b.mu.Unlock()
 	b.client = nil
 	for _, w := range list {
-		t := Tool{Name: w.Name, Description: w.Description, Parameters: slices.Clone(w.Parameters)}
+		t := clientTool(&w)
 		if providerTool(t).Validate() != nil || findTool(b.program, t.Name) != nil || findTool(b.client, t.Name) != nil ||
 			len(b.program)+len(b.client) >= provider.MaxTools {
 			b.refused.Add(1)

@@ -211,25 +211,33 @@ func TestClientCannotForge(t *testing.T) {
 	}
 }
 
-// Where the client may offer none, or cannot be told of a call, the model is offered none.
+// Where the client cannot be told of a call, the model is not offered its tools.
 func TestToolsNotOffered(t *testing.T) {
-	for name, set := range map[string]func(r *rig){
-		"refused": func(r *rig) { r.settings.RefuseTools = true },
-		"no sink": func(r *rig) { r.settings.Connect = r.line.connect },
-	} {
-		r := newRig("s1")
-		r.settings.Connect = (&toolLine{line: r.line}).connect
-		set(r)
-		m := &callingModel{tool: "open_door", arguments: "{}"}
-		m.set(r)
-		virtually(t, r, speaking(), 5000, func(v *Virtual, s *Session) {
-			s.Ingress().Configure(transport.Wishes{Tools: []transport.Tool{{Name: "open_door"}}})
-			say(v, s, 100, "open the door")
-		})
-		prompts := m.all()
-		if len(prompts[0].Tools) != 0 || !strings.Contains(talk(prompts[len(prompts)-1]), `there is no tool named \"open_door\"`) {
-			t.Errorf("%s: offered %v, told\n%s", name, prompts[0].Tools, talk(prompts[len(prompts)-1]))
-		}
+	r := newRig("s1")
+	m := &callingModel{tool: "open_door", arguments: "{}"}
+	m.set(r)
+	virtually(t, r, speaking(), 5000, func(v *Virtual, s *Session) {
+		s.Ingress().Configure(transport.Wishes{Tools: []transport.Tool{{Name: "open_door"}}})
+		say(v, s, 100, "open the door")
+	})
+	prompts := m.all()
+	if len(prompts[0].Tools) != 0 || !strings.Contains(talk(prompts[len(prompts)-1]), `there is no tool named \"open_door\"`) {
+		t.Errorf("offered %v, told\n%s", prompts[0].Tools, talk(prompts[len(prompts)-1]))
+	}
+}
+
+// A session may begin with a client's tools: they stand beside the program's, whose names
+// are not to be had.
+func TestWishTools(t *testing.T) {
+	run := func(context.Context, string) (string, error) { return "", nil }
+	s := Settings{Tools: []Tool{{Name: "a", Run: run}, {Name: "old"}}}
+	s.Wish(transport.Wishes{})
+	if len(s.Tools) != 2 {
+		t.Errorf("without a wish: %d tools", len(s.Tools))
+	}
+	s.Wish(transport.Wishes{Tools: []transport.Tool{{Name: "a"}, {Name: "b"}}})
+	if len(s.Tools) != 2 || s.Tools[0].Run == nil || s.Tools[1].Name != "b" || s.Tools[1].Run != nil {
+		t.Errorf("%+v", s.Tools)
 	}
 }
 
