@@ -135,7 +135,7 @@ func TestProgramTool(t *testing.T) {
 	if calls := prompts[1].Messages[3].Call; calls != ran[0].ID || prompts[1].Messages[4].Call != calls {
 		t.Errorf("the model knows the call as %q, the tool as %q", calls, ran[0].ID)
 	}
-	if n := len(r.line.voiced("t1")); n != spoken("Let me look that up.")+spoken("It said: rain.") {
+	if n := len(r.line.voiced("t1")); n != spoken("Let me look that up.")+spoken(" It said: rain.") {
 		t.Errorf("%d samples were heard\n%s", n, r.log)
 	}
 	inOrder(t, r.log, "call_tool call=", "tool_result call=", "generate invocation=t1-llm-", "emit playback_started turn=t1", "emit commit turn=t1")

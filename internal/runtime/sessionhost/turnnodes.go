@@ -3,6 +3,7 @@
 package sessionhost
 
 import (
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -31,6 +32,7 @@ type turnNodes struct {
 	mu       sync.Mutex
 	prompt   []node.Message
 	attempts map[eventabi.InvocationID]int64
+	follows  eventabi.InvocationID // the call whose text goes on behind what was said before
 }
 
 // nodes gives the instances of a turn, made on first use. One that cannot be made is
@@ -130,7 +132,9 @@ func (g *graph) respond(e *session.Generate) {
 	}
 	t.begin(e.Invocation, e.Attempt)
 	t.mu.Lock()
-	t.prompt = prompt
+	if t.prompt = prompt; e.Segment > 0 {
+		t.follows = e.Invocation
+	}
 	t.mu.Unlock()
 	why := s.exec.Try(nodeLLM, func() {
 		if !t.llm.Call(&node.Event{
@@ -226,8 +230,18 @@ func (t *turnNodes) segment(ev *node.Event) {
 	s := t.graph.s
 	s.post(&session.Segment{
 		Invocation: ev.Invocation, Attempt: t.attempt(ev.Invocation), Index: ev.Index,
-		Text: s.describe(ev.Text), Protected: ev.Protected,
+		Text: s.describe(t.joined(ev)), Protected: ev.Protected,
 	})
+}
+
+// joined is a segment's text, with a blank ahead where a model goes on that was asked again.
+func (t *turnNodes) joined(ev *node.Event) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ev.Index > 0 || ev.Invocation != t.follows || strings.HasPrefix(ev.Text, " ") {
+		return ev.Text
+	}
+	return " " + ev.Text
 }
 
 // speech keeps a chunk's samples and turns its descriptor into an input. A session that
