@@ -178,8 +178,7 @@ func (k *watch) by(i Invariant, bound timebase.Instant, detail string) {
 
 // effect checks one decision.
 func (k *watch) effect(e session.Effect) {
-	fence, isFence := e.(*session.Fence)
-	if isFence {
+	if fence, is := e.(*session.Fence); is {
 		k.ok(FencesFirst, k.pass.fences, "a fence stands behind another decision")
 		k.fence(fence)
 		return
@@ -220,10 +219,7 @@ func (k *watch) effect(e session.Effect) {
 	case *session.CallTool:
 		k.callTool(e)
 	case *session.Generate:
-		k.asks(e)
-		k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
-		k.nested(e.TimeoutMS)
-		k.written(e)
+		k.thinks(e)
 	case *session.Say:
 		k.says(e)
 	case *session.Degrade:

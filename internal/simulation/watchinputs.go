@@ -170,15 +170,19 @@ func (k *watch) control(in session.Input) {
 			k.reader(in.To).demand += in.Count
 		}
 	case *session.Overflow:
-		if in.Lane == eventabi.ControlLane {
-			k.against(rankFailure)
-			k.faulted, k.edges.full = true, true
-		}
+		k.fullLane(in)
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd, *session.Unscheduled,
-		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
-		*session.ToolCalled, *session.ToolResult:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.ToolCalled, *session.ToolResult,
+		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+	}
+}
+
+// fullLane: a full control lane is an invariant that broke.
+func (k *watch) fullLane(in *session.Overflow) {
+	if in.Lane == eventabi.ControlLane {
+		k.against(rankFailure)
+		k.faulted, k.edges.full = true, true
 	}
 }
 

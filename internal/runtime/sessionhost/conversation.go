@@ -206,8 +206,10 @@ func (c *Conversation) Utterances() []Utterance {
 	list := make([]Utterance, 0, len(c.items))
 	for i := range c.items {
 		it := &c.items[i]
-		u := Utterance{Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS,
-			Call: it.Call, Tool: it.Name, Failed: it.Failed}
+		u := Utterance{
+			Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS,
+			Call: it.Call, Tool: it.Name, Failed: it.Failed,
+		}
 		if it.Role == session.ItemAssistant && it.Text != 0 { // the client brought it along
 			u.Generated = u.Text
 		} else if it.Role == session.ItemAssistant {

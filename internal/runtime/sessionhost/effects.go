@@ -51,14 +51,7 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Finalize:
 		s.graph.finalize(e)
 	case *session.Generate:
-		s.turns[e.Invocation] = e.Turn
-		if e.Segment > 0 {
-			s.begins[e.Invocation] = e.Segment
-		}
-		if e.Written {
-			s.written = e.Turn
-		}
-		s.graph.respond(e)
+		s.generate(e)
 	case *session.CallTool:
 		s.callTool(e)
 	case *session.Say:
@@ -99,6 +92,18 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
+}
+
+// generate has the model asked, and notes where what it brings belongs.
+func (s *Session) generate(e *session.Generate) {
+	s.turns[e.Invocation] = e.Turn
+	if e.Segment > 0 {
+		s.begins[e.Invocation] = e.Segment
+	}
+	if e.Written {
+		s.written = e.Turn
+	}
+	s.graph.respond(e)
 }
 
 // turnChanged follows the turns that begin and those that are over.

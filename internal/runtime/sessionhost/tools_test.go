@@ -375,7 +375,7 @@ func TestToolsOnAHost(t *testing.T) {
 			t.Error("the tool was not told to stop")
 		}
 		prompts := m.all()
-		if last := talk(prompts[len(prompts)-1]); len(prompts) != 2 || !strings.Contains(last, "in time.\" failed") {
+		if last := talk(prompts[len(prompts)-1]); len(prompts) != 2 || !strings.Contains(last, "did not answer in time") {
 			t.Errorf("%d prompts, the last\n%s", len(prompts), last)
 		}
 		if st := s.Stats(); st.Kernel.Commits != 1 {
@@ -419,7 +419,7 @@ func TestEqualRunsWithTools(t *testing.T) {
 		s := virtually(t, r, speaking([2]int64{1000, 2000}), 8000, nil)
 		return s.Stats().Digest
 	}
-	if run() != run() {
+	if one, two := run(), run(); one != two {
 		t.Error("two equal runs differ")
 	}
 }
@@ -507,8 +507,10 @@ func TestPromptOfSeveralRounds(t *testing.T) {
 	call(6, 4, session.ItemToolResult, "c", "three")
 	record.beginRound("t1", 3)
 	segment(3, "It is three.")
-	whole := []string{"user hello", "assistant First I look.", "tool_call 1", "tool_call 2", "tool_result one", "tool_result " + noAnswerYet,
-		"assistant Then I count. And count.", "tool_call 3", "tool_result three", "assistant It is three."}
+	whole := []string{
+		"user hello", "assistant First I look.", "tool_call 1", "tool_call 2", "tool_result one", "tool_result " + noAnswerYet,
+		"assistant Then I count. And count.", "tool_call 3", "tool_result three", "assistant It is three.",
+	}
 	lines := func(turn eventabi.TurnID) (list []string) {
 		for _, m := range record.prompt(maxPrompt, turn) {
 			list = append(list, m.Role+" "+m.Text)
