@@ -202,12 +202,19 @@ func (c *Config) actions() string {
 	return strings.Join(names, ",")
 }
 
+// What a call is in that does not say.
+const (
+	DefaultTenant   = "local"
+	DefaultPipeline = "voice-1"
+)
+
 // Call is one conversation to be held.
 type Call struct {
 	// ID names the session; empty = a random one.
 	ID        string
-	Tenant    string // empty = "local"
-	Pipeline  string // empty = "voice-1"
+	Tenant    string         // empty = DefaultTenant
+	Pipeline  string         // empty = DefaultPipeline
+	Epoch     eventabi.Epoch // of the session's lease; 0 = 1
 	Transport transport.Adapter
 	// Record is the folder of the recording, which must not exist; empty = none.
 	Record string
@@ -317,8 +324,11 @@ func start(ctx context.Context, c *Config, call Call, virtual bool, now time.Tim
 		return nil, errors.New("parley: transport: none is given: give an adapter, for example one of package transport/loopback")
 	}
 	fill(&call.ID, "call-"+token())
-	fill(&call.Tenant, "local")
-	fill(&call.Pipeline, "voice-1")
+	fill(&call.Tenant, DefaultTenant)
+	fill(&call.Pipeline, DefaultPipeline)
+	if call.Epoch == 0 {
+		call.Epoch = 1
+	}
 	if call.TextKey == 0 {
 		call.TextKey = secret()
 	}
@@ -368,7 +378,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 			Pipeline: eventabi.PipelineVersion(call.Pipeline),
 			Profile:  controlplane.ProfileSimple,
 			Graph:    "voice/1",
-			Epoch:    1,
+			Epoch:    call.Epoch,
 			Settings: session.Settings{
 				Policy:           c.Policy,
 				TurnBudgetMS:     c.TurnBudget.Milliseconds(),
