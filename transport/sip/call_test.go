@@ -45,7 +45,7 @@ func serve(t *testing.T, c Config, hc transporttest.Config) (*Server, *transport
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context())) // until the cleanup
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
 	t.Cleanup(func() {
@@ -66,6 +66,7 @@ type phone struct {
 	agent   *sipgo.UserAgent
 	cache   *sipgo.DialogClientCache
 	rtp     *net.UDPConn
+	from    *net.UDPConn // sends in place of rtp; nil = rtp does
 	session *sipgo.DialogClientSession
 	to      netip.AddrPort // where the answer wants sound
 	event   uint8
@@ -115,6 +116,9 @@ func newPhone(t *testing.T, s *Server, network string) *phone {
 		reason := ""
 		if h := req.GetHeader("Reason"); h != nil {
 			reason = h.Value()
+		}
+		if from := req.Source(); p.network == "udp" && from != s.Addr("udp").String() {
+			t.Errorf("BYE came from %s; want from the socket that listens, %s", from, s.Addr("udp"))
 		}
 		_ = p.cache.ReadBye(req, tx)
 		p.note(func() { p.byes = append(p.byes, reason) })
@@ -211,7 +215,7 @@ func (p *phone) dial(ctx context.Context, body []byte, options sipgo.AnswerOptio
 	var refused *sipgo.ErrDialogResponse
 	switch err := session.WaitAnswer(ctx, options); {
 	case errors.As(err, &refused):
-		return int(refused.Res.StatusCode)
+		return refused.Res.StatusCode
 	case err != nil:
 		return 0
 	}
@@ -254,7 +258,11 @@ func (p *phone) send(kind uint8, timestamp uint32, payload []byte) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if _, err := p.rtp.WriteToUDPAddrPort(b, p.to); err != nil {
+	from := p.from
+	if from == nil {
+		from = p.rtp
+	}
+	if _, err := from.WriteToUDPAddrPort(b, p.to); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -457,17 +465,16 @@ func TestSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := p.rtp
-	p.rtp = other
+	p.from = other
 	p.speak(tone(10*whole, 8000))
 	session.AwaitHeard(5 * transport.FrameSamples)
-	p.rtp = first
+	p.from = nil
 	p.speak(tone(2*whole, 8000))
 	stranger, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
 	if err == nil { // where the machine has more than one such address
-		p.rtp = stranger
+		p.from = stranger
 		p.speak(tone(2*whole, 8000))
-		p.rtp = first
+		p.from = nil
 		defer func() { _ = stranger.Close() }()
 	}
 	p.until("foreign packets", func() bool { return s.Stats().Foreign >= 2 })

@@ -17,8 +17,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	sip.SetDefaultLogger(quiet(Config{}.withDefaults().Log))
 	// The library lets transactions over UDP end by their timers, as RFC 3261 wants it.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*ServerTx).TerminateGracefully"))
+	// Its client, which is the phone of the tests, keeps a socket of a call that failed.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*ServerTx).TerminateGracefully"),
+		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).readUDPConnection"))
 }
 
 // silentMedia makes the sound of a call that nobody is told of, and the caller's address.
@@ -159,16 +162,19 @@ func TestConfig(t *testing.T) {
 		t.Errorf("the zero value: %v", err)
 	}
 	err := Config{
-		UDP: "nowhere", TCP: "0.0.0.0:5060", Address: "example.com", Lowest: 80, Highest: 81, Codecs: []Codec{"OPUS"}, Realm: `"`,
+		UDP: "nowhere", TCP: "0.0.0.0:5060", Address: "example.com", Lowest: 80, Highest: 81, Codecs: []Codec{"OPUS"}, Realm: `"`, Algorithms: []string{"ROT13"},
 		Silent: 1, Rate: -1, Sources: -1, Calls: -1,
 	}.Validate()
-	for _, field := range []string{"udp", "peers", "address", "lowest", "codecs[0]", "realm", "silent", "rate", "sources", "calls"} {
+	for _, field := range []string{"udp", "peers", "address", "lowest", "codecs[0]", "realm", "algorithms[0]", "silent", "rate", "sources", "calls"} {
 		if err == nil || !strings.Contains(err.Error(), "sip: "+field+": ") {
 			t.Errorf("%v\nsays nothing of %s", err, field)
 		}
 	}
 	for _, c := range []Config{
-		{UDP: "0.0.0.0:5060", TCP: "off"}, {UDP: "off", TCP: "off"}, {UDP: "[::]:5060"}, {Lowest: 20000, Highest: 20003, Calls: 3},
+		{UDP: "0.0.0.0:5060", TCP: "off"},
+		{UDP: "off", TCP: "off"},
+		{UDP: "[::]:5060"},
+		{Lowest: 20000, Highest: 20003, Calls: 3},
 		{Codecs: []Codec{PCMU, PCMU}},
 	} {
 		if c.Validate() == nil {
