@@ -13,6 +13,7 @@ import (
 // connectionStates: the runtime is told when a caller is lost, back and gone
 // (nodes-providers-transports section 6).
 func (s Subject) connectionStates(t *testing.T) {
+	leavesNothing(t)
 	t.Run("leave", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		c, x := st.connect(Login{Token: Token})
@@ -51,7 +52,7 @@ func (s Subject) connectionStates(t *testing.T) {
 		st.drop(c)
 		x.AwaitDone() // nothing comes after that, which the host watches
 	})
-	t.Run("resume", func(t *testing.T) { s.resume(t) })
+	t.Run("resume", s.resume)
 }
 
 func (s Subject) resume(t *testing.T) {
@@ -104,8 +105,8 @@ func (st *stage) drop(c Client) {
 }
 
 // was says that the link has been in a state.
-func (x *Session) was(state transport.LinkState) bool {
-	for _, l := range Came[transport.LinkState](x) {
+func (s *Session) was(state transport.LinkState) bool {
+	for _, l := range Came[transport.LinkState](s) {
 		if l == state {
 			return true
 		}
@@ -117,6 +118,7 @@ func (x *Session) was(state transport.LinkState) bool {
 // (F-091). That nothing comes afterwards, and that Close returns, the host watches; that
 // nothing is left behind, Run.
 func (s Subject) cleanupDeadline(t *testing.T) {
+	leavesNothing(t)
 	t.Run("idle", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		_, x := st.connect(Login{Token: Token})
@@ -181,6 +183,7 @@ func (s Subject) cleanupDeadline(t *testing.T) {
 
 // routingSwitch: only newer views are applied (authority-state section 6).
 func (s Subject) routingSwitch(t *testing.T) {
+	leavesNothing(t)
 	s.needs(t, CanRoute)
 	st := s.stage(t, Config{})
 	c, x := st.connect(Login{Token: Token})

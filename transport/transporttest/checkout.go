@@ -16,6 +16,7 @@ import (
 // egressFence: nothing of a fenced generation reaches the caller, whatever the adapter
 // buffers (rule 4 of package transport).
 func (s Subject) egressFence(t *testing.T) {
+	leavesNothing(t)
 	t.Run("in_the_middle", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		c, x := st.connect(Login{Token: Token})
@@ -41,7 +42,7 @@ func (s Subject) egressFence(t *testing.T) {
 		arrived := Listen(c.Heard()).long(1) // of what was on the wire
 		x.Play(secondTurn, 2, Tone(2, short))
 		st.heardByClientAfter(c, 2, 1)
-		if all := Listen(c.Heard()).long(1); all > arrived {
+		if all := Listen(c.Heard()).long(1); all > arrived+transport.FrameDuration { // the last window may have been cut
 			t.Errorf("the client heard %v of a turn more than half a second after its fence", all-arrived)
 		}
 	})
@@ -75,7 +76,7 @@ func (s Subject) egressFence(t *testing.T) {
 			t.Fatalf("%d frames passed the host's own fence", n)
 		}
 	})
-	t.Run("acknowledgements", func(t *testing.T) { s.acknowledgements(t) })
+	t.Run("acknowledgements", s.acknowledgements)
 }
 
 // heardByClientAfter waits until a tone was heard to its end, and expects nothing of a fenced
@@ -122,6 +123,7 @@ func (s Subject) acknowledgements(t *testing.T) {
 
 // sequence: what is sent in order arrives in order, once, both ways.
 func (s Subject) sequence(t *testing.T) {
+	leavesNothing(t)
 	order := []int{0, 1, 2, 3, 2, 5}
 	t.Run("in", func(t *testing.T) {
 		st := s.stage(t, Config{})
@@ -175,6 +177,7 @@ func (s Subject) sequence(t *testing.T) {
 // codec: sound comes out as it went in, in each codec; one that is not there is refused with
 // those that are.
 func (s Subject) codec(t *testing.T) {
+	leavesNothing(t)
 	codecs := s.Codecs
 	if len(codecs) == 0 {
 		codecs = []string{""}

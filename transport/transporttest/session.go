@@ -85,7 +85,8 @@ func (s *Session) Calls() []Call {
 	return append([]Call(nil), s.calls...)
 }
 
-// Early counts what came before the session had begun: the runtime would have lost it.
+// Early counts what came, beside sound, before the session had begun: the runtime would have
+// lost it.
 func (s *Session) Early() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,12 +148,21 @@ func (s *Session) note(name string, what any) {
 		s.mu.Unlock()
 		s.host.fault("%s came after the link was closed (rule 5 of package transport)", name)
 		return
-	case !s.open:
+	case !s.open && !sound(what):
 		s.early++
 	}
 	s.calls = append(s.calls, Call{At: s.host.config.Clock(), What: what})
 	s.mu.Unlock()
 	s.host.change()
+}
+
+// sound says that a call is of caller audio: a first frame that comes too early is no loss.
+func sound(what any) bool {
+	switch what.(type) {
+	case Audio, transport.Gap:
+		return true
+	}
+	return false
 }
 
 // audio holds a frame to the contract.

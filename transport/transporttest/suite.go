@@ -105,31 +105,32 @@ type Staller interface{ Stall() }
 type Garbler interface{ Garble() error }
 
 // Run holds an adapter to the contract: one subtest for each mandatory category of
-// nodes-providers-transports section 9. An adapter is certified when none fails.
+// nodes-providers-transports section 9. An adapter is certified when none fails. It takes some
+// ten seconds, mostly of waiting, and looks for goroutines that are left behind: nothing runs
+// in parallel with it.
 func Run(t *testing.T, s Subject) {
 	t.Helper()
-	for _, c := range []struct {
-		name string
-		run  func(s Subject, t *testing.T)
-	}{
-		{"bootstrap_auth", Subject.bootstrapAuth},
-		{"ingress_mapping", Subject.ingressMapping},
-		{"egress_fence", Subject.egressFence},
-		{"sequence", Subject.sequence},
-		{"connection_states", Subject.connectionStates},
-		{"cleanup_deadline", Subject.cleanupDeadline},
-		{"routing_switch", Subject.routingSwitch},
-		{"codec", Subject.codec},
-		{"namespaced_control", Subject.namespacedControl},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			before := goleak.IgnoreCurrent()
-			t.Run("checks", func(t *testing.T) { c.run(s, t) }) // its clean-ups have run when Run returns
-			if err := goleak.Find(before); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	t.Run("bootstrap_auth", s.bootstrapAuth)
+	t.Run("ingress_mapping", s.ingressMapping)
+	t.Run("egress_fence", s.egressFence)
+	t.Run("sequence", s.sequence)
+	t.Run("connection_states", s.connectionStates)
+	t.Run("cleanup_deadline", s.cleanupDeadline)
+	t.Run("routing_switch", s.routingSwitch)
+	t.Run("codec", s.codec)
+	t.Run("namespaced_control", s.namespacedControl)
+}
+
+// leavesNothing looks for goroutines that are left behind when a test ends, its subtests and
+// clean-ups included.
+func leavesNothing(t *testing.T) {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		if err := goleak.Find(before); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // needs leaves a check out that the transport has no way for.
@@ -239,7 +240,7 @@ func as[T any](st *stage, c Client) T {
 }
 
 // capabilities are what the adapter offered.
-func (x *Session) capabilities() transport.Capabilities { return x.offer.Capabilities }
+func (s *Session) capabilities() transport.Capabilities { return s.offer.Capabilities }
 
 const (
 	firstTurn  eventabi.TurnID = "turn-1"

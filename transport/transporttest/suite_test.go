@@ -31,24 +31,24 @@ func TestPlantedFault(t *testing.T) {
 // The suite finds each planted fault in the category that looks for it.
 func TestSuiteFindsPlantedFaults(t *testing.T) {
 	var at sync.WaitGroup
-	slots := make(chan struct{}, 4)
+	slots := make(chan struct{}, 8)
 	for fault, where := range map[string]string{
 		"lets_everybody_in": "bootstrap_auth",
 		"early":             "bootstrap_auth",
-		"deaf_to_text":      "ingress_mapping/checks/text",
-		"twice":             "ingress_mapping/checks/audio",
-		"keeps_after_fence": "egress_fence/checks/of_a_burst",
-		"acks_backwards":    "egress_fence/checks/acknowledgements",
-		"loses":             "sequence/checks/out",
-		"leaves_as_lost":    "connection_states/checks/leave",
-		"resumes_anybody":   "connection_states/checks/resume",
+		"deaf_to_text":      "ingress_mapping/text",
+		"twice":             "ingress_mapping/audio",
+		"keeps_after_fence": "egress_fence/of_a_burst",
+		"acks_backwards":    "egress_fence/acknowledgements",
+		"loses":             "sequence/out",
+		"leaves_as_lost":    "connection_states/leave",
+		"resumes_anybody":   "connection_states/resume",
 		"late":              "cleanup_deadline",
 		"leaks":             "cleanup_deadline",
 		"close_hangs":       "cleanup_deadline",
-		"blocks":            "cleanup_deadline/checks/stalled",
+		"blocks":            "cleanup_deadline/stalled",
 		"routes_back":       "routing_switch",
-		"quiet":             "codec/checks/pcm_s16le",
-		"any_codec":         "codec/checks/unsupported",
+		"quiet":             "codec/pcm_s16le",
+		"any_codec":         "codec/unsupported",
 		"no_digit":          "namespaced_control",
 	} {
 		at.Go(func() {
