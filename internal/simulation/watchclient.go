@@ -252,7 +252,7 @@ func (k *watch) saidSettled() {
 		k.ok(ControlsTold, len(c.controls) == 0, "a control was not told")
 		k.ok(GivenKept, len(c.given) == 0, "an item that was given is not in the record")
 	}
-	if k.talk.voiced || k.live >= 0 {
+	if k.live >= 0 || slices.ContainsFunc(k.open, func(o callWatch) bool { return o.kind == recognise && o.state == running && !o.finalized }) {
 		c.noise(k.now)
 	}
 	listens := k.state == controlplane.SessionActive && k.link == controlplane.ConnectionConnected
