@@ -233,8 +233,5 @@ func (s *Session) refer(text string, handle int64) session.TextRef {
 	return session.Describe(text, handle, s.settings.TextKey, s.language())
 }
 
-// Played says how far the caller has heard a turn.
-func (i *ingress) Played(transport.Playout) {}
-
 // ToolResult is what a tool answered.
 func (i *ingress) ToolResult(transport.ToolResult) {}
