@@ -37,7 +37,7 @@ func runtime(t *testing.T) *parley.Runtime {
 	t.Helper()
 	r, err := parley.New(parley.Config{
 		STT: &providertest.FakeSTT{}, TTS: &providertest.FakeTTS{}, MaxSessions: 8,
-		LLM:        &providertest.FakeLLM{Replies: []string{"The lighthouse keeper counted every ship that passed, and wrote their names down."}},
+		LLM:        &providertest.FakeLLM{Replies: []string{"The lighthouse keeper counted every ship."}},
 		Endpointer: func() (node.Node, error) { return vad.NewEndpointNode(quiet{}, vad.EndpointerConfig{}) },
 		Segmenter:  func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
 	})
