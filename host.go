@@ -348,7 +348,7 @@ func (h *Host) refuse(o transport.Offer, err error) error {
 	return err
 }
 
-func draining() error {
+func draining() *transport.RefusedError {
 	return &transport.RefusedError{Code: transport.RefusedDraining, Reason: "this host takes no new sessions: go to another one"}
 }
 
@@ -362,7 +362,7 @@ func answerTo(err error) *transport.RefusedError {
 	case errors.As(err, &refusal):
 		return &transport.RefusedError{Code: transport.RefusedCapacity, Reason: refusal.Reason, RetryAfter: refusal.RetryAfter}
 	case errors.Is(err, sessionhost.ErrClosed):
-		return draining().(*transport.RefusedError)
+		return draining()
 	case errors.Is(err, sessionhost.ErrSession):
 		return &transport.RefusedError{Code: transport.RefusedInvalid, Reason: "session: one of this id is open: come back to it, or begin another"}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

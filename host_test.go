@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func open(t *testing.T, x *Tokens, change func(*HostConfig)) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer stop()
 		if err := h.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -344,6 +345,8 @@ func TestHostRecheck(t *testing.T) {
 // takes the place of the one before.
 func TestHostReadmit(t *testing.T) {
 	x := tokens(t)
+	var later atomic.Int64
+	x.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	h := open(t, x, nil)
 	w := &wire{}
 	first := issue(t, x, TokenClaims{Tenant: "acme", Session: "s-1", Epoch: 2})
@@ -352,7 +355,7 @@ func TestHostReadmit(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, _ := h.Status("s-1")
-	x.now = func() time.Time { return time.Now().Add(time.Minute) }
+	later.Store(int64(time.Minute))
 	claims := func(change func(*TokenClaims)) string {
 		c := TokenClaims{Tenant: "acme", Session: "s-1", Epoch: 2}
 		if change != nil {
@@ -491,8 +494,10 @@ func TestStateOf(t *testing.T) {
 		stands sessionhost.Standing
 		want   SessionState
 	}{
-		{sessionhost.Standing{State: "CONNECTING"}, StateConnected}, {sessionhost.Standing{State: "ACTIVE"}, StateRunning},
-		{sessionhost.Standing{State: "ACTIVE", Degraded: true}, StateDegraded}, {sessionhost.Standing{State: "DRAINING"}, StateRunning},
+		{sessionhost.Standing{State: "CONNECTING"}, StateConnected},
+		{sessionhost.Standing{State: "ACTIVE"}, StateRunning},
+		{sessionhost.Standing{State: "ACTIVE", Degraded: true}, StateDegraded},
+		{sessionhost.Standing{State: "DRAINING"}, StateRunning},
 		{sessionhost.Standing{State: "ENDED", Degraded: true}, StateEnded},
 	} {
 		if got := stateOf(&row.stands); got != row.want {

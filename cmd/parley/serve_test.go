@@ -47,7 +47,7 @@ type program struct {
 	url  string
 	out  lines
 	log  lines
-	done chan error
+	done chan struct{} // closed when it has ended
 }
 
 // lines are what a process writes.
@@ -76,7 +76,7 @@ func serveProcess(t *testing.T, environment []string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{done: make(chan error, 1)}
+	p := &program{done: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{"serve", "--llm", "scripted", "--listen", "127.0.0.1:0"}, args...)...)
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), environment...)
 	p.cmd.Stderr = &p.log
@@ -90,22 +90,26 @@ func serveProcess(t *testing.T, environment []string, args ...string) *program {
 	found := make(chan string, 1)
 	go func() {
 		r := bufio.NewReader(io.TeeReader(out, &p.out))
-		for {
+		for page := ""; ; {
 			line, err := r.ReadString('\n')
 			if _, url, ok := strings.Cut(line, "page "); ok {
-				found <- strings.TrimSuffix(strings.TrimSpace(url), "/")
+				page = strings.TrimSuffix(strings.TrimSpace(url), "/")
+			}
+			if strings.HasPrefix(strings.TrimSpace(line), "mode ") { // the last one
+				found <- page
 			}
 			if err != nil {
 				break
 			}
 		}
-		p.done <- p.cmd.Wait()
+		_ = p.cmd.Wait() // the exit code says more
+		close(p.done)
 	}()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // it has ended, where the test went well
 	select {
 	case p.url = <-found:
-	case err := <-p.done:
-		t.Fatalf("it ends at once: %v\n%s%s", err, p.out.String(), p.log.String())
+	case <-p.done:
+		t.Fatalf("it ends at once\n%s%s", p.out.String(), p.log.String())
 	case <-time.After(2 * servetest.Patience):
 		t.Fatalf("it does not begin\n%s%s", p.out.String(), p.log.String())
 	}

@@ -102,7 +102,7 @@ func listening(t *testing.T, change func(*Config)) *world {
 	}
 	w.Server, w.url = s, strings.TrimSuffix(s.URL(), "/")
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), servetest.Patience)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), servetest.Patience)
 		defer stop()
 		if err := s.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -292,11 +292,22 @@ func TestStatusIsBound(t *testing.T) {
 		method, path, bearer string
 		code                 int
 	}{
-		{"GET", "/api/sessions/u-1", all[0], 404}, {"GET", "/api/sessions/a-2", all[0], 404}, {"GET", "/api/sessions/a-2", status, 200},
-		{"GET", "/api/sessions/x", "a-secret-of-the-operator", 404}, {"POST", "/api/sessions/u-1/close", all[0], 404},
-		{"POST", "/api/sessions/a-2/close", status, 403}, {"POST", "/api/sessions/a-1/revoke", all[0], 403}, {"POST", "/api/sessions/a-1/close", all[0], 202},
-		{"GET", "/metrics", all[0], 401}, {"GET", "/metrics", "", 401}, {"GET", "/metrics", "a-secret-of-the-operator", 200}, {"POST", "/api/token", "", 404},
-		{"GET", "/healthz", "", 200}, {"GET", "/readyz", "", 200}, {"GET", "/api/nothing", "", 404}, {"DELETE", "/api/sessions/a-1", "", 404},
+		{"GET", "/api/sessions/u-1", all[0], 404},
+		{"GET", "/api/sessions/a-2", all[0], 404},
+		{"GET", "/api/sessions/a-2", status, 200},
+		{"GET", "/api/sessions/x", "a-secret-of-the-operator", 404},
+		{"POST", "/api/sessions/u-1/close", all[0], 404},
+		{"POST", "/api/sessions/a-2/close", status, 403},
+		{"POST", "/api/sessions/a-1/revoke", all[0], 403},
+		{"POST", "/api/sessions/a-1/close", all[0], 202},
+		{"GET", "/metrics", all[0], 401},
+		{"GET", "/metrics", "", 401},
+		{"GET", "/metrics", "a-secret-of-the-operator", 200},
+		{"POST", "/api/token", "", 404},
+		{"GET", "/healthz", "", 200},
+		{"GET", "/readyz", "", 200},
+		{"GET", "/api/nothing", "", 404},
+		{"DELETE", "/api/sessions/a-1", "", 404},
 	} {
 		if code, body := w.ask(t, row.method, row.path, "Authorization", "Bearer "+row.bearer); code != row.code {
 			t.Errorf("%s %s: %d %s, want %d", row.method, row.path, code, body, row.code)
