@@ -179,31 +179,29 @@ func (h *Host) begin(ctx context.Context, o transport.Offer, open transport.Open
 	if err := h.admit(g); err != nil {
 		return nil, err
 	}
-	x, rest, err := h.start(ctx, g, &o, open)
+	x, err := h.start(ctx, g, &o, open)
 	if err != nil {
 		h.remove(g)
 		h.workers.Done()
 		return nil, err
 	}
 	g.session.Store(x)
-	if rest != nil {
-		x.Ingress().Configure(*rest)
-	}
 	go h.attend(g, x)
 	return g, nil
 }
 
-// start opens the session of a guest, and gives the wishes that it is told of when it is
-// open.
-func (h *Host) start(ctx context.Context, g *guest, o *transport.Offer, open transport.OpenFunc) (*Session, *transport.Wishes, error) {
+// start opens the session of a guest.
+func (h *Host) start(ctx context.Context, g *guest, o *transport.Offer, open transport.OpenFunc) (x *Session, err error) {
 	call := h.call(g, o, open)
-	config, rest := h.config.Grants.apply(h.runtime.config, &o.Wishes, g.decline)
-	var err error
+	call.Wishes = h.config.Grants.filter(o.Wishes, g.decline)
 	if call.Record, err = h.folder(g); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	x, err := start(ctx, &config, call, false, g.since, h.runtime.host.Open)
-	return x, rest, err
+	x, err = start(ctx, &h.runtime.config, call, false, g.since, h.runtime.host.Open)
+	if err == nil && call.Wishes.Tools != nil { // of the others its bootstrap tells
+		x.Ingress().Configure(transport.Wishes{Tools: call.Wishes.Tools})
+	}
+	return x, err
 }
 
 // authenticate asks who it is, and gives the session a name.
