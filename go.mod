@@ -3,6 +3,7 @@ module github.com/parley-voice/parley
 go 1.26
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/mattn/go-runewidth v0.0.31
 	github.com/pion/opus v0.1.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3

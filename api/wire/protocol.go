@@ -81,7 +81,6 @@ const (
 	FaultUnknown    = "unknown_field"  // Field was ignored; the message was taken
 	FaultUnexpected = "unexpected"     // not at this point
 	FaultOrder      = "out_of_order"   // audio from before what was heard; dropped
-	FaultTooFast    = "too_fast"       // more messages than Welcome allows; dropped
 	FaultInternal   = "internal_error" // ours
 )
 

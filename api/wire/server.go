@@ -39,12 +39,12 @@ type Agreed struct {
 
 // Limits bounds what a client may send.
 type Limits struct {
-	MessageBytes   int64 `json:"message_bytes"` // of a text frame
-	AudioBytes     int64 `json:"audio_bytes"`   // of a binary frame
-	TextBytes      int64 `json:"text_bytes"`    // of one text
-	MessagesPerSec int64 `json:"messages_per_second"`
-	AudioAheadMS   int64 `json:"audio_ahead_ms"` // audio sent faster than it is spoken; more is lost
-	Faults         int64 `json:"faults"`         // bad messages in a row before the connection is closed
+	MessageBytes   int64 `json:"message_bytes"`       // of a text frame
+	AudioBytes     int64 `json:"audio_bytes"`         // of a binary frame
+	TextBytes      int64 `json:"text_bytes"`          // of one text
+	MessagesPerSec int64 `json:"messages_per_second"` // more are read later
+	AudioAheadMS   int64 `json:"audio_ahead_ms"`      // audio sent faster than it is spoken; more is lost
+	Faults         int64 `json:"faults"`              // bad messages in a row before the connection is closed
 }
 
 // Refused turns a Hello down; the connection is closed behind it.
