@@ -4,6 +4,7 @@ package websocket_test
 
 import (
 	"context"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -38,7 +39,12 @@ func newWorld(t *testing.T, c websocket.Config, h transporttest.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server)
+	web := httptest.NewUnstartedServer(server)
+	web.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(4096) // so that a client that does not read is felt soon
+		return ctx
+	}
+	web.Start()
 	w := &world{t: t, server: server, host: host, url: "ws" + strings.TrimPrefix(web.URL, "http") + "/v1/ws"}
 	t.Cleanup(func() {
 		host.Close()
