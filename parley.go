@@ -60,6 +60,8 @@ type (
 	TenantStats = admission.TenantStats
 	// PoolStats is how the execution pool stands, and what it counted.
 	PoolStats = nodehost.PoolStats
+	// Timing is what a runtime measured of its own punctuality.
+	Timing = sessionhost.Timing
 )
 
 // Config is what a Runtime runs its calls with.
@@ -202,12 +204,19 @@ func (c *Config) actions() string {
 	return strings.Join(names, ",")
 }
 
+// What a call is in that does not say.
+const (
+	DefaultTenant   = "local"
+	DefaultPipeline = "voice-1"
+)
+
 // Call is one conversation to be held.
 type Call struct {
 	// ID names the session; empty = a random one.
 	ID        string
-	Tenant    string // empty = "local"
-	Pipeline  string // empty = "voice-1"
+	Tenant    string         // empty = DefaultTenant
+	Pipeline  string         // empty = DefaultPipeline
+	Epoch     eventabi.Epoch // of the session's lease; 0 = 1
 	Transport transport.Adapter
 	// Record is the folder of the recording, which must not exist; empty = none.
 	Record string
@@ -249,6 +258,9 @@ func (r *Runtime) Admission() AdmissionStats { return r.host.Admission() }
 
 // Work gives how the execution pool stands, which all calls share.
 func (r *Runtime) Work() PoolStats { return r.host.Pool() }
+
+// Timing gives what the runtime has measured of its own punctuality so far.
+func (r *Runtime) Timing() Timing { return r.host.Timing() }
 
 // Tenants gives what the runtime counted of each tenant.
 func (r *Runtime) Tenants() []TenantStats { return r.host.Tenants() }
@@ -317,8 +329,11 @@ func start(ctx context.Context, c *Config, call Call, virtual bool, now time.Tim
 		return nil, errors.New("parley: transport: none is given: give an adapter, for example one of package transport/loopback")
 	}
 	fill(&call.ID, "call-"+token())
-	fill(&call.Tenant, "local")
-	fill(&call.Pipeline, "voice-1")
+	fill(&call.Tenant, DefaultTenant)
+	fill(&call.Pipeline, DefaultPipeline)
+	if call.Epoch == 0 {
+		call.Epoch = 1
+	}
 	if call.TextKey == 0 {
 		call.TextKey = secret()
 	}
@@ -368,7 +383,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 			Pipeline: eventabi.PipelineVersion(call.Pipeline),
 			Profile:  controlplane.ProfileSimple,
 			Graph:    "voice/1",
-			Epoch:    1,
+			Epoch:    call.Epoch,
 			Settings: session.Settings{
 				Policy:           c.Policy,
 				TurnBudgetMS:     c.TurnBudget.Milliseconds(),

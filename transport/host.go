@@ -23,6 +23,12 @@ type Host interface {
 	Readmit(ctx context.Context, id eventabi.SessionID, token string) error
 }
 
+// Renewer is implemented by hosts that let a session outlive the token that it began with.
+type Renewer interface {
+	// Renew puts a fresh token in the place of the one that a session runs under.
+	Renew(ctx context.Context, id eventabi.SessionID, token string) error
+}
+
 // OpenFunc binds a session to the wire, as Adapter.Open does.
 type OpenFunc func(ctx context.Context, b Bootstrap, in Ingress) (Link, error)
 

@@ -56,7 +56,7 @@ func bare(tb testing.TB, in, out wire.Format) (*conn, *line) {
 	c := &conn{server: s}
 	c.ctx, c.stop = context.WithCancel(tb.Context())
 	var err error
-	c.out, err = outbox.New(outbox.Config{Control: 1 << 15, Write: func(contextb.Context, *outbox.Message) error { return nil }})
+	c.out, err = outbox.New(outbox.Config{Control: 1 << 15, Write: func(context.Context, *outbox.Message) error { return nil }})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -124,6 +124,9 @@ func (s *Session) pass(at timebase.Instant) {
 	s.step(at, in)
 	s.stepping = nil
 	s.graph.turnEnds.Store(int64(s.machine.TurnEnds()))
+	if s.deciding {
+		s.stand()
+	}
 	s.settle(at, in)
 }
 

@@ -76,6 +76,7 @@ type Session struct {
 	epoch    atomic.Int64
 	box      mailbox
 	counts   counts
+	standing standing
 	fenceMu  sync.Mutex
 	fenceAge map[uint32]timebase.Span  // generations fenced ahead of the kernel, and how long it took
 	keys     []eventabi.IdempotencyKey // of cancels, newest over oldest
