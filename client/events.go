@@ -51,7 +51,7 @@ func newEvents(most int) *events {
 func (e *events) put(ev Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.over {
+	if e.over || ev == nil {
 		return
 	}
 	if _, last := ev.(*Ended); last {
