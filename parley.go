@@ -393,6 +393,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 			},
 		},
 		Kind:          call.Transport.Kind(),
+		Ack:           call.Transport.Capabilities().Ack,
 		Connect:       call.Transport.Open,
 		Providers:     c.providers(),
 		Endpointer:    c.Endpointer,
