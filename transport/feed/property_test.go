@@ -96,7 +96,7 @@ func FuzzFeed(f *testing.F) {
 			feed, s := begin(t, c)
 			x := &trial{t: t, f: feed, s: s, c: c}
 			x.play(raw)
-			time.Sleep(2 * c.withDefaults().Longest)
+			time.Sleep(2*c.withDefaults().Longest + 5*time.Second) // each Flush may fill up a frame
 			x.books()
 			if waits := feed.Stats().Waiting; waits >= frame {
 				t.Fatalf("%d samples wait for ever", waits)
