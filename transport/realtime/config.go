@@ -32,6 +32,9 @@ type Config struct {
 	Idle time.Duration
 	// Begin bounds the time that a session may take to begin; 0 = DefaultBegin.
 	Begin time.Duration
+	// Behind is how much later than it was sent a client is taken to play sound, until it
+	// says by truncate where it has stopped; 0 = DefaultBehind.
+	Behind time.Duration
 	// Ping is how often a client is asked whether it is there, and how long it has for the
 	// answer; 0 = DefaultPing.
 	Ping time.Duration
@@ -51,6 +54,7 @@ const (
 	DefaultModel      = "parley"
 	DefaultIdle       = time.Second
 	DefaultBegin      = 15 * time.Second
+	DefaultBehind     = 200 * time.Millisecond
 	DefaultPing       = 20 * time.Second
 	DefaultClose      = 2 * time.Second
 	DefaultEventBytes = 4 << 20 // a minute of sound in base64
@@ -61,6 +65,7 @@ const (
 // The limits of what can be set.
 const (
 	longest        = 5 * time.Minute
+	mostBehind     = time.Second // a session that hears nothing for two does not wait for it
 	mostEventBytes = 64 << 20
 	mostItems      = 1 << 16
 )
@@ -73,7 +78,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range [...]struct {
 		v    *time.Duration
 		most time.Duration
-	}{{&c.Idle, DefaultIdle}, {&c.Begin, DefaultBegin}, {&c.Ping, DefaultPing}, {&c.Close, DefaultClose}, {&c.Buffered, DefaultBuffered}} {
+	}{{&c.Idle, DefaultIdle}, {&c.Begin, DefaultBegin}, {&c.Behind, DefaultBehind}, {&c.Ping, DefaultPing}, {&c.Close, DefaultClose}, {&c.Buffered, DefaultBuffered}} {
 		if *d.v == 0 {
 			*d.v = d.most
 		}
@@ -94,7 +99,7 @@ func (c Config) Validate() error {
 	for _, d := range [...]struct {
 		name  string
 		value time.Duration
-	}{{"idle", c.Idle}, {"begin", c.Begin}, {"ping", c.Ping}, {"close", c.Close}, {"buffered", c.Buffered}} {
+	}{{"idle", c.Idle}, {"begin", c.Begin}, {"behind", c.Behind}, {"ping", c.Ping}, {"close", c.Close}, {"buffered", c.Buffered}} {
 		if d.value < 0 || d.value > longest {
 			faults = append(faults, fmt.Errorf("realtime: %s: %v: use 0 for the default, or up to %v", d.name, d.value, longest))
 		}
@@ -104,6 +109,9 @@ func (c Config) Validate() error {
 	}
 	if c.Items < 0 || c.Items > mostItems {
 		faults = append(faults, fmt.Errorf("realtime: items: %d: use 0 for the default, or 1 to %d", c.Items, mostItems))
+	}
+	if c.Behind > mostBehind {
+		faults = append(faults, fmt.Errorf("realtime: behind: %v: use 0 for the default, or up to %v", c.Behind, mostBehind))
 	}
 	return errors.Join(faults...)
 }

@@ -50,6 +50,7 @@ type conn struct {
 	active       *response
 	asked        *request
 	quiet        *time.Timer
+	playout      playout
 	speaking     *speaking
 	left         bool // the client has said good-bye
 	code         websocket.StatusCode
@@ -88,6 +89,8 @@ func newConn(s *Server, socket *websocket.Conn, offer transport.Offer, model str
 	}
 	c.quiet = time.AfterFunc(time.Hour, c.quieten)
 	c.quiet.Stop()
+	c.playout.timer = time.AfterFunc(time.Hour, c.hears)
+	c.playout.timer.Stop()
 	var err error
 	c.out, err = outbox.New(outbox.Config{
 		Write: func(ctx context.Context, m *outbox.Message) error {
@@ -243,7 +246,7 @@ func (c *conn) update(raw []byte) *fault {
 	}
 	c.mu.Lock()
 	was := c.set
-	next, f := was.update(raw, c.began)
+	next, f := was.update(raw)
 	if f != nil {
 		c.mu.Unlock()
 		return f
@@ -266,7 +269,10 @@ func (c *conn) begin(ctx context.Context) bool {
 		return true
 	}
 	c.began = true
+	c.mu.Lock()
 	c.offer.Wishes = c.set.wishes(nil, c.config.Voices)
+	c.set = c.set.fix()
+	c.mu.Unlock()
 	within, cancel := context.WithTimeout(ctx, c.config.Begin)
 	defer cancel()
 	if _, err := c.server.host.Begin(within, c.offer, c.bind); err != nil {
@@ -397,4 +403,5 @@ func (c *conn) hangUp() {
 	_ = c.socket.Close(code, reason)
 	_ = c.socket.CloseNow()
 	c.quiet.Stop()
+	c.playout.timer.Stop()
 }

@@ -14,7 +14,7 @@ import (
 // create asks for an answer, or is the client's part of an answer that goes on with the
 // results of tools.
 func (c *conn) create(e *event) *fault {
-	a := &request{eventID: e.EventID}
+	a := &request{eventID: e.EventID, key: eventabi.IdempotencyKey(newID("create"))}
 	instructions, f := a.read(e.Response)
 	if f != nil {
 		return f
@@ -25,9 +25,9 @@ func (c *conn) create(e *event) *fault {
 		return nil
 	}
 	if c.active != nil || c.asked != nil {
-		f = &fault{Code: codeActive, Message: "Conversation already has an active response in progress."}
+		f = active("")
 		if c.active != nil {
-			f.Message = fmt.Sprintf("Conversation already has an active response in progress: %s. Wait until the response is finished before creating a new one.", c.active.id)
+			f = active(c.active.id)
 		}
 		c.mu.Unlock()
 		return f
@@ -38,18 +38,28 @@ func (c *conn) create(e *event) *fault {
 	c.asked = a
 	a.timer = time.AfterFunc(answerWithin+c.config.Buffered, func() { c.unanswered(a) })
 	c.mu.Unlock()
-	key := eventabi.IdempotencyKey(newID("create"))
 	if a.text != nil {
 		c.tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: a.text}) })
 	}
 	c.after(func(in transport.Ingress) {
 		if instructions != "" {
-			in.Context(transport.Context{Role: transport.ContextSystem, Text: instructions, Key: key + "-instructions"})
+			in.Context(transport.Context{Role: transport.ContextSystem, Text: instructions, Key: a.key + "-instructions"})
 		}
-		in.Respond(key)
+		in.Respond(a.key)
 		a.timer.Reset(answerWithin)
 	})
 	return nil
+}
+
+// active says that there is a response already.
+func active(id string) *fault {
+	if id == "" {
+		id = "the one that was asked for before, or is about to begin"
+	}
+	return &fault{
+		Code:    codeActive,
+		Message: "Conversation already has an active response in progress: " + id + ". Wait until the response is finished before creating a new one.",
+	}
 }
 
 // read takes the parameters of a response.create.

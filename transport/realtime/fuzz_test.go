@@ -57,7 +57,7 @@ func fuzzUpdate(t *testing.T, raw json.RawMessage) {
 	for _, raw := range []json.RawMessage{raw, fromBeta(raw)} {
 		was := newSettings("sess", "model")
 		before := mustMarshal(t, was.describe())
-		next, f := was.update(raw, false)
+		next, f := was.update(raw)
 		if got := mustMarshal(t, was.describe()); got != before {
 			t.Errorf("an update has changed what there was: %s", got)
 		}

@@ -110,7 +110,7 @@ func TestUtteranceUnread(t *testing.T) {
 func TestManualTurns(t *testing.T) {
 	c, s := start(t, event{"type": "realtime", "audio": event{"input": event{"turn_detection": nil, "transcription": event{"model": "x"}}}})
 	w := s.Offer().Wishes
-	if w.TurnEnd != transport.TurnEndClient || w.Answer == nil || *w.Answer || w.Interrupt != nil {
+	if w.TurnEnd != transport.TurnEndClient || w.Answer == nil || *w.Answer || *w.Interrupt {
 		t.Errorf("wishes are %+v", w)
 	}
 	c.send(event{"type": "input_audio_buffer.commit", "event_id": "none"})
@@ -178,7 +178,7 @@ func TestTypedTurn(t *testing.T) {
 	if e := c.await("error"); at(e, "error", "code") != "conversation_already_has_active_response" || at(e, "error", "event_id") != "again" {
 		t.Errorf("error is %v", e)
 	}
-	s.Emit(eventabi.SignalTurnOpen, "t1", "")
+	s.Signal(eventabi.Envelope{Signal: eventabi.SignalTurnOpen, TurnID: "t1", IdempotencyKey: transporttest.Came[transporttest.Respond](s)[0].Key})
 	created := c.await("response.created")
 	if at(created, "response", "metadata", "a") != "b" || at(created, "response", "output_modalities", 0) != "text" {
 		t.Errorf("response is %v", created["response"])
@@ -207,7 +207,8 @@ func TestRefusedAnswer(t *testing.T) {
 	c, s := start(t, event{"type": "realtime"})
 	c.send(event{"type": "response.create", "event_id": "ask"})
 	transporttest.Await[transporttest.Respond](s, nil)
-	s.Emit(eventabi.SignalDefer, "", "tenant_quota")
+	s.Emit(eventabi.SignalDefer, "", "of_another_proposal")
+	s.Signal(eventabi.Envelope{Signal: eventabi.SignalDefer, Reason: "tenant_quota", IdempotencyKey: transporttest.Came[transporttest.Respond](s)[0].Key})
 	if e := c.await("error"); at(e, "error", "code") != "response_refused" || at(e, "error", "event_id") != "ask" {
 		t.Errorf("error is %v", e)
 	}

@@ -84,6 +84,7 @@ func (c *conn) WriteFrame(f *transport.Frame) error {
 	}
 	it.sent = f.Position + int64(f.Voiced) - it.base
 	r.last = time.Now()
+	c.sent(f, r.last)
 	c.delta(r, f)
 	return nil
 }
@@ -98,6 +99,7 @@ func (c *conn) Fence(f transport.Fence) {
 	} else {
 		c.turnOf(f.Turn).fenced = true
 	}
+	c.playout.stopped(f)
 	c.mu.Unlock()
 	c.out.Fence(f)
 }
@@ -181,14 +183,16 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 		c.utteranceOver(e.Reason)
 		return
 	case eventabi.SignalReject, eventabi.SignalDefer:
-		c.refused(e.Reason)
+		if a := c.asked; a != nil && a.key == e.IdempotencyKey {
+			c.refused(e.Reason)
+		}
 		return
 	}
 	if e.TurnID == "" {
 		return
 	}
 	if e.Signal == eventabi.SignalTurnOpen {
-		c.turnOpened(e.TurnID)
+		c.turnOpened(e)
 		return
 	}
 	t := c.turnOf(e.TurnID)
@@ -219,13 +223,14 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 // refused tells that the answer which was asked for will not come; the lock is held.
 func (c *conn) refused(reason string) {
 	a := c.asked
-	if a == nil {
-		return
-	}
 	c.asked = nil
 	a.timer.Stop()
 	if a.text != nil {
 		c.later(c.restore)
+	}
+	if reason == "turn_in_progress" {
+		c.fail(a.eventID, active(""))
+		return
 	}
 	c.fail(a.eventID, &fault{Code: codeRefused, Message: "The response.create was not accepted: " + short(reason) + "."})
 }

@@ -71,6 +71,7 @@ type response struct {
 
 // request is a response.create whose turn has not opened yet.
 type request struct {
+	key      eventabi.IdempotencyKey
 	eventID  string
 	metadata json.RawMessage
 	text     *bool // other than the session's
@@ -143,9 +144,9 @@ func (c *conn) outOf(t *turn, ends bool) *response {
 }
 
 // turnOpened meets the beginning of a turn; the lock is held.
-func (c *conn) turnOpened(id eventabi.TurnID) {
-	t := c.turnOf(id)
-	if a := c.asked; a != nil {
+func (c *conn) turnOpened(e *eventabi.Envelope) {
+	t := c.turnOf(e.TurnID)
+	if a := c.asked; a != nil && a.key == e.IdempotencyKey {
 		t.asked, c.asked = a, nil
 		a.timer.Stop()
 		if a.text != nil {

@@ -70,11 +70,10 @@ func (s *Server) count(f func(*Stats)) {
 	s.mu.Unlock()
 }
 
-// Capabilities says what the links of the server do. The protocol has no acknowledgement
-// of what was played, only the correction that truncate is.
+// Capabilities says what the links of the server do.
 func Capabilities() transport.Capabilities {
 	return transport.Capabilities{
-		CodecsIn: codecs(), CodecsOut: codecs(), Text: true, Controls: true, BuffersOutput: true, Ack: transport.AckEstimate,
+		CodecsIn: codecs(), CodecsOut: codecs(), Text: true, Controls: true, BuffersOutput: true, Ack: transport.AckClient,
 	}
 }
 

@@ -30,6 +30,9 @@ type settings struct {
 	declared      bool // tools were given, maybe none
 	choice        json.RawMessage
 	noTools       bool // by tool_choice
+	// interrupt is whether speech interrupts, which only the beginning of a session sets;
+	// nil = it has not begun.
+	interrupt *bool
 	// rest is what is kept and echoed, and changes nothing.
 	rest map[string]json.RawMessage
 }
@@ -79,9 +82,8 @@ func echoed() []string {
 	}
 }
 
-// update gives the settings with a client's changes. begun says that the session goes on
-// already: what only its beginning can set may not change any more.
-func (s *settings) update(raw json.RawMessage, begun bool) (*settings, *fault) {
+// update gives the settings with a client's changes.
+func (s *settings) update(raw json.RawMessage) (*settings, *fault) {
 	next := *s
 	next.rest = maps.Clone(s.rest)
 	fields := map[string]reader{
@@ -104,10 +106,6 @@ func (s *settings) update(raw json.RawMessage, begun bool) (*settings, *fault) {
 	}
 	if f := walk("session", raw, fields); f != nil {
 		return nil, f
-	}
-	if begun && s.detection != nil && next.detection != nil && s.detection.interrupt != next.detection.interrupt {
-		return nil, unsupported("session.audio.input.turn_detection.interrupt_response",
-			"it is set by the first session.update and cannot change after that")
 	}
 	return &next, nil
 }
@@ -273,6 +271,9 @@ func (s *settings) readDetection(path string, raw json.RawMessage) *fault {
 	if s.detection != nil {
 		d.kind, d.answer, d.interrupt = s.detection.kind, s.detection.answer, s.detection.interrupt
 	}
+	if s.interrupt != nil {
+		d.interrupt = *s.interrupt
+	}
 	fields := map[string]reader{
 		"type":               oneOf(&d.kind, serverVAD, semanticVAD),
 		"create_response":    into(&d.answer, "a boolean"),
@@ -287,8 +288,19 @@ func (s *settings) readDetection(path string, raw json.RawMessage) *fault {
 	if f := walk(path, raw, fields); f != nil {
 		return f
 	}
+	if s.interrupt != nil && d.interrupt != *s.interrupt {
+		return unsupported(path+".interrupt_response", "it is set by the first session.update, and cannot change after that")
+	}
 	s.detection = &d
 	return nil
+}
+
+// fix keeps what only the beginning of a session sets.
+func (s *settings) fix() *settings {
+	next := *s
+	interrupt := s.interrupts()
+	next.interrupt = &interrupt
+	return &next
 }
 
 // manual says that the client ends its turns.
@@ -336,8 +348,8 @@ func (s *settings) wishes(was *settings, voices map[string]string) transport.Wis
 		answer := s.answers()
 		w.Answer = &answer
 	}
-	if first && s.detection != nil {
-		interrupt := s.detection.interrupt
+	if first {
+		interrupt := s.interrupts()
 		w.Interrupt = &interrupt
 	}
 	if s.declared && (!was.declared || was.noTools != s.noTools || !sameTools(s.tools, was.tools)) {
