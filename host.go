@@ -99,7 +99,7 @@ type Host struct {
 	guests   map[eventabi.SessionID]*guest
 	ended    []SessionStatus // the newest at next-1, a ring when full
 	next     int
-	began    int64 // sessions
+	over     int64 // sessions that ended
 	refusals map[transport.RefusalCode]int64
 	gone     Traffic // of the sessions that ended
 	draining bool

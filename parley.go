@@ -60,6 +60,8 @@ type (
 	TenantStats = admission.TenantStats
 	// PoolStats is how the execution pool stands, and what it counted.
 	PoolStats = nodehost.PoolStats
+	// Timing is what a runtime measured of its own punctuality.
+	Timing = sessionhost.Timing
 )
 
 // Config is what a Runtime runs its calls with.
@@ -257,6 +259,9 @@ func (r *Runtime) Admission() AdmissionStats { return r.host.Admission() }
 // Work gives how the execution pool stands, which all calls share.
 func (r *Runtime) Work() PoolStats { return r.host.Pool() }
 
+// Timing gives what the runtime has measured of its own punctuality so far.
+func (r *Runtime) Timing() Timing { return r.host.Timing() }
+
 // Tenants gives what the runtime counted of each tenant.
 func (r *Runtime) Tenants() []TenantStats { return r.host.Tenants() }
 
@@ -388,6 +393,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 			},
 		},
 		Kind:          call.Transport.Kind(),
+		Ack:           call.Transport.Capabilities().Ack,
 		Connect:       call.Transport.Open,
 		Providers:     c.providers(),
 		Endpointer:    c.Endpointer,

@@ -16,7 +16,7 @@ import (
 // gives how long that took since the cancel was accepted.
 func (s *Session) fence(at timebase.Instant, f *session.Fence) timebase.Span {
 	took, ahead := s.fenceTook(f.Generation)
-	s.egress.Fence(f.Turn, f.Generation, f.Session)
+	s.egress.Fence(at, f.Turn, f.Generation, f.Session)
 	if !ahead {
 		took = s.exec.Now().Sub(at)
 	}

@@ -233,11 +233,8 @@ func (s *Session) refer(text string, handle int64) session.TextRef {
 	return session.Describe(text, handle, s.settings.TextKey, s.settings.Language)
 }
 
-// Played, Muted, Control, Context, Respond, Configure and ToolResult are what a transport
+// Muted, Control, Context, Respond, Configure and ToolResult are what a transport
 // hands over beside sound and text.
-
-// Played says how far the caller has heard a turn.
-func (i *ingress) Played(transport.Playout) {}
 
 // Muted says that the microphone was switched off or on.
 func (i *ingress) Muted(bool) {}

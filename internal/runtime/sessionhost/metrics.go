@@ -41,6 +41,7 @@ type meter struct {
 	tallies []counter // of decisions
 	lost    int64     // values that found no room, of those that the owner measures
 	told    int64     // of those and of the nodes', what is told
+	guessed int64     // times that the client's silence had playback estimated, of what is told
 	preempt timebase.Span
 	waited  bool // a control input was taken since the last time; preempt is the longest wait
 }
@@ -232,6 +233,12 @@ func (m *meter) gather() []metric {
 	if lost != m.told {
 		list = append(list, metric{name: "metrics_lost_total", unit: "1", value: float64(lost)})
 		m.told = lost
+	}
+	if e := m.s.egress; e != nil {
+		if n := e.Counters().AckFallbacks; n != m.guessed {
+			list = append(list, metric{name: "playout_ack_fallbacks_total", unit: "1", value: float64(n)})
+			m.guessed = n
+		}
 	}
 	if m.waited {
 		list = append(list, metric{name: "control_preempt_delay_ms", unit: "ms", value: millis(m.preempt)})

@@ -67,6 +67,7 @@ type Session struct {
 	content  *content
 	taps     taps
 	meter    meter
+	playouts playouts
 	wall     int64 // the wall clock at instant 0, Unix milliseconds
 	talk     *Conversation
 	graph    *graph
@@ -91,7 +92,8 @@ type Session struct {
 	frames    []session.AudioIn
 	feedback  []session.Input
 	again     []session.Input
-	progress  session.Delivery
+	playing   []connection.Report // scratch, as the next
+	progress  []session.Delivery
 	snapshots session.Snapshots
 	usage     *session.Usage // as the kernel has it; nil = nothing is bounded
 	refreshed timebase.Instant
@@ -151,6 +153,7 @@ type Stats struct {
 	Stalls            int64 // turns that took so long that the others were gone on with elsewhere
 	FramesOut         int64 // at the sink
 	FramesAfterFence  int64 // at the sink, of a turn that was fenced: zero, always
+	PlayoutsDropped   int64 // reports of the client that found no room, or that its link does not make
 	LateChunks        int64 // of providers, held back
 	AudioRefused      int64 // chunks refused because the session held too much audio
 	AudioHeld         int64 // samples not played and not released
@@ -210,6 +213,7 @@ func (s *Session) connect(ctx context.Context) error {
 		Phase:     -s.born,
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
+		Acks:      s.acknowledged(),
 	})
 	s.enter()
 	s.postReady()
@@ -273,6 +277,7 @@ func (s *Session) stats() Stats {
 		SamplesLost:      int64(s.ring.Lost()),
 		FramesOut:        s.witness.Frames(),
 		FramesAfterFence: s.witness.AfterFence(""),
+		PlayoutsDropped:  s.playouts.dropped.Load(),
 		LateChunks:       s.graph.calls.Late(),
 		AudioRefused:     refused,
 		AudioHeld:        int64(held),

@@ -27,8 +27,11 @@ type Settings struct {
 	// Settings.PlainTTS whether there are wishes of style, and Fallback FallbackReply.
 	Bootstrap session.Bootstrap
 	Kind      transport.Kind
-	Token     string
-	Route     string
+	// Ack is how the transport knows what was played; empty = AckEstimate. With the others,
+	// what was heard is what Ingress.Played says.
+	Ack   transport.AckSource
+	Token string
+	Route string
 	// Connect binds the transport; Adapter.Open fits. Required.
 	Connect func(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error)
 
@@ -86,6 +89,11 @@ func (s *Settings) Validate() error {
 	want(s.Connect != nil, "connect", "give a transport")
 	want(s.Endpointer != nil, "endpointer", "give a node factory")
 	want(s.Segmenter != nil, "segmenter", "give a node factory")
+	switch s.Ack {
+	case "", transport.AckEstimate, transport.AckClient, transport.AckGateway:
+	default:
+		faults = append(faults, fmt.Errorf("sessionhost: ack: %q: use %s, %s or %s", s.Ack, transport.AckEstimate, transport.AckClient, transport.AckGateway))
+	}
 	faults = append(faults, validateTaps(s.Taps)...)
 	for i := range s.Edges {
 		if err := s.Edges[i].Validate(); err != nil {
