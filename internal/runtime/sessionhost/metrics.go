@@ -15,6 +15,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/transport"
 )
 
 // MetricObserver takes a session's metrics events, in order, on the session's owner. The
@@ -27,7 +28,8 @@ type MetricObserver func(e *eventabi.Envelope)
 // began, so that an event that the edge sheds loses no count; they are told when they have
 // changed.
 type meter struct {
-	s *Session
+	s    *Session
+	sink transport.MetricSink // of the link; nil = its client is shown none
 
 	mu      sync.Mutex
 	counts  []counter // of nodes
@@ -76,7 +78,7 @@ const (
 )
 
 // on says that somebody looks.
-func (m *meter) on() bool { return m.s.settings.Metrics != nil }
+func (m *meter) on() bool { return m.s.settings.Metrics != nil || m.sink != nil }
 
 // count adds to a node's counter.
 func (m *meter) count(id eventabi.NodeID, name string, n int64) {
@@ -340,7 +342,7 @@ func bit(b bool) float64 {
 func (m *meter) deliver(e *session.Deliver) {
 	x, ok := m.pending[e.Handle]
 	delete(m.pending, e.Handle)
-	if !ok || m.s.settings.Metrics == nil {
+	if !ok || !m.on() {
 		return
 	}
 	labels := map[string]string{"session_id": string(m.s.ID()), "pipeline_version": string(m.s.settings.Bootstrap.Pipeline)}
@@ -369,13 +371,19 @@ func (m *meter) deliver(e *session.Deliver) {
 	}
 	at := m.s.last
 	b := &m.s.settings.Bootstrap
-	m.s.settings.Metrics(&eventabi.Envelope{
+	v := &eventabi.Envelope{
 		SchemaVersion: eventabi.SchemaVersion, EventScope: eventabi.ScopeSession,
 		SessionID: b.Session, PipelineVersion: b.Pipeline, EventID: eventabi.EventID("m" + strconv.FormatInt(int64(e.Seq), 10)), EventKind: eventabi.KindMetrics,
 		Lane: eventabi.TelemetryLane, RuntimeSequence: e.Seq, RuntimeTimestampMS: at.MS(),
 		WallClockTimestampMS: m.s.wall + at.MS(), PayloadClass: eventabi.ClassMetadata,
 		NodeID: x.node, EdgeID: x.edge, Payload: body,
-	})
+	}
+	if m.s.settings.Metrics != nil {
+		m.s.settings.Metrics(v)
+	}
+	if m.sink != nil {
+		m.sink.WriteMetric(v)
+	}
 }
 
 // forget drops a metric that its edge has dropped.

@@ -180,7 +180,7 @@ func (k *looked) look(list []session.Input) {
 			continue
 		case *session.Bootstrap:
 			k.begins, k.opens = true, true
-		case *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
+		case *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake, *session.Respond, *session.Muted:
 			k.opens = true
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
@@ -189,7 +189,8 @@ func (k *looked) look(list []session.Input) {
 			*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
-			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
+			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap,
+			*session.TransportControl, *session.Context, *session.Wishes:
 		}
 		k.other = true
 	}

@@ -82,6 +82,7 @@ type Session struct {
 	fenceAge map[uint32]timebase.Span  // generations fenced ahead of the kernel, and how long it took
 	keys     []eventabi.IdempotencyKey // of cancels, newest over oldest
 	keyCount int
+	spoken   atomic.Pointer[string] // the language that the client chose; nil = the settings'
 
 	// What follows belongs to the owner.
 	machine   *session.Machine
@@ -121,6 +122,8 @@ type Session struct {
 	alarm     *event                          // of virtual time
 	interim   map[eventabi.InvocationID]int64 // latest text of each utterance
 	turns     map[eventabi.InvocationID]eventabi.TurnID
+	told      instructions
+	written   eventabi.TurnID // the turn whose answer is text and nothing else
 	overhead  overhead
 	final     Stats // when over
 }
@@ -204,6 +207,7 @@ func (s *Session) connect(ctx context.Context) error {
 		return err
 	}
 	s.link = link
+	s.meter.sink, _ = link.(transport.MetricSink)
 	s.witness = connection.NewWitness(link)
 	s.egress = connection.NewEgress(connection.Settings{
 		Fences:    &s.fences,
@@ -325,6 +329,10 @@ func (s *Session) spill(in session.Input) {
 		s.content.dropText(in.Text.Handle)
 	case *session.TextIn:
 		s.content.dropText(in.Text.Handle)
+	case *session.Context:
+		s.content.dropText(in.Text.Handle)
+	case *session.Wishes:
+		s.content.unkeepText(in.Instructions.Handle)
 	case *session.Offer:
 		s.content.forgetAny(in.Handle)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -192,6 +193,7 @@ func (s *Settings) bind() {
 	if p := s.Providers.SecondTTS; p != nil {
 		fill(&b.TTSSecond, p.Descriptor().ID)
 	}
+	fill(&b.Transport, namespace(s.Kind))
 	b.Settings.PlainTTS = s.ttsConfig().Styled()
 	if ms := b.Settings.NodeBudgetMS; ms > 0 && s.Limits.Event == 0 {
 		s.Limits.Event = time.Duration(ms) * time.Millisecond
@@ -249,3 +251,18 @@ type Cancel struct {
 	Epoch      eventabi.Epoch
 	Key        eventabi.IdempotencyKey
 }
+
+// namespace is a transport's kind as the kernel takes it: small letters, digits, hyphens and
+// underscores.
+func namespace(k transport.Kind) string {
+	name := []byte(strings.ToLower(string(k)))
+	for i, b := range name {
+		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '-' {
+			name[i] = '_'
+		}
+	}
+	return string(name[:min(len(name), maxNamespace)])
+}
+
+// maxNamespace is the longest kind of a transport that the kernel takes.
+const maxNamespace = 32
