@@ -234,7 +234,7 @@ func (h *Host) attend(g *guest, x *Session) {
 	}
 	h.mu.Lock()
 	delete(h.guests, s.ID)
-	h.began++
+	h.over++
 	h.gone.add(s.Traffic)
 	if len(h.ended) < h.config.KeepEnded {
 		h.ended = append(h.ended, s)
@@ -358,12 +358,26 @@ type HostStats struct {
 	Draining bool
 	Ended    int64 // sessions
 	Refused  map[transport.RefusalCode]int64
-	Traffic  Traffic // of the sessions that ended
+	Traffic  Traffic // of all sessions
 }
 
 // Stats gives what was counted so far.
 func (h *Host) Stats() HostStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return HostStats{Draining: h.draining, Ended: h.began, Refused: maps.Clone(h.refusals), Traffic: h.gone}
+	s := HostStats{Draining: h.draining, Ended: h.over, Refused: maps.Clone(h.refusals), Traffic: h.gone}
+	for _, g := range h.guests {
+		s.Traffic.add(g.traffic())
+	}
+	return s
+}
+
+// traffic is what went through the session so far.
+func (g *guest) traffic() Traffic {
+	x := g.session.Load()
+	if x == nil {
+		return Traffic{}
+	}
+	stands := x.Standing()
+	return Traffic{FramesIn: stands.FramesIn, FramesOut: stands.FramesOut, FramesAfterFence: stands.FramesAfterFence}
 }

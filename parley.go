@@ -60,6 +60,8 @@ type (
 	TenantStats = admission.TenantStats
 	// PoolStats is how the execution pool stands, and what it counted.
 	PoolStats = nodehost.PoolStats
+	// Timing is what a runtime measured of its own punctuality.
+	Timing = sessionhost.Timing
 )
 
 // Config is what a Runtime runs its calls with.
@@ -216,6 +218,9 @@ type Call struct {
 	Pipeline  string         // empty = DefaultPipeline
 	Epoch     eventabi.Epoch // of the session's lease; 0 = 1
 	Transport transport.Adapter
+	// Wishes are what the client chooses of what the Config says; whoever makes the Call has
+	// decided that it may.
+	Wishes transport.Wishes
 	// Record is the folder of the recording, which must not exist; empty = none.
 	Record string
 	// TextKey is the secret of the recorded text hashes; 0 = a random one.
@@ -256,6 +261,9 @@ func (r *Runtime) Admission() AdmissionStats { return r.host.Admission() }
 
 // Work gives how the execution pool stands, which all calls share.
 func (r *Runtime) Work() PoolStats { return r.host.Pool() }
+
+// Timing gives what the runtime has measured of its own punctuality so far.
+func (r *Runtime) Timing() Timing { return r.host.Timing() }
 
 // Tenants gives what the runtime counted of each tenant.
 func (r *Runtime) Tenants() []TenantStats { return r.host.Tenants() }
@@ -388,6 +396,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 			},
 		},
 		Kind:          call.Transport.Kind(),
+		Ack:           call.Transport.Capabilities().Ack,
 		Connect:       call.Transport.Open,
 		Providers:     c.providers(),
 		Endpointer:    c.Endpointer,
@@ -404,6 +413,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		s.Edges, s.Flow, s.Nodes = c.Flow.EdgePolicies(), c.Flow.FlowPolicy(), c.Flow.NodePolicies()
 		c.Flow.Apply(&s.Bootstrap.Settings)
 	}
+	s.Wish(call.Wishes)
 	if call.Frames != nil {
 		s.Frames = func(d Direction, at timebase.Instant, sample int64, pcm []int16) {
 			call.Frames(d, time.Duration(at), sample, pcm)

@@ -4,8 +4,10 @@ package parley
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -34,6 +36,43 @@ func ReadTokens(name string, keys []byte, lifetime time.Duration) (*Tokens, erro
 		return nil, fmt.Errorf("parley: %w", err)
 	}
 	return newTokens(list, lifetime)
+}
+
+// NewTokens makes Tokens with a key of their own: what they issue holds for as long as the
+// process runs.
+func NewTokens(lifetime time.Duration) (*Tokens, error) {
+	k, err := fleet.NewKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	return newTokens(fleet.Keys{k}, lifetime)
+}
+
+// TokenKey is a key for a key file.
+type TokenKey struct {
+	ID     string
+	PEM    []byte // with the private half: it issues and checks
+	Public []byte // PEM of the public half: it checks
+	JWK    []byte // of the public half
+}
+
+// NewTokenKey makes one.
+func NewTokenKey() (TokenKey, error) {
+	k, err := fleet.NewKey(rand.Reader)
+	if err != nil {
+		return TokenKey{}, fmt.Errorf("parley: %w", err)
+	}
+	out := TokenKey{ID: k.ID}
+	var faults [3]error
+	out.PEM, faults[0] = k.PEM(true)
+	out.Public, faults[1] = k.PEM(false)
+	out.JWK, faults[2] = k.JWK()
+	return out, errors.Join(faults[:]...)
+}
+
+// LooksLikeToken says whether a text has the form of a signed token, valid or not.
+func LooksLikeToken(text string) bool {
+	return strings.Count(text, ".") == 2 && strings.HasPrefix(text, "eyJ")
 }
 
 func newTokens(keys fleet.Keys, lifetime time.Duration) (*Tokens, error) {

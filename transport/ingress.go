@@ -50,7 +50,10 @@ type Ingress interface {
 	Hangup(reason string)
 }
 
-// Playout is how far the caller has heard a turn.
+// Playout is how far the caller has heard a turn. A client that stops by itself in the
+// middle of a turn says Cancel or Stop as well: Final alone ends nothing. One that says
+// nothing for 2 s about sound that it was sent is taken for a link without acknowledgements,
+// until it has caught up.
 type Playout struct {
 	Turn       eventabi.TurnID
 	Generation uint32 // 0 = the turn's own
@@ -58,7 +61,8 @@ type Playout struct {
 	// a lower one than before is dropped, one beyond what was sent is cut to it.
 	Position int64
 	// Final says that the client will play no more of the turn: it drained, or it stopped for
-	// a fence. Without one, a fenced turn waits shortly and takes the last position.
+	// a fence. Without one, a fenced turn waits for 300 ms and takes the last position; what
+	// comes later is dropped and counted.
 	Final bool
 }
 

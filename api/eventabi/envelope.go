@@ -123,3 +123,12 @@ type Envelope struct {
 	Payload              json.RawMessage            `json:"payload,omitempty"`
 	Extensions           map[string]json.RawMessage `json:"extensions,omitempty"`
 }
+
+// Extend gives the event the fields of a namespace, as a JSON object; a namespace is reverse
+// dotted, such as transport.telephony.
+func (e *Envelope) Extend(namespace string, fields []byte) {
+	if e.Extensions == nil {
+		e.Extensions = map[string]json.RawMessage{}
+	}
+	e.Extensions[namespace] = fields
+}

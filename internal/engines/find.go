@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -20,6 +21,7 @@ const (
 	synthesiserFile = "flite_slt.wasm"
 	vadFile         = "silero_vad_v6.onnx"
 	modelDir        = "en-us"
+	opusFile        = "opus.wasm"
 )
 
 // Set is the engines found in one folder.
@@ -39,6 +41,15 @@ func (s *Set) VAD() string { return filepath.Join(s.Dir, vadFile) }
 
 // Model is the folder with the recogniser's acoustic model, language model and dictionary.
 func (s *Set) Model() string { return filepath.Join(s.Dir, modelDir) }
+
+// Opus is the path of libopus's encoder as WebAssembly, empty when the set was made before
+// there was one: run make engines.
+func (s *Set) Opus() string {
+	if !slices.ContainsFunc(s.Manifest.Files, func(f File) bool { return f.Path == opusFile }) {
+		return ""
+	}
+	return filepath.Join(s.Dir, opusFile)
+}
 
 // Compiled is the folder, beside the set, for what the engines are compiled to on this
 // machine. It need not exist, and who can write to it can run code as this user.

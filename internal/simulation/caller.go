@@ -126,6 +126,9 @@ func (w *world) idle(e *event) {
 	}
 	if w.planned == 0 && !w.speech.under {
 		w.plan(e.at, 10, w.nextAct())
+		if w.client.asks && !w.linkDown {
+			w.respond(e.at)
+		}
 	}
 	w.after(e.at, 4000, evIdle, 0, 0)
 }
@@ -167,7 +170,7 @@ func (w *world) bit(at timebase.Instant) {
 // sound is what detector and endpointer say.
 func (w *world) sound(e *event) {
 	s := &w.speech
-	if e.who != s.number || w.linkDown {
+	if e.who != s.number || w.linkDown || w.client.muted {
 		if e.kind == evEndpoint && e.who == s.number {
 			s.under = false
 		}
@@ -216,10 +219,7 @@ func (w *world) endpoint(e *event) {
 		return // the words end with no end
 	}
 	end := w.pool.endings.get()
-	end.Sample, end.Reason = w.position(s.stopped), "vad"
-	if w.habits.handheld {
-		end.Reason = "client"
-	}
+	end.Sample, end.Reason = w.position(s.stopped), w.ending()
 	end.Epoch, end.Key = w.stamp(), w.key()
 	w.add(end)
 	w.remember(e.at, keyed{ending: *end})
@@ -307,6 +307,10 @@ type keyed struct {
 	typed  session.TextIn
 	stop   session.Stop
 	cancel session.Cancel
+
+	control session.TransportControl
+	context session.Context
+	respond session.Respond
 }
 
 // remember keeps a message for its second delivery.
@@ -333,6 +337,12 @@ func (w *world) again() {
 		w.add(&k.stop)
 	case k.cancel.Key != "":
 		w.add(&k.cancel)
+	case k.control.Key != "":
+		w.add(&k.control)
+	case k.context.Key != "":
+		w.add(&k.context)
+	case k.respond.Key != "":
+		w.add(&k.respond)
 	}
 }
 

@@ -211,6 +211,7 @@ func (w *world) open() {
 		}
 	}
 	w.startPressure()
+	w.startClient()
 	w.plan(0, w.random.Between(0, 500), w.nextAct())
 	w.pass()
 }

@@ -53,6 +53,11 @@ type inputs struct {
 	offers     pool[session.Offer]
 	readies    pool[session.Ready]
 	overflows  pool[session.Overflow]
+	mutes      pool[session.Muted]
+	controls   pool[session.TransportControl]
+	contexts   pool[session.Context]
+	responds   pool[session.Respond]
+	wishes     pool[session.Wishes]
 }
 
 func (p *inputs) reset() {
@@ -62,4 +67,5 @@ func (p *inputs) reset() {
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
 	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
 	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used, p.refused.used = 0, 0, 0, 0, 0, 0
+	p.mutes.used, p.controls.used, p.contexts.used, p.responds.used, p.wishes.used = 0, 0, 0, 0, 0
 }

@@ -102,6 +102,17 @@ const (
 	MediaMapped     // where audio comes in time, the projected media clock is within 10 ms of the caller's
 	GapMarked       // audio that is missing and was not concealed is marked, once a stretch
 
+	// What clients say beside sound and text.
+
+	ConditionsOnce   // a mute, a stall or silence is told once a stretch, and only while it lasts
+	ConditionsTold   // a mute is told at once, and a stall when its time is over
+	ControlsTold     // a control becomes one signal in the namespace of the transport, and nothing else
+	GivenKept        // an item that a client brings along is in the record once, whole, and counts as heard
+	RespondOnce      // asking for an answer opens one turn at most, with its key, and adds no words
+	ClientEndsTurns  // where the client alone ends utterances nothing else ends one
+	AnswersWhenAsked // where the client asks for answers no turn opens without that
+	WrittenUnspoken  // an answer that the client wants written is not spoken
+
 	// Calls.
 
 	CallsEndOnce      // every provider call ends exactly once, and nothing happens to it afterwards
@@ -155,6 +166,8 @@ func invariantNames() [invariantCount]string {
 		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
 		"stale_no_effect",
 		"wall_projected", "rebase_evidenced", "media_mapped", "gap_marked",
+		"conditions_once", "conditions_told", "controls_told", "given_kept", "respond_once", "client_ends_turns",
+		"answers_when_asked", "written_unspoken",
 		"calls_end_once", "attempts_rise", "calls_time_out", "cancelled_given_up", "calls_bounded", "finalized_once",
 		"utterances_bounded",
 		"items_keep_place", "one_item_per_words", "words_kept", "interrupted_before", "heard_within_played",

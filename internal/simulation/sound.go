@@ -45,7 +45,7 @@ func (w *world) readClock() {
 
 // hear sends the caller's audio up to an instant.
 func (w *world) hear(at timebase.Instant) {
-	if w.linkDown || w.fault(TransportLoss, 6) {
+	if w.linkDown || w.client.muted || w.fault(TransportLoss, 6) {
 		return
 	}
 	if at >= w.heldUp && w.fault(TransportBurst, 16) {

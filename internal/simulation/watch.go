@@ -67,6 +67,7 @@ type watch struct {
 	loads loadWatch
 	edges edgesWatch
 	graph []turn.VoiceEdge
+	said  clientWatch
 }
 
 // broken is a violation as the watch saw it.
@@ -140,6 +141,7 @@ func (k *watch) begin(w *world) {
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
 		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
 	}
+	k.said.begin(w)
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
 
@@ -214,8 +216,7 @@ func (k *watch) effect(e session.Effect) {
 	case *session.Finalize:
 		k.finalize(e)
 	case *session.Generate:
-		k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
-		k.nested(e.TimeoutMS)
+		k.thinks(e)
 	case *session.Say:
 		k.says(e)
 	case *session.Degrade:
@@ -293,6 +294,7 @@ func (k *watch) settled(w *world) {
 	k.shedSettled()
 	k.clocks(w)
 	k.edgesSettled(w)
+	k.saidSettled()
 	for i := max(0, len(k.gens)-maxOutputs); i < len(k.gens); i++ {
 		k.gens[i].fencedNow = false
 	}

@@ -84,7 +84,7 @@ func (k *watch) finalize(e *session.Finalize) {
 	c := k.call(e.Invocation)
 	if k.ok(FinalizedOnce, c != nil && c.kind == recognise && !c.finalized, "finalize of what is not open, or twice") {
 		c.finalized, c.at, k.talk.over = true, k.now, k.now
-		if k.state == controlplane.SessionActive {
+		if k.state == controlplane.SessionActive && !k.said.asked {
 			k.propose(c.owner)
 		}
 	}

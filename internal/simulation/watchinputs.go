@@ -31,6 +31,7 @@ func (k *watch) before(w *world) {
 	k.pass.load = passLoad{only: loadAlone(w.in), highest: k.loads.level}
 	k.faulted, k.ending, k.edges.full = false, false, false
 	k.beforeTime()
+	k.said.before()
 	k.talk.closed, k.talk.turnedAway, k.talk.opens, k.talk.pending = false, false, 0, k.talk.pending[:0]
 	if w.solo && len(w.in) == 1 { // nothing else comes that could have an effect
 		k.alone(w.in[0])
@@ -70,7 +71,7 @@ func badge(in session.Input) (epoch eventabi.Epoch, key eventabi.IdempotencyKey,
 	if in, is := in.(*session.Cancel); is {
 		return in.Epoch, in.Key, true
 	}
-	return 0, "", false
+	return saidBadge(in)
 }
 
 // current restates when an epoch is the lease's.
@@ -121,6 +122,8 @@ func (k *watch) control(in session.Input) {
 		k.voiceOn()
 	case *session.VoiceOff:
 		k.talk.voiced = false
+	case *session.Muted:
+		k.mutedInput(in)
 	case *session.EndOfUtterance:
 		if k.takes(in.Epoch, in.Key) {
 			k.utteranceEnd(in)
@@ -139,7 +142,7 @@ func (k *watch) control(in session.Input) {
 	case *session.EvidenceLost:
 		k.against(rankEvidence)
 	case *session.NodeFailed:
-		if k.pass.live >= 0 && in.Turn == k.turns[k.pass.live].id && !k.rules.survives(in.Node) {
+		if k.pass.live >= 0 && in.Turn == k.turns[k.pass.live].id && !k.rules.survives(in.Node) && !(in.Node == "tts" && k.turns[k.pass.live].text) {
 			k.against(rankFailure)
 		}
 	case *session.RuntimeFault:
@@ -172,7 +175,7 @@ func (k *watch) control(in session.Input) {
 		}
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd, *session.Unscheduled:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 	}
 }
 
@@ -200,10 +203,13 @@ func (k *watch) data(in session.Input) {
 	case *session.AudioIn:
 		if k.running() && k.current(in.Epoch) {
 			k.heardNow()
+			k.said.came(k.now)
 		}
 	case *session.AudioGap:
 		k.gap(in)
-	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
+	case *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		k.clientWord(in)
+	case *session.Muted, *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
 		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
@@ -251,6 +257,8 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 			k.rules.candidates[kind] = 2
 		}
 	}
+	k.rules.binds = k.rules.binds && !k.said.on
+	k.said.bootstrap(s, ms)
 	k.rules.line, k.rules.shows = in.Fallback.Words > 0, !s.VoiceOnly
 	if k.rules.dedupe == 0 {
 		k.rules.dedupe = 8192

@@ -74,19 +74,26 @@ func (k *watch) voiceOn() {
 }
 
 func (k *watch) utteranceEnd(in *session.EndOfUtterance) {
+	k.said.ended(in)
 	k.talk.voiced = false
 	k.talk.loud = k.talk.loud || in.Reason == "client" // the client's word leaves no doubt
 }
 
 func (k *watch) typed(in *session.TextIn) {
+	if in.Text.Class != session.TextNone {
+		k.said.noise(k.now)
+	}
 	o := k.texts[in.Text.Handle].owner
 	w := k.ownerOf(o)
 	w.words, w.final = in.Text.Class != session.TextNone, true
 	k.talk.typedNow = o
-	if in.Text.Class != session.TextNone {
+	if in.Text.Class != session.TextNone && !k.said.asked {
 		k.pass.load.typed++
 	}
 	k.talk.loud = true
+	if k.said.asked {
+		return
+	}
 	k.propose(o)
 }
 
@@ -213,6 +220,9 @@ func (k *watch) converse(it *session.Item) {
 		*old = *it
 	}
 	k.ok(HeardWithinPlayed, it.HeardRunes >= 0 && it.HeardRunes <= it.GeneratedRunes, "more was heard than was generated")
+	if k.givenItem(it) {
+		return
+	}
 	if it.Role == session.ItemUser {
 		k.userItem(it, fresh)
 		return
@@ -239,7 +249,7 @@ func (k *watch) assistantItem(it *session.Item, fresh bool) {
 		return
 	}
 	t := &k.turns[i]
-	k.ok(HeardWithinPlayed, it.ShownRunes == 0 || it.ShownRunes <= it.GeneratedRunes && t.step == textOnly,
+	k.ok(HeardWithinPlayed, it.ShownRunes == 0 || it.ShownRunes <= it.GeneratedRunes && (t.step == textOnly || t.text),
 		"text counts as delivered in a turn that has a voice, or more than was generated")
 	t.flows = t.flows || it.ShownRunes > 0
 	if g < 0 { // no sound was asked for

@@ -37,6 +37,8 @@ type turnWatch struct {
 	answered     bool      // its envelope is over, and it goes on
 	stoodIn      bool      // the fallback line stands in for the answer
 	step         turn.Step // the degrade step in force
+	text         bool      // its answer is text by the client's choice
+	bare         bool      // it has no words of its own
 	owner        int32     // whose words it answers, 0 = not known
 	wordsDue     bool
 }
@@ -92,6 +94,11 @@ func (k *watch) emit(v *eventabi.Envelope) {
 		k.playback(v)
 	case s == eventabi.SignalEndOfUtterance:
 		k.talk.over = k.now
+		k.endSignal(v)
+	case s == eventabi.SignalSilence, s == eventabi.SignalStall:
+		k.condition(v)
+	case s == eventabi.SignalTransportControl:
+		k.controlSignal(v)
 	case s == eventabi.SignalShed && v.ProviderInvocationID != "":
 		k.shed(v)
 	case s == eventabi.SignalDiscontinuity:
@@ -103,8 +110,10 @@ func (k *watch) emit(v *eventabi.Envelope) {
 	case s == eventabi.SignalReject, s == eventabi.SignalDefer, s == eventabi.SignalStaleEpochReject, s == eventabi.SignalDeauthorizedDrain:
 		k.talk.turnedAway = true
 		k.turnedAway(v)
+		k.said.refused(v)
 	case s == eventabi.SignalConnected, s == eventabi.SignalReconnecting, s == eventabi.SignalDisconnected, s == eventabi.SignalEnded:
 		k.connection(v.Signal)
+		k.said.afresh(k.now)
 	}
 }
 
@@ -179,6 +188,7 @@ func (k *watch) turnOpen(v *eventabi.Envelope) {
 	t.signalled, t.wasOpen, t.opened = true, true, k.now
 	k.live = i
 	k.opened(i)
+	k.answers(v, t)
 }
 
 // snapshotsHold restates the first two gates.

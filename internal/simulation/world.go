@@ -41,6 +41,7 @@ type world struct {
 
 	host       host
 	wires      wires
+	client     client
 	epoch      eventabi.Epoch
 	versions   int64
 	linkDown   bool // nothing comes from the client
@@ -115,6 +116,7 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.lastKeyed, w.frames, w.live, w.shown, w.owed, w.denied = keyed{}, 0, "", "", w.owed[:0], 0
 	w.drawFaults(seed, allowed)
 	w.drawHabits()
+	w.drawClient(seed)
 	w.watch.begin(w)
 	w.open()
 	w.run()
@@ -350,6 +352,8 @@ func (w *world) handle(e *event) {
 		w.offers(e)
 	case evReady:
 		w.reads(e)
+	case evClient:
+		w.speaks(e)
 	case evDuplicate:
 		w.again()
 	case evFrame:
@@ -370,6 +374,7 @@ func (w *world) settle() {
 	if w.linkDown || w.linkSaid != session.LinkResumed {
 		w.sayLink(session.LinkResumed)
 	}
+	w.unmute(w.now)
 	w.fresh()
 	w.relieve()
 	w.readAll()

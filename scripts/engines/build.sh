@@ -174,6 +174,7 @@ build() {
 	get_source pocketsphinx
 	get_source sphinxbase
 	get_source flite
+	get_source opus
 	get_weights
 	cd "$work"
 	say 'unpacking'
@@ -181,6 +182,7 @@ build() {
 	cp -R "$here/wasm" .
 	compile sphinx out/pocketsphinx.wasm
 	compile flite out/flite_slt.wasm
+	compile opus out/opus.wasm
 	chmod 644 out/*.wasm
 	write_manifest out "$recipe" "$(clang --version | head -n 1)"
 	cd "$root"

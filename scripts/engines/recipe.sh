@@ -4,7 +4,7 @@
 # What the engines are made of and how: everything here decides the bytes that
 # come out, and a change of it makes build.sh build again. Sourced by build.sh.
 
-# Flags for both libraries. Paths are relative to the work folder, so that the
+# Flags for all libraries. Paths are relative to the work folder, so that the
 # same sources and the same compiler give the same bytes anywhere.
 cflags='--target=wasm32-wasi --sysroot=/usr -isystem /usr/include/wasm32-wasi -O3 -DNDEBUG -w -Iwasm/include -D_WASI_EMULATED_SIGNAL'
 ldflags='--target=wasm32-wasi --sysroot=/usr -O3 -mexec-model=reactor -Wl,-z,stack-size=1048576 -lwasi-emulated-signal'
@@ -34,6 +34,19 @@ flite_sources() {
 		grep -vE '_(palmos|wince|win32|posix)\.c$|/cst_socket\.c$|/cmu_lex_(data_raw|num_bytes|(entries|phones)_huff_table)\.c$'
 }
 
+opus_flags='-DOPUS_BUILD -DVAR_ARRAYS -DFLOAT_APPROX -DHAVE_LRINT -DHAVE_LRINTF -DPACKAGE_VERSION="1.3.1"
+	-Iopus/include -Iopus/src -Iopus/celt -Iopus/silk -Iopus/silk/float'
+# One stream takes 0.4 MB. The stack comes first, so that one that is too small ends the
+# instance and does not write over its data.
+opus_ldflags='-Wl,--max-memory=1048576 -Wl,-z,stack-size=262144 -Wl,--stack-first'
+opus_sources() {
+	# In floating point; of the decoder only what the encoder asks of a packet is linked.
+	printf '%s\n' wasm/opus.c
+	ls opus/celt/*.c opus/silk/*.c opus/silk/float/*.c \
+		opus/src/{analysis,mlp,mlp_data,opus,opus_decoder,opus_encoder,repacketizer}.c |
+		grep -v '/opus_custom_demo\.c$'
+}
+
 # compile NAME OUTPUT compiles in the work folder, on every core.
 compile() {
 	local flags=${1}_flags more_ldflags=${1}_ldflags sources
@@ -57,18 +70,21 @@ unpack() {
 		pocketsphinx-5prealpha/include pocketsphinx-5prealpha/src/libpocketsphinx pocketsphinx-5prealpha/LICENSE "$model"
 	tar -xzf "$1/sphinxbase_0.8+5prealpha+1.orig.tar.gz" -C src
 	tar -xzf "$1/flite_2.2.orig.tar.gz" -C src flite-2.2/include flite-2.2/src flite-2.2/lang flite-2.2/COPYING
+	tar -xzf "$1/opus_1.3.1.orig.tar.gz" -C src opus-1.3.1/include opus-1.3.1/src opus-1.3.1/celt opus-1.3.1/silk opus-1.3.1/COPYING
 	tar -xzf "$1/ricky0123-vad-web-0.0.31.tgz" -C src package/dist/silero_vad_v6.onnx
 	ln -s src/pocketsphinx-5prealpha pocketsphinx
 	ln -s src/sphinxbase-5prealpha sphinxbase
 	ln -s src/flite-2.2 flite
+	ln -s src/opus-1.3.1 opus
 	mv "src/$model/en-us" "src/$model/en-us.lm.bin" "src/$model/cmudict-en-us.dict" out/en-us/
 	mv src/package/dist/silero_vad_v6.onnx out/
 	cp pocketsphinx/LICENSE out/LICENSES/pocketsphinx.txt
 	cp sphinxbase/LICENSE out/LICENSES/sphinxbase.txt
 	cp flite/COPYING out/LICENSES/flite.txt
+	cp opus/COPYING out/LICENSES/opus.txt
 	cp out/en-us/en-us/README out/LICENSES/en-us.txt
 	cp "$here/licences/silero-vad.txt" out/LICENSES/
-	# The C library and the compiler's run-time library are linked into both engines.
+	# The C library and the compiler's run-time library are linked into all engines.
 	cp /usr/share/doc/wasi-libc/copyright out/LICENSES/wasi-libc.txt
 	cp "/usr/share/doc/libclang-rt-$(clang_major)-dev-wasm32/copyright" out/LICENSES/compiler-rt.txt
 	find out -type f -exec chmod 644 {} +
@@ -99,6 +115,7 @@ about() {
 	case $1 in
 	pocketsphinx_*) echo '"from": "Debian source package pocketsphinx", "licence": "BSD-2-Clause", "gives": "recogniser, acoustic model, language model, dictionary"' ;;
 	sphinxbase_*) echo '"from": "Debian source package sphinxbase", "licence": "BSD-2-Clause", "gives": "recogniser"' ;;
+	opus_*) echo '"from": "Debian source package opus", "licence": "BSD-3-Clause", "gives": "encoder of Opus"' ;;
 	flite_*) echo '"from": "Debian source package flite", "licence": "CMU (BSD-like)", "gives": "synthesiser with voice slt"' ;;
 	*) echo '"from": "npm package @ricky0123/vad-web 0.0.31", "licence": "MIT", "gives": "weights of Silero VAD v6"' ;;
 	esac

@@ -100,6 +100,9 @@ func listOf(text string, at place) *node {
 // variablePrefix begins every environment variable of Parley.
 const variablePrefix = "PARLEY_"
 
+// otherPrefix begins those variables of Parley that are not of flow: parley serve's own.
+const otherPrefix = "PARLEY_SERVE__"
+
 // Environment reads the environment layer. The variable of a field is PARLEY_ and its
 // path in capitals, with two underscores for a dot and one for a hyphen:
 //
@@ -121,7 +124,7 @@ func (n *Normalizer) Environment(environment []string, below ...*Document) *Docu
 	for _, text := range slices.Sorted(slices.Values(environment)) {
 		name, value, _ := strings.Cut(text, "=")
 		rest, ours := strings.CutPrefix(name, variablePrefix)
-		if !ours || !strings.Contains(rest, "__") && !n.single(rest) {
+		if !ours || strings.HasPrefix(name, otherPrefix) || !strings.Contains(rest, "__") && !n.single(rest) {
 			continue
 		}
 		names := strings.Split(rest, "__")

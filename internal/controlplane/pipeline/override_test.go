@@ -138,7 +138,7 @@ quotas: {tenants: {acme.eu: {turns_per_minute: {max: 5, action: reject}}}}
 `))
 	spec.Faults = nil // of the name with a dot, which is to be found all the same
 	d := n.Environment([]string{
-		"PARLEY_TUNING=latency_first", "PARLEY_LLM_BASE_URL=http://127.0.0.1", "PARLEY_HOME=x", "PATH=/bin", "PARLEY_EDGES__STT_LLM__SAMPLE_EVERY",
+		"PARLEY_TUNING=latency_first", "PARLEY_LLM_BASE_URL=http://127.0.0.1", "PARLEY_HOME=x", "PARLEY_SERVE__LISTEN=x", "PATH=/bin", "PARLEY_EDGES__STT_LLM__SAMPLE_EVERY",
 		"PARLEY_EDGES__MY_TAP__MAX_QUEUE_ITEMS=9", "PARLEY_QUOTAS__TENANTS__ACME_EU__TURNS_PER_MINUTE__MAX=7",
 		"PARLEY_FLOW_CONTROL__MODE_BY_LANE__DATALANE=credit", "PARLEY_ALLOWED_ADAPTIVE_ACTIONS=degrade",
 		"PARLEY_EDGES____MAX=3", "PARLEY_BUDGETS__TURN_BUDGET=3",

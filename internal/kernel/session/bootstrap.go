@@ -18,6 +18,10 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.identity.session = in.Session
 	m.identity.tenant = in.Tenant
 	m.identity.pipeline = in.Pipeline
+	m.identity.transport = in.Transport
+	if in.Transport == "" {
+		m.identity.transport = noTransport
+	}
 	m.clock.Calibrate(timebase.Anchor{At: m.now, WallMS: in.WallMS})
 	m.authority.Epoch = in.Epoch
 	why := m.unusable(in)
@@ -31,6 +35,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	}
 	m.settings = in.Settings.withDefaults()
 	m.policy = in.Settings.Policy.WithDefaults()
+	m.wished = in.Settings.wished()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
 	m.plans.open(in, &m.settings, made)
 	m.fallback = in.Fallback
@@ -56,6 +61,8 @@ func (s Settings) withDefaults() Settings {
 	set(&s.TurnHardCapMS, defaultTurnHardCapMS)
 	set(&s.DrainMS, defaultDrainMS)
 	set(&s.DisconnectMS, defaultDisconnectMS)
+	set(&s.StallMS, defaultStallMS)
+	set(&s.SilenceMS, defaultSilenceMS)
 	set(&s.MaxUtteranceMS, defaultMaxUtteranceMS)
 	set(&s.DedupeKeys, defaultDedupeKeys)
 	// The profile's path budget goes with the profile's time for a call: a path is never
@@ -135,6 +142,7 @@ func (m *Machine) conclude() {
 		m.fenceOutputs()
 		m.barge = bargeIn{} // nothing is left that it could cut
 	}
+	m.settleConditions()
 	m.settleHold()
 	m.settleClocks()
 	m.sweep()

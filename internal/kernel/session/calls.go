@@ -117,11 +117,15 @@ func (m *Machine) startCall(c *call) {
 	timeout := max(1, min(c.budget.Limit(), m.turn.budget.Remaining(m.now)).MS())
 	switch c.kind {
 	case callLLM:
-		m.fx.add(&Generate{Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate})
+		m.fx.add(&Generate{
+			Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate,
+			Instructions: m.turn.instructions, Written: m.turn.output.reply.Muted(),
+		})
 	case callTTS:
 		m.fx.add(&Say{
 			Invocation: c.id, Turn: c.turn, Generation: m.turn.output.generation, Attempt: c.attempt,
 			TimeoutMS: timeout, Text: m.turn.output.reply.At(c.segment).Text, Candidate: c.candidate,
+			Voice: m.turn.voice, Language: m.turn.language,
 		})
 	case callSTT:
 	}

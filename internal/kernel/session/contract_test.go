@@ -150,6 +150,7 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled,
 		eventabi.SignalWatermark, eventabi.SignalFlowXOff, eventabi.SignalFlowXOn, eventabi.SignalCreditGrant,
 		eventabi.SignalDropNotice, eventabi.SignalDiscontinuity, eventabi.SignalShed,
+		eventabi.SignalSilence, eventabi.SignalStall, eventabi.SignalTransportControl,
 	}
 }
 

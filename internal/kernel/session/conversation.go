@@ -22,6 +22,7 @@ func (m *Machine) recordUser(u *utterance) {
 		return
 	}
 	u.recorded = true
+	m.wished.owed = m.wished.owed || u.piece
 	m.fx.converse(Item{
 		Key: m.newItem(), Order: u.order, Role: ItemUser, Turn: u.turn, Text: u.text.Handle,
 		GeneratedRunes: u.text.Runes, HeardRunes: u.text.Runes,

@@ -12,7 +12,7 @@ type Item struct {
 	Role        ItemRole
 	Turn        eventabi.TurnID
 	Interrupted bool
-	Text        int64 // user: handle of the transcript
+	Text        int64 // handle of what was said or given as a whole; a turn's reply has none
 	// Segments is how many pieces of the turn's reply make up an assistant item, from the
 	// first; GeneratedRunes is their length, HeardRunes how much of it was heard, from the
 	// beginning.
@@ -35,6 +35,7 @@ type ItemRole string
 const (
 	ItemUser      ItemRole = "user"
 	ItemAssistant ItemRole = "assistant"
+	ItemSystem    ItemRole = "system" // the application's, by way of the client
 )
 
 func (it *Item) code(c *coder) {

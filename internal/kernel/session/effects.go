@@ -93,6 +93,14 @@ type Emit struct {
 	epoch    eventabi.Epoch // what the envelope's AuthorityEpoch points to
 	amount   int64          // and its Amount
 	span     eventabi.SeqRange
+	space    string // the namespace of its extension, and what stands there
+	fields   []byte
+}
+
+// extend gives a signal the fields of a namespace.
+func (e *Emit) extend(space string, fields []byte) {
+	e.space, e.fields = space, fields
+	e.Envelope.Extend(space, fields)
 }
 
 // Decide records a decision outcome (event-abi section 7).
@@ -168,7 +176,8 @@ type Discard struct{ Handle int64 }
 type Open struct {
 	Invocation eventabi.InvocationID
 	From       timebase.Samples
-	Candidate  int64 // which of the plan's ordered candidates, 0 = the preferred one
+	Candidate  int64  // which of the plan's ordered candidates, 0 = the preferred one
+	Language   string // that the client chose; empty = the session's own
 }
 
 // Finalize tells the recogniser that its utterance ends at a sample.
@@ -184,6 +193,10 @@ type Generate struct {
 	Attempt    int64
 	TimeoutMS  int64 // to the first result: of the call, or what is left of the turn
 	Candidate  int64
+	// Instructions is the handle of what stands in place of the system prompt, 0 = the
+	// session's own does.
+	Instructions int64
+	Written      bool // the answer is text and nothing else, so nobody takes its segments one by one
 }
 
 // Say asks for one segment to be synthesised.
@@ -195,6 +208,8 @@ type Say struct {
 	TimeoutMS  int64
 	Text       int64 // handle
 	Candidate  int64
+	// Voice and Language are what the client chose, empty = the session's own.
+	Voice, Language string
 }
 
 // Degrade lowers the turn's fidelity by a step, which stays in force until the turn

@@ -137,8 +137,8 @@ func (e *Emit) code(c *coder) {
 	}
 }
 
-// codeOptional walks what few signals have: credits, and a range of dropped sequences.
-// Neither is ever zero where it is there.
+// codeOptional walks what few signals have: credits, and a range of dropped sequences, neither
+// of which is ever zero where it is there; the key of a client's message; an extension.
 func (e *Emit) codeOptional(c *coder) {
 	v := &e.Envelope
 	if v.Amount != nil {
@@ -150,11 +150,17 @@ func (e *Emit) codeOptional(c *coder) {
 	num(c, "amount", &e.amount)
 	num(c, "first", &e.span.Start)
 	num(c, "last", &e.span.End)
+	str(c, "key", &v.IdempotencyKey)
+	str(c, "extension", &e.space)
+	blob(c, "fields", &e.fields)
 	if e.amount != 0 {
 		v.Amount = &e.amount
 	}
 	if e.span != (eventabi.SeqRange{}) {
 		v.SeqRange = &e.span
+	}
+	if e.space != "" {
+		e.extend(e.space, e.fields)
 	}
 }
 
@@ -230,6 +236,7 @@ func (e *Open) code(c *coder) {
 	str(c, "invocation", &e.Invocation)
 	num(c, "from", &e.From)
 	num(c, "candidate", &e.Candidate)
+	str(c, "language", &e.Language)
 }
 
 func (e *Finalize) code(c *coder) {
@@ -243,6 +250,8 @@ func (e *Generate) code(c *coder) {
 	num(c, "attempt", &e.Attempt)
 	num(c, "timeout_ms", &e.TimeoutMS)
 	num(c, "candidate", &e.Candidate)
+	num(c, "instructions", &e.Instructions)
+	boolean(c, "written", &e.Written)
 }
 
 func (e *Say) code(c *coder) {
@@ -253,6 +262,8 @@ func (e *Say) code(c *coder) {
 	num(c, "timeout_ms", &e.TimeoutMS)
 	num(c, "text", &e.Text)
 	num(c, "candidate", &e.Candidate)
+	str(c, "voice", &e.Voice)
+	str(c, "language", &e.Language)
 }
 
 func (e *Degrade) code(c *coder) {

@@ -28,14 +28,15 @@ func (m *Machine) voiceLadder() turn.Ladder {
 // no sound comes. A voice that is heard is not taken away because something is slow.
 func (m *Machine) stepFor(x *trouble) (turn.Step, bool) {
 	t := &m.turn
+	written := t.output.reply.Muted()
 	return m.ladder.Next(t.fidelity, func(s turn.Step) bool {
 		switch s {
 		case turn.ShortenContext:
 			return (x.awaits == stageWords || x.awaits == stageReply) && !x.lost && m.modelToCome()
 		case turn.SimplifyTTS:
-			return x.awaits == stageSound && !x.lost && m.plainVoiceToCome()
+			return !written && x.awaits == stageSound && !x.lost && m.plainVoiceToCome()
 		case turn.TextOnly:
-			return x.awaits == stageSound && (x.lost || t.firstOutput == 0) && (!t.output.reply.Complete() || m.unheardAny())
+			return !written && x.awaits == stageSound && (x.lost || t.firstOutput == 0) && (!t.output.reply.Complete() || m.unheardAny())
 		case turn.FullFidelity, turn.ReduceSampleRate:
 		}
 		return false

@@ -14,11 +14,13 @@ type identity struct {
 	session  eventabi.SessionID
 	pipeline eventabi.PipelineVersion
 	tenant   string
-	sequence eventabi.Sequence
-	turns    int64 // candidate turns so far
-	opened   int64 // accepted turns so far
-	order    int64 // order of what happened in the conversation
-	keys     dedupe
+	// transport is the kind of the transport, as a namespace has it.
+	transport string
+	sequence  eventabi.Sequence
+	turns     int64 // candidate turns so far
+	opened    int64 // accepted turns so far
+	order     int64 // order of what happened in the conversation
+	keys      dedupe
 }
 
 // stamp gives the next runtime sequence: one counter per session, never reused.

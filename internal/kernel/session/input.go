@@ -71,9 +71,11 @@ type Bootstrap struct {
 	Epoch    eventabi.Epoch
 	WallMS   int64 // Unix milliseconds at the instant of this input
 	Refusal  string
-	STT      string // provider bindings
-	LLM      string
-	TTS      string
+	// Transport is the kind of the transport: the namespace of its own controls.
+	Transport string
+	STT       string // provider bindings
+	LLM       string
+	TTS       string
 	// The second candidates of each modality, empty = none (turn-plan section 10).
 	STTSecond string
 	LLMSecond string

@@ -94,47 +94,69 @@ func newSurrounding(kind string) Input {
 	case "clock_reading":
 		return &ClockReading{}
 	}
+	return newClientWord(kind)
+}
+
+// newClientWord is newInput for what clients say beside sound and text.
+func newClientWord(kind string) Input {
+	switch kind {
+	case "muted":
+		return &Muted{}
+	case "transport_control":
+		return &TransportControl{}
+	case "context":
+		return &Context{}
+	case "respond":
+		return &Respond{}
+	case "wishes":
+		return &Wishes{}
+	}
 	return nil
 }
 
-func (*Bootstrap) kind() string      { return "bootstrap" }
-func (*CloseRequest) kind() string   { return "close_request" }
-func (*Link) kind() string           { return "link" }
-func (*LeaseChange) kind() string    { return "lease" }
-func (*Snapshots) kind() string      { return "snapshots" }
-func (*Quota) kind() string          { return "quota" }
-func (*Usage) kind() string          { return "usage" }
-func (*Admission) kind() string      { return "admission" }
-func (*Load) kind() string           { return "load" }
-func (*Wake) kind() string           { return "wake" }
-func (*AudioIn) kind() string        { return "audio_in" }
-func (*VoiceOn) kind() string        { return "voice_on" }
-func (*VoiceOff) kind() string       { return "voice_off" }
-func (*EndOfUtterance) kind() string { return "end_of_utterance" }
-func (*TextIn) kind() string         { return "text_in" }
-func (*Transcript) kind() string     { return "transcript" }
-func (*Progress) kind() string       { return "progress" }
-func (*Segment) kind() string        { return "segment" }
-func (*Speech) kind() string         { return "speech" }
-func (*InvocationEnd) kind() string  { return "invocation_end" }
-func (*Delivery) kind() string       { return "delivery" }
-func (*Cancel) kind() string         { return "cancel" }
-func (*Stop) kind() string           { return "stop" }
-func (*EdgePolicy) kind() string     { return "edge_policy" }
-func (*FlowPolicy) kind() string     { return "flow_policy" }
-func (*NodePolicy) kind() string     { return "node_policy" }
-func (*Offer) kind() string          { return "offer" }
-func (*Ready) kind() string          { return "ready" }
-func (*Overflow) kind() string       { return "overflow" }
-func (*Appended) kind() string       { return "appended" }
-func (*EvidenceLost) kind() string   { return "evidence_lost" }
-func (*NodeFailed) kind() string     { return "node_failed" }
-func (*NodeSpent) kind() string      { return "node_spent" }
-func (*Unscheduled) kind() string    { return "unscheduled" }
-func (*CancelAck) kind() string      { return "cancel_ack" }
-func (*RuntimeFault) kind() string   { return "runtime_fault" }
-func (*ClockReading) kind() string   { return "clock_reading" }
-func (*AudioGap) kind() string       { return "audio_gap" }
+func (*Bootstrap) kind() string        { return "bootstrap" }
+func (*CloseRequest) kind() string     { return "close_request" }
+func (*Link) kind() string             { return "link" }
+func (*LeaseChange) kind() string      { return "lease" }
+func (*Snapshots) kind() string        { return "snapshots" }
+func (*Quota) kind() string            { return "quota" }
+func (*Usage) kind() string            { return "usage" }
+func (*Admission) kind() string        { return "admission" }
+func (*Load) kind() string             { return "load" }
+func (*Wake) kind() string             { return "wake" }
+func (*AudioIn) kind() string          { return "audio_in" }
+func (*VoiceOn) kind() string          { return "voice_on" }
+func (*VoiceOff) kind() string         { return "voice_off" }
+func (*EndOfUtterance) kind() string   { return "end_of_utterance" }
+func (*TextIn) kind() string           { return "text_in" }
+func (*Transcript) kind() string       { return "transcript" }
+func (*Progress) kind() string         { return "progress" }
+func (*Segment) kind() string          { return "segment" }
+func (*Speech) kind() string           { return "speech" }
+func (*InvocationEnd) kind() string    { return "invocation_end" }
+func (*Delivery) kind() string         { return "delivery" }
+func (*Cancel) kind() string           { return "cancel" }
+func (*Stop) kind() string             { return "stop" }
+func (*EdgePolicy) kind() string       { return "edge_policy" }
+func (*FlowPolicy) kind() string       { return "flow_policy" }
+func (*NodePolicy) kind() string       { return "node_policy" }
+func (*Offer) kind() string            { return "offer" }
+func (*Ready) kind() string            { return "ready" }
+func (*Overflow) kind() string         { return "overflow" }
+func (*Appended) kind() string         { return "appended" }
+func (*EvidenceLost) kind() string     { return "evidence_lost" }
+func (*NodeFailed) kind() string       { return "node_failed" }
+func (*NodeSpent) kind() string        { return "node_spent" }
+func (*Unscheduled) kind() string      { return "unscheduled" }
+func (*CancelAck) kind() string        { return "cancel_ack" }
+func (*RuntimeFault) kind() string     { return "runtime_fault" }
+func (*ClockReading) kind() string     { return "clock_reading" }
+func (*AudioGap) kind() string         { return "audio_gap" }
+func (*Muted) kind() string            { return "muted" }
+func (*TransportControl) kind() string { return "transport_control" }
+func (*Context) kind() string          { return "context" }
+func (*Respond) kind() string          { return "respond" }
+func (*Wishes) kind() string           { return "wishes" }
 
 func (*Bootstrap) lane() flow.Lane      { return flow.Control }
 func (*CloseRequest) lane() flow.Lane   { return flow.Control }
@@ -169,16 +191,21 @@ func (in *Offer) lane() flow.Lane {
 	}
 	return flow.Data
 }
-func (*Ready) lane() flow.Lane        { return flow.Control }
-func (*Overflow) lane() flow.Lane     { return flow.Control }
-func (*Appended) lane() flow.Lane     { return flow.Control }
-func (*EvidenceLost) lane() flow.Lane { return flow.Control }
-func (*NodeFailed) lane() flow.Lane   { return flow.Control }
-func (*CancelAck) lane() flow.Lane    { return flow.Control }
-func (*RuntimeFault) lane() flow.Lane { return flow.Control }
-func (*ClockReading) lane() flow.Lane { return flow.Control }
-func (*AudioGap) lane() flow.Lane     { return flow.Data }
-func (*NodeSpent) lane() flow.Lane    { return flow.Control }
+func (*Ready) lane() flow.Lane            { return flow.Control }
+func (*Overflow) lane() flow.Lane         { return flow.Control }
+func (*Appended) lane() flow.Lane         { return flow.Control }
+func (*EvidenceLost) lane() flow.Lane     { return flow.Control }
+func (*NodeFailed) lane() flow.Lane       { return flow.Control }
+func (*CancelAck) lane() flow.Lane        { return flow.Control }
+func (*RuntimeFault) lane() flow.Lane     { return flow.Control }
+func (*ClockReading) lane() flow.Lane     { return flow.Control }
+func (*AudioGap) lane() flow.Lane         { return flow.Data }
+func (*NodeSpent) lane() flow.Lane        { return flow.Control }
+func (*Muted) lane() flow.Lane            { return flow.Control }
+func (*TransportControl) lane() flow.Lane { return flow.Data }
+func (*Context) lane() flow.Lane          { return flow.Data }
+func (*Respond) lane() flow.Lane          { return flow.Data }
+func (*Wishes) lane() flow.Lane           { return flow.Data }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -189,6 +216,7 @@ func (in *Bootstrap) code(c *coder) {
 	num(c, "epoch", &in.Epoch)
 	num(c, "wall_ms", &in.WallMS)
 	str(c, "refusal", &in.Refusal)
+	str(c, "transport", &in.Transport)
 	str(c, "stt", &in.STT)
 	str(c, "llm", &in.LLM)
 	str(c, "tts", &in.TTS)
@@ -426,4 +454,40 @@ func (in *AudioGap) code(c *coder) {
 	num(c, "samples", &in.Samples)
 	num(c, "concealed", &in.Concealed)
 	str(c, "reason", &in.Reason)
+}
+
+func (in *Muted) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	boolean(c, "on", &in.On)
+	num(c, "sample", &in.Sample)
+}
+
+func (in *TransportControl) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	str(c, "kind", &in.Kind)
+	str(c, "digit", &in.Digit)
+	num(c, "duration_ms", &in.DurationMS)
+	str(c, "key", &in.Key)
+}
+
+func (in *Context) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	str(c, "role", &in.Role)
+	in.Text.code(c)
+	str(c, "key", &in.Key)
+}
+
+func (in *Respond) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	str(c, "key", &in.Key)
+}
+
+func (in *Wishes) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	in.Instructions.code(c)
+	str(c, "voice", &in.Voice)
+	str(c, "language", &in.Language)
+	str(c, "turn_end", &in.TurnEnd)
+	str(c, "answer", &in.Answer)
+	str(c, "text_only", &in.TextOnly)
 }

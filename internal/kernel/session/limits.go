@@ -28,6 +28,8 @@ const (
 	defaultTurnHardCapMS  = turn.ProfileHardCapMS
 	defaultDrainMS        = 30000
 	defaultDisconnectMS   = 15000
+	defaultStallMS        = 2000
+	defaultSilenceMS      = 10000
 	defaultBootstrapMS    = 10000
 	defaultMaxUtteranceMS = 30000
 	defaultDedupeKeys     = 8192

@@ -25,6 +25,7 @@ func (m *Machine) linkChanged(in *Link) {
 		return
 	}
 	m.link.state = to
+	m.caller.afresh(m.now)
 	m.emit(signal, eventabi.EmitterConnection, "", "")
 	switch to {
 	case controlplane.ConnectionConnected:

@@ -93,6 +93,7 @@ func (p *plans) verdict() gate.Verdict {
 // turnAway refuses a proposal that never reached the gates.
 func (m *Machine) turnAway(p proposal, reason string) {
 	signal := m.emit(eventabi.SignalReject, eventabi.EmitterAdmission, "", reason)
+	signal.IdempotencyKey = p.key
 	m.decide(signal, controlplane.OutcomeReject, controlplane.PhasePreTurn, controlplane.OutcomeSession, "")
 	m.abandon(p)
 }

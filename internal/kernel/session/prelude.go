@@ -32,6 +32,7 @@ type utterance struct {
 	waiting    bool // its proposal is pending or queued
 	turn       eventabi.TurnID
 	recorded   bool // its words are in the conversation
+	piece      bool // it was cut, and who speaks has not been said to be done
 }
 
 // proposal is an intent to open a turn (turn_open_proposed); it is never lifecycle
@@ -43,6 +44,8 @@ type proposal struct {
 	epoch     eventabi.Epoch
 	at        timebase.Instant
 	recorded  bool // the words are in the conversation already
+	bare      bool // it has no words of its own: it answers what was said before
+	key       eventabi.IdempotencyKey
 }
 
 func (m *Machine) audioIn(in *AudioIn) {
@@ -54,6 +57,7 @@ func (m *Machine) audioIn(in *AudioIn) {
 // hearFrame takes a frame whose epoch is the lease's.
 func (m *Machine) hearFrame(in *AudioIn) {
 	m.authority.staleRun = false
+	m.caller.came(m.now)
 	m.hear(in.Sample+in.Samples, in)
 	m.frameEdges(in)
 }
@@ -81,6 +85,7 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 		m.refuse("utterance_limit", "voice_on", "")
 		return nil
 	}
+	m.caller.spoken()
 	m.talk.utterances++
 	n := m.talk.utterances
 	u := utterance{
@@ -95,7 +100,7 @@ func (m *Machine) begin(onset timebase.Samples) *utterance {
 		e.Consume(m.now, 0, m.heard, &m.edges.log)
 	}
 	m.calls = append(m.calls, call{id: u.stt, kind: callSTT, utterance: n, attempt: 1, tries: 1, candidate: m.ear})
-	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll)), Candidate: m.ear})
+	m.fx.add(&Open{Invocation: u.stt, From: max(0, onset-timebase.SamplesIn(preRoll)), Candidate: m.ear, Language: m.wished.language})
 	return &m.utterances[len(m.utterances)-1]
 }
 
@@ -165,17 +170,26 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 		m.refuse("unknown_end_reason", in.kind(), "")
 		return
 	}
-	u := m.open()
-	if u == nil {
-		m.refuse("no_open_utterance", in.kind(), "")
+	if in.Reason == endByVAD && m.wished.clientEnds {
+		m.refuse("client_ends_turns", in.kind(), "")
 		return
 	}
-	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", in.Reason)
-	m.endUtterance(u, in.Sample)
+	m.caller.resting = m.wished.clientEnds
 	epoch := in.Epoch
 	if epoch == 0 {
 		epoch = m.authority.Epoch
 	}
+	u := m.open()
+	if u == nil && (in.Reason != endByClient || m.closing() || !m.cutShort()) {
+		m.refuse("no_open_utterance", in.kind(), "")
+		return
+	}
+	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", in.Reason)
+	if u == nil { // all of it was cut off before
+		m.proposeOwed(epoch)
+		return
+	}
+	m.endUtterance(u, in.Sample)
 	if u.judging && in.Reason == endByClient && !m.closing() { // push to talk: no doubt left
 		m.settleStart(true)
 		return
@@ -199,10 +213,8 @@ func (m *Machine) utteranceOver(u *utterance, epoch eventabi.Epoch) {
 }
 
 func (m *Machine) endUtterance(u *utterance, through timebase.Samples) {
-	if u.voiced && m.interruption.utterance == u.number {
-		m.interruption.judge.Pause(m.now, max(0, m.heard-u.voicedFrom).Span(), 0)
-	}
-	u.ended, u.endedAt, u.voiced = true, m.now, false
+	m.voiceStopped(u)
+	u.ended, u.endedAt = true, m.now
 	if through == 0 {
 		through = m.heard
 	}
@@ -216,7 +228,11 @@ func (m *Machine) endUtterance(u *utterance, through timebase.Samples) {
 // new one.
 func (m *Machine) cutUtterance(u *utterance) {
 	voiced := u.voiced
-	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", endByVAD)
+	if m.wished.clientEnds { // the recogniser gets a new one, and nobody an answer
+		u.piece = true
+	} else {
+		m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", endByVAD)
+	}
 	m.endUtterance(u, m.heard)
 	m.utteranceOver(u, m.authority.Epoch)
 	if !voiced || m.closing() {
@@ -254,7 +270,13 @@ func (m *Machine) listening() bool {
 	return false
 }
 
+// propose asks for a turn that answers an utterance, unless the client asks for answers
+// itself, or has not ended what the utterance is a piece of.
 func (m *Machine) propose(u *utterance, epoch eventabi.Epoch) {
+	if m.wished.asked || u.piece {
+		m.keep(u)
+		return
+	}
 	u.waiting = true
 	m.addProposal(proposal{utterance: u.number, epoch: epoch, at: m.now})
 }
@@ -301,9 +323,14 @@ func (m *Machine) textIn(in *TextIn) {
 	if m.speaking() && !m.closing() && m.policy.Overlap == turn.OverlapPreempt {
 		m.requestBargeIn()
 	}
+	m.caller.spoken()
 	m.tell(FromCallerText, flow.Item{
 		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: mostBytes(in.Text.Runes), Of: typedOf,
 	})
+	if m.wished.asked {
+		m.recordGiven(ItemUser, &in.Text)
+		return
+	}
 	m.addProposal(proposal{text: in.Text, order: m.identity.nextOrder(), epoch: epoch, at: m.now})
 }
 
@@ -374,7 +401,7 @@ func (m *Machine) lateSpeech(u *utterance) {
 	if u.text.Class == TextNone {
 		return
 	}
-	if m.policy.Late != turn.LateRemap || m.closing() {
+	if m.policy.Late != turn.LateRemap || m.closing() || m.wished.asked {
 		m.refuse(m.lateCode(), "transcript", u.turn)
 		return
 	}

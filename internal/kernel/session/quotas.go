@@ -119,11 +119,12 @@ func (m *Machine) utteranceSeconds(p proposal) int64 {
 	return end.Sub(u.openedAt).MS() / timebase.Second.MS()
 }
 
-// refuseBy tells a refusal, with what it was decided from.
-func (m *Machine) refuseBy(v gate.Verdict, scope controlplane.OutcomeScope, id eventabi.TurnID) {
+// refuseBy tells a refusal, with what it was decided from, and gives its signal.
+func (m *Machine) refuseBy(v gate.Verdict, scope controlplane.OutcomeScope, id eventabi.TurnID) *eventabi.Envelope {
 	signal := m.emit(v.Signal(), v.Emitter(), "", v.Reason)
 	signal.Payload = decidedFrom(v)
 	m.decide(signal, v.Outcome, controlplane.PhasePreTurn, scope, id)
+	return signal
 }
 
 // admitBy tells an admission; one with reduced fidelity has its reason.

@@ -97,6 +97,9 @@ func (d *drunk) boot() *Bootstrap {
 	s.PathBudgetMS = pick[int64](d, 0, 200)
 	s.AdaptiveActions = pick(d, "", "", "none", "degrade", "fallback", "provider_switch,fallback", "retry,degrade")
 	s.PlainTTS, s.VoiceOnly = d.random.Chance(1, 2), d.random.Chance(1, 4)
+	s.StallMS, s.SilenceMS = pick[int64](d, 0, 400), pick[int64](d, 0, 900)
+	s.TurnEnd, s.AnswerAsked = pick(d, "", "", TurnEndVAD, TurnEndClient), d.random.Chance(1, 6)
+	s.TextOnly = !s.VoiceOnly && d.random.Chance(1, 6)
 	if d.random.Chance(1, 2) {
 		b.STTSecond, b.LLMSecond, b.TTSSecond = "ear2", "mind2", "mouth2"
 	}
@@ -210,7 +213,7 @@ func (d *drunk) input() Input {
 	case 13:
 		return pick(d, Input(&Wake{}), d.entry(), d.item())
 	case 14:
-		return d.sound()
+		return pick(d, d.sound(), d.said())
 	}
 	return d.trouble()
 }
@@ -304,6 +307,28 @@ func (d *drunk) sound() Input {
 	return &AudioGap{
 		Epoch: d.epoch(), Sample: pick(d, d.heard(), d.machine.heard, d.machine.gap.end, -1, 1<<62), Samples: missing,
 		Concealed: pick(d, 0, missing, 320), Reason: pick(d, "", "lost", "overflow"),
+	}
+}
+
+// said is what a client says beside sound and text.
+func (d *drunk) said() Input {
+	switch d.random.Below(5) {
+	case 0:
+		return &Muted{Epoch: d.epoch(), On: d.random.Chance(1, 2), Sample: pick(d, d.heard(), 0, -1)}
+	case 1:
+		return &TransportControl{
+			Epoch: d.epoch(), Kind: pick(d, "dtmf", "dtmf", "flash", "", "o d d"), Digit: pick(d, "1", "#", "", "12"),
+			DurationMS: pick[int64](d, 0, 90, -1), Key: d.key(),
+		}
+	case 2:
+		return &Context{Epoch: d.epoch(), Role: pick(d, ItemUser, ItemAssistant, ItemSystem, "odd"), Text: d.text(), Key: d.key()}
+	case 3:
+		return &Respond{Epoch: d.epoch(), Key: d.key()}
+	}
+	return &Wishes{
+		Epoch: d.epoch(), Instructions: d.text(), Voice: pick(d, "", "alto", "\x00"), Language: pick(d, "", "de"),
+		TurnEnd: pick(d, "", TurnEndVAD, TurnEndClient, "odd"), Answer: pick(d, "", SwitchOn, SwitchOff, "odd"),
+		TextOnly: pick(d, "", SwitchOn, SwitchOff),
 	}
 }
 

@@ -17,6 +17,7 @@ type Machine struct {
 	state    controlplane.SessionState
 	now      timebase.Instant
 	deadline timebase.Instant
+	others   timebase.Instant // the deadline but for a stall, which caller frames put off
 	fx       *Effects         // of the step under way
 	fenced   bool             // the step under way has a Fence
 	cause    eventabi.EventID // the latest signal of the step under way that calls are cancelled for
@@ -57,6 +58,8 @@ type Machine struct {
 	outputs    []*output
 	edges      edges
 	talk       conversation
+	wished     wished
+	caller     conditions
 
 	// looked is when something other than a caller frame came last: with it came how far
 	// playback is.
@@ -78,6 +81,9 @@ type Counters struct {
 	TransitionsInvalid     int64
 	Gaps                   int64            // stretches of caller audio that did not come and were not concealed
 	Missing, Concealed     timebase.Samples // caller audio that did not come, and what of it was concealed
+	Mutes                  int64            // stretches with the microphone off
+	Silences               int64            // stretches in which the caller did not speak
+	Stalls                 int64            // stretches in which no caller audio came
 	Clock                  timebase.ClockCounters
 }
 
@@ -181,7 +187,8 @@ func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 	m.expire()
 	m.settle()
 	m.conclude()
-	m.deadline = m.nextDeadline()
+	m.others = m.nextDeadline()
+	m.deadline = timebase.Earliest(m.others, m.stallDue())
 	if m.fenced {
 		m.fencesFirst(fx.List[first:])
 	}
@@ -210,7 +217,7 @@ func (m *Machine) takeAll(in []Input) {
 
 // frame is the path of a caller frame when nothing is due: no decision, no allocation.
 func (m *Machine) frame(in *AudioIn) bool {
-	if m.state != controlplane.SessionActive || !m.authority.Current(in.Epoch) {
+	if m.state != controlplane.SessionActive || !m.authority.Current(in.Epoch) || !m.caller.steady() {
 		return false
 	}
 	if end := in.Sample + in.Samples; end > m.heard {
@@ -220,6 +227,8 @@ func (m *Machine) frame(in *AudioIn) bool {
 		m.heard = end
 	}
 	m.authority.staleRun = false
+	m.caller.came(m.now)
+	m.deadline = timebase.Earliest(m.others, m.stallDue())
 	m.identity.stamp()
 	m.frameEdges(in)
 	return true
@@ -308,6 +317,8 @@ func (m *Machine) apply(in Input) {
 		m.cancelAck(in)
 	case *AudioGap:
 		m.audioGap(in)
+	case *Muted, *TransportControl, *Context, *Respond, *Wishes:
+		m.clientWord(in)
 	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
 		*EdgePolicy, *FlowPolicy, *NodePolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
 		m.surround(in)
@@ -356,7 +367,8 @@ func (m *Machine) surround(in Input) {
 	case *ClockReading:
 		m.clockReading(in)
 	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
-		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap:
+		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap,
+		*Muted, *TransportControl, *Context, *Respond, *Wishes:
 		// the conversation's
 	}
 }

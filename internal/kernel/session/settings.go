@@ -35,11 +35,17 @@ type Settings struct {
 	VoiceOnly        bool
 	DrainMS          int64
 	DisconnectMS     int64
+	StallMS          int64 // missing caller audio for so long is a stall
+	SilenceMS        int64 // no speech for so long is silence
 	MaxUtteranceMS   int64
 	StreamingSTT     bool // the recogniser delivers partial transcripts
 	DedupeKeys       int64
 	StaleOutcome     string // turn_start_invalid_outcome: "defer" (profile) or "reject"
 	AvailabilityMode bool   // a missing snapshot uses its documented default
+	// What the client may choose of its session (Wishes), as it begins.
+	TurnEnd     TurnEnd // empty = the endpointer
+	AnswerAsked bool    // what was said is answered when Respond asks
+	TextOnly    bool
 }
 
 func (s *Settings) code(c *coder) {
@@ -68,11 +74,16 @@ func (s *Settings) code(c *coder) {
 	boolean(c, "voice_only", &s.VoiceOnly)
 	num(c, "drain_ms", &s.DrainMS)
 	num(c, "disconnect_ms", &s.DisconnectMS)
+	num(c, "stall_ms", &s.StallMS)
+	num(c, "silence_ms", &s.SilenceMS)
 	num(c, "max_utterance_ms", &s.MaxUtteranceMS)
 	boolean(c, "streaming_stt", &s.StreamingSTT)
 	num(c, "dedupe_keys", &s.DedupeKeys)
 	str(c, "stale_outcome", &s.StaleOutcome)
 	boolean(c, "availability", &s.AvailabilityMode)
+	str(c, "turn_end", &s.TurnEnd)
+	boolean(c, "answer_asked", &s.AnswerAsked)
+	boolean(c, "text_only", &s.TextOnly)
 }
 
 // SettingError names a value of a bootstrap that the kernel cannot run with.
@@ -121,8 +132,17 @@ func (in *Bootstrap) Validate() error {
 	c.second("tts_second", in.TTSSecond, in.TTS)
 	c.ms("drain_ms", s.DrainMS)
 	c.ms("disconnect_ms", s.DisconnectMS)
+	c.ms("stall_ms", s.StallMS)
+	c.ms("silence_ms", s.SilenceMS)
 	c.ms("max_utterance_ms", s.MaxUtteranceMS)
 	c.within("dedupe_keys", s.DedupeKeys, defaultDedupeKeys)
+	c.oneOf("turn_end", string(s.TurnEnd), "", string(TurnEndVAD), string(TurnEndClient))
+	if s.TextOnly && s.VoiceOnly {
+		c.fault("text_only", "true", "false, since the client has no way to show text")
+	}
+	if in.Transport != "" && !oneWord(in.Transport, maxControlKind) {
+		c.fault("transport", in.Transport, fmt.Sprintf("1 to %d small letters, digits, hyphens and underscores", maxControlKind))
+	}
 	c.oneOf("stale_outcome", s.StaleOutcome, "", string(eventabi.SignalDefer), string(eventabi.SignalReject))
 	return errors.Join(c.faults...)
 }

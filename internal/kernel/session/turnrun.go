@@ -246,6 +246,7 @@ func (m *Machine) nextDeadline() timebase.Instant {
 	if u := m.open(); u != nil {
 		d = timebase.Earliest(d, m.utteranceDeadline(u))
 	}
+	d = timebase.Earliest(d, m.silenceDue())
 	d = timebase.Earliest(d, m.edgesDue())
 	d = timebase.Earliest(d, m.waitsDue())
 	d = timebase.Earliest(d, m.interruption.judge.Deadline(&m.policy, m.settings.StreamingSTT, m.now))

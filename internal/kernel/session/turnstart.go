@@ -23,8 +23,10 @@ type liveTurn struct {
 	text      TextRef
 	order     int64 // typed: place in the conversation
 	recorded  bool  // the user's words are in the conversation
-	asked     bool  // the model was asked, or there was nothing to ask
-	appending bool  // terminal evidence is being appended
+	bare      bool  // it answers what was said before, without words of its own
+	key       eventabi.IdempotencyKey
+	asked     bool // the model was asked, or there was nothing to ask
+	appending bool // terminal evidence is being appended
 	calls     int64
 
 	troubles   []trouble        // of this pass, not answered yet
@@ -36,6 +38,10 @@ type liveTurn struct {
 
 	proposed, opened, endOfSpeech, firstOutput, cancelled, fenced timebase.Instant
 	rejected                                                      int64
+
+	// What the client had chosen when it opened; empty = the session's own.
+	instructions    int64
+	voice, language string
 }
 
 // openNext arbitrates the next proposal. It reports whether anything moved.
@@ -56,6 +62,9 @@ func (m *Machine) openNext() bool {
 		return false
 	case m.preempts(p) && m.speaking():
 		m.requestBargeIn()
+	case p.bare && (m.arbiter.Live() || len(m.queue) > 0):
+		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
+		m.turnAway(p, reasonBusy)
 	case m.arbiter.Live():
 		m.proposals = append(m.proposals[:0], m.proposals[1:]...)
 		m.postpone(p)
@@ -67,8 +76,12 @@ func (m *Machine) openNext() bool {
 }
 
 // preempts says whether a proposal ends what the assistant is saying (lifecycle section
-// 7). With interruption off, speech is kept for the next proposal.
+// 7). With interruption off, speech is kept for the next proposal. Who asks for an answer
+// without words interrupts nobody.
 func (m *Machine) preempts(p proposal) bool {
+	if p.bare {
+		return false
+	}
 	typed := p.utterance == 0 && !p.recorded
 	return m.policy.Overlap == turn.OverlapPreempt && (m.policy.Interruption != turn.Off || typed)
 }
@@ -96,21 +109,25 @@ func (m *Machine) openTurn(p proposal) {
 	m.move(id, controlplane.TriggerTurnOpenProposed)
 	v := m.verdict(p)
 	if !v.Passes() {
-		m.refuseBy(v, controlplane.OutcomeTurn, id)
+		m.refuseBy(v, controlplane.OutcomeTurn, id).IdempotencyKey = p.key
 		m.move(id, controlplane.Trigger(v.Outcome))
 		m.abandon(p)
 		return
 	}
 	plan := m.plans.resolver.Resolve(id, m.authority.Epoch, m.plans.snapshots.Provenance())
 	m.admitBy(v, controlplane.OutcomeTurn, id)
+	m.caller.spoken()
 	m.identity.opened++
 	m.generation++
 	m.turn = liveTurn{
 		id: id, index: m.identity.opened, plan: plan, proposed: p.at, opened: m.now, endOfSpeech: p.at,
-		text: p.text, order: p.order, recorded: p.recorded,
-		adapted: -1,
+		text: p.text, order: p.order, recorded: p.recorded, bare: p.bare, key: p.key,
+		adapted: -1, instructions: m.wished.instructions, voice: m.wished.voice, language: m.wished.language,
 	}
 	m.turn.output = m.addOutput(id)
+	if m.wished.textOnly { // by choice: nothing is lost, so it is no degrade step
+		m.turn.output.reply.Mute()
+	}
 	m.meters = m.meters[:0]
 	m.openSignal()
 	m.move(id, controlplane.TriggerTurnOpen)
@@ -126,6 +143,7 @@ func (m *Machine) openTurn(p proposal) {
 func (m *Machine) openSignal() {
 	t := &m.turn
 	signal := m.emit(eventabi.SignalTurnOpen, eventabi.EmitterArbiter, t.id, "")
+	signal.IdempotencyKey = t.key
 	body := m.fx.body(320)
 	body.int("turn_index", t.index)
 	body.str("resolved_turn_plan_id", t.plan.ResolvedTurnPlanID)
@@ -188,7 +206,8 @@ func (m *Machine) ask() {
 		m.recordTyped()
 	}
 	t.asked = true
-	if t.text.Class == TextNone {
+	m.wished.owed = false
+	if t.text.Class == TextNone && !t.bare {
 		t.output.reply.End()
 		m.finished()
 		return

@@ -21,6 +21,9 @@
 //  4. Pacing is on absolute instants, so lateness does not add up.
 //  5. The queue and the ring are bounded; what they lose is counted.
 //  6. A frame costs no allocation, on the way in and on the way out.
+//  7. What was heard is what was handed over or, where the client acknowledges, what it has
+//     played. Its word is cut to what it was sent, goes forward only, and is waited for
+//     within bounds: AckTimeout for sound, StopWait after a fence. A fence never waits.
 //
 // An Egress has one owner goroutine. A Gate and a Ring may be used from any.
 package connection

@@ -26,6 +26,9 @@ type Settings struct {
 	Phase timebase.Instant
 	// MaxQueued bounds the audio that waits, 0 = DefaultMaxQueued.
 	MaxQueued timebase.Samples
+	// Acks says that the client tells how far it has played (see playout.go): that is what
+	// was heard then, and not what was handed over.
+	Acks bool
 }
 
 // The bounds of one egress.
@@ -50,10 +53,11 @@ const (
 	Held                   // playback stands, by a Hold
 	Completed              // everything went out, after EndOfAudio
 	Flushed                // the rest was dropped, by a Fence
+	Moved                  // nothing but the position
 )
 
 // Report says how far a turn's playback is. Played counts the turn's samples that were
-// handed to the sink.
+// heard: handed to the sink or, where the client acknowledges, played by it.
 type Report struct {
 	Turn       eventabi.TurnID
 	Generation uint32
@@ -72,6 +76,11 @@ type Counters struct {
 	SinkErrors int64 // frames that the sink did not take
 	Overflow   int64 // chunks refused because the queue was full
 	Stuck      int64 // fences that gave up waiting for the sink
+
+	AcksRefused   int64 // of no turn that plays: foreign, late, or of a link that has none
+	AcksBack      int64 // behind an earlier one
+	AckFallbacks  int64 // times that the client was silent for so long that the estimate took over
+	AckUnanswered int64 // fences after which the client did not say in time where it stopped
 }
 
 // Egress paces one session's output: it takes chunks, and hands frames of 20 ms to the
@@ -92,6 +101,7 @@ type Egress struct {
 	fences  int
 	frame   [transport.FrameSamples]int16
 	outward transport.Frame
+	playout playout
 }
 
 type chunk struct {
@@ -104,7 +114,8 @@ type chunk struct {
 // stream is the playback of one generation.
 type stream struct {
 	gate    *Gate
-	played  timebase.Samples
+	played  timebase.Samples // handed over
+	heard   heard
 	waiting int // chunks in the queue
 	started bool
 	ended   bool // no more chunks come
@@ -122,12 +133,14 @@ func NewEgress(s Settings) *Egress {
 	return &Egress{settings: s}
 }
 
-// NextTick is when the next frame is due, timebase.Never when none is.
+// NextTick is when the next frame is due, or when the client was waited for long enough;
+// timebase.Never when nothing is due.
 func (e *Egress) NextTick() timebase.Instant {
-	if !e.active {
-		return timebase.Never
+	next := e.waitsUntil()
+	if e.active {
+		next = timebase.Earliest(next, e.next)
 	}
-	return e.next
+	return next
 }
 
 // Counters gives the counters so far.
@@ -148,15 +161,15 @@ func (e *Egress) TakeReports() []Report {
 	return r
 }
 
-// Progress tells the turn that is playing or held and how far it is; ok is false when
-// no audio is with egress.
-func (e *Egress) Progress() (r Report, ok bool) {
+// Progress appends how far the turns are that are playing or held: one, or two where the
+// client still plays the end of the turn before.
+func (e *Egress) Progress(into []Report) []Report {
 	for _, s := range e.streams {
-		if s.started && (s.waiting > 0 || !s.ended) {
-			return s.report(0), true
+		if s.started && (s.waiting > 0 || !s.ended || e.settings.Acks) {
+			into = append(into, e.report(s, Moved))
 		}
 	}
-	return Report{}, false
+	return into
 }
 
 // Play takes a chunk behind what there is. It says false when the queue is full. The
@@ -191,7 +204,7 @@ func (e *Egress) EndOfAudio(at timebase.Instant, turn eventabi.TurnID, generatio
 	}
 	s.ended = true
 	if s.waiting == 0 {
-		e.finish(s, Completed)
+		e.tell(s)
 		return
 	}
 	e.wake(at)
@@ -223,15 +236,17 @@ func (e *Egress) Resume(at timebase.Instant, generation uint32) {
 	e.wake(at)
 }
 
-// Fence drops what waits of a generation, or everything for good, and reports Flushed.
-// The gate closes first. What waits behind it does not go on before Continue: a step
+// Fence drops what waits of a generation, or everything for good, and reports Flushed: at
+// once, or when a client that acknowledges has said where it stopped. The gate closes first. What waits behind it does not go on before Continue: a step
 // that fences two turns must not let a frame of the second out between the two.
-func (e *Egress) Fence(turn eventabi.TurnID, generation uint32, session bool) {
+func (e *Egress) Fence(at timebase.Instant, turn eventabi.TurnID, generation uint32, session bool) {
 	if session {
 		e.settings.Fences.CloseSession()
 		for len(e.streams) > 0 {
 			e.flush(e.streams[0])
+			e.finish(e.streams[0], Flushed)
 		}
+		e.stopAll()
 		e.active = false
 		return
 	}
@@ -243,6 +258,7 @@ func (e *Egress) Fence(turn eventabi.TurnID, generation uint32, session bool) {
 	e.fenced[e.fences%fencedDepth] = generation
 	e.fences++
 	e.flush(s)
+	e.stop(at, s)
 }
 
 // Open makes a turn's gate and arms it before there is any audio, so that a cancel from
@@ -265,6 +281,7 @@ func (e *Egress) Forget(turn eventabi.TurnID) {
 	}
 }
 
+// flush drops what waits of a stream.
 func (e *Egress) flush(s *stream) {
 	kept := e.chunks[:0]
 	for i, c := range e.chunks {
@@ -282,7 +299,6 @@ func (e *Egress) flush(s *stream) {
 	}
 	clear(e.chunks[len(kept):])
 	e.chunks = kept
-	e.finish(s, Flushed)
 }
 
 // drop lets go of a chunk of which rest samples had not gone out.
@@ -297,7 +313,12 @@ func (e *Egress) drop(c chunk, rest int) {
 
 // finish ends a stream with its last report.
 func (e *Egress) finish(s *stream, how Event) {
-	e.reports = append(e.reports, s.report(how))
+	e.reports = append(e.reports, e.report(s, how))
+	e.remove(s)
+}
+
+// remove lets go of a stream.
+func (e *Egress) remove(s *stream) {
 	for i, other := range e.streams {
 		if other == s {
 			e.streams = append(e.streams[:i], e.streams[i+1:]...)
@@ -327,8 +348,8 @@ func (e *Egress) stream(turn eventabi.TurnID, generation uint32) *stream {
 	return s
 }
 
-func (s *stream) report(how Event) Report {
-	return Report{Turn: s.gate.Turn, Generation: s.gate.Generation, Event: how, Played: s.played}
+func (e *Egress) report(s *stream, how Event) Report {
+	return Report{Turn: s.gate.Turn, Generation: s.gate.Generation, Event: how, Played: e.position(s, how)}
 }
 
 // wake makes frames due again when there is something to send, and sends the first at
@@ -339,11 +360,11 @@ func (e *Egress) wake(at timebase.Instant) {
 	}
 	e.active = true
 	if at <= e.next {
-		e.Tick(at)
+		e.sendDue(at)
 		return
 	}
 	e.next = at
-	e.Tick(at)
+	e.sendDue(at)
 	e.next = e.slot(e.next)
 }
 
@@ -372,7 +393,7 @@ func (e *Egress) standing() bool {
 func (e *Egress) answerHold(s *stream) {
 	s.asked = len(e.chunks) > 0 && e.chunks[0].stream == s && !s.stands(&e.chunks[0])
 	if !s.asked {
-		e.reports = append(e.reports, s.report(Held))
+		e.reports = append(e.reports, e.report(s, Held))
 	}
 }
 

@@ -17,6 +17,7 @@ type tape struct {
 	pcm    []int16 // voiced samples only
 	at     []timebase.Instant
 	turns  []eventabi.TurnID
+	voiced []int
 	fences []transport.Fence
 	err    error
 }
@@ -33,6 +34,7 @@ func (s *tape) WriteFrame(f *transport.Frame) error {
 	s.pcm = append(s.pcm, f.PCM[:f.Voiced]...)
 	s.at = append(s.at, timebase.Instant(f.At))
 	s.turns = append(s.turns, f.Turn)
+	s.voiced = append(s.voiced, f.Voiced)
 	return s.err
 }
 
@@ -79,7 +81,7 @@ func (b *bench) run(ms int64) {
 
 func (b *bench) seen() string {
 	for _, r := range b.TakeReports() {
-		name := [...]string{"started", "held", "completed", "flushed"}[r.Event]
+		name := [...]string{"started", "held", "completed", "flushed", "moved"}[r.Event]
 		b.reports = append(b.reports, fmt.Sprintf("%s %s %d", r.Turn, name, r.Played))
 	}
 	s := fmt.Sprint(b.reports)
@@ -291,7 +293,7 @@ func TestFenceDropsTheRestAndSaysWhatWasPlayed(t *testing.T) {
 	b.play("t1", 1, 2000, false)
 	b.play("t2", 2, 640, false)
 	b.run(30)
-	b.Fence("t1", 1, false)
+	b.Fence(b.at, "t1", 1, false)
 	b.Continue(b.at)
 	wantSeen(t, b, "[t1 started 320 t1 flushed 640]")
 	b.EndOfAudio(b.at, "t2", 2)
@@ -327,16 +329,16 @@ func TestGateClosesBeforeTheKernelKnows(t *testing.T) {
 		t.Fatalf("%d samples, want 640", n)
 	}
 	b.seen()
-	b.Fence("t1", 1, false)
+	b.Fence(b.at, "t1", 1, false)
 	wantSeen(t, b, "[t1 flushed 640]")
-	b.Fence("t1", 1, false)
+	b.Fence(b.at, "t1", 1, false)
 	wantSeen(t, b, "[]")
 }
 
 func TestSessionFenceIsForGood(t *testing.T) {
 	b := newBench(t)
 	b.play("t1", 1, 3200, false)
-	b.Fence("", 0, true)
+	b.Fence(b.at, "", 0, true)
 	wantSeen(t, b, "[t1 started 320 t1 flushed 320]")
 	b.play("t2", 2, 640, false)
 	b.run(100)
@@ -358,17 +360,17 @@ func TestQueueIsBounded(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	b := newBench(t)
-	if _, ok := b.Progress(); ok {
+	if r := b.Progress(nil); len(r) > 0 {
 		t.Error("progress with nothing playing")
 	}
 	b.play("t1", 1, 1000, false)
 	b.run(25)
-	if r, ok := b.Progress(); !ok || r.Turn != "t1" || r.Played != 640 {
-		t.Errorf("progress %+v %v, want t1 at 640", r, ok)
+	if r := b.Progress(nil); len(r) != 1 || r[0].Turn != "t1" || r[0].Played != 640 {
+		t.Errorf("progress %+v, want t1 at 640", r)
 	}
 	b.EndOfAudio(b.at, "t1", 1)
 	b.run(100)
-	if _, ok := b.Progress(); ok {
+	if r := b.Progress(nil); len(r) > 0 {
 		t.Error("progress after the end")
 	}
 }
@@ -410,8 +412,8 @@ func TestFencesOfOneStepStandTogether(t *testing.T) {
 	b.run(30)
 	before := len(b.tape.pcm)
 	b.at = b.at.Add(framePeriod) // a frame is due
-	b.Fence("t1", 1, false)
-	b.Fence("t2", 2, false)
+	b.Fence(b.at, "t1", 1, false)
+	b.Fence(b.at, "t2", 2, false)
 	b.Continue(b.at)
 	b.run(100)
 	if n := len(b.tape.pcm); n != before {

@@ -65,7 +65,7 @@ func TestCloseIsExact(t *testing.T) {
 		}
 		at = at.Add(framePeriod)
 		e.Tick(at)
-		e.Fence("t", g, false)
+		e.Fence(0, "t", g, false)
 		e.TakeReports()
 	}
 	close(armed)

@@ -9,9 +9,14 @@ import (
 	"github.com/parley-voice/parley/transport"
 )
 
-// Tick sends what is due. It is called at or after NextTick; a late call sends a few
+// Tick does what is due. It is called at or after NextTick; a late call sends a few
 // frames at once, at most maxCatchUp.
 func (e *Egress) Tick(at timebase.Instant) {
+	e.sendDue(at)
+	e.waited(at)
+}
+
+func (e *Egress) sendDue(at timebase.Instant) {
 	for sent := 0; e.active && e.next <= at; sent++ {
 		if sent == maxCatchUp {
 			e.counters.Skipped++
@@ -48,7 +53,7 @@ func (e *Egress) sendFrame(at timebase.Instant) bool {
 		e.refuseFenced()
 		return len(e.chunks) > 0
 	}
-	e.account(s, voiced)
+	e.account(at, s, voiced)
 	return true
 }
 
@@ -122,9 +127,14 @@ func (e *Egress) handOver(at timebase.Instant, s *stream, pcm []int16, voiced in
 }
 
 // account moves the playout clock and lets go of what was played.
-func (e *Egress) account(s *stream, voiced int) {
+func (e *Egress) account(at timebase.Instant, s *stream, voiced int) {
 	e.counters.Frames++
 	s.played += timebase.Samples(voiced)
+	if !s.started {
+		s.started = true
+		s.heard.news = at
+	}
+	s.heard.sent = at
 	s.dry = false
 	e.queued -= timebase.Samples(voiced)
 	for voiced > 0 {
@@ -138,12 +148,10 @@ func (e *Egress) account(s *stream, voiced int) {
 			e.drop(c, 0)
 		}
 	}
-	if !s.started {
-		s.started = true
-		e.reports = append(e.reports, s.report(Started))
-	}
-	if s.ended && s.waiting == 0 {
-		e.finish(s, Completed)
+	if e.lags(s) {
+		e.fallBack()
+	} else {
+		e.tell(s)
 	}
 	if s.asked {
 		e.answerHold(s)

@@ -59,6 +59,18 @@ func (n *TTSNode) Plain() {
 	n.mu.Unlock()
 }
 
+// Wish has the segments that follow spoken in another voice, another language, or both.
+func (n *TTSNode) Wish(voice, language string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if voice != "" {
+		n.config.Voice = voice
+	}
+	if language != "" {
+		n.config.Language = language
+	}
+}
+
 // Styled says whether there are wishes that a plain request leaves out.
 func (c TTSConfig) Styled() bool { return c.Voice != "" || c.Rate != 0 }
 

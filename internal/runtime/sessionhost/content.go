@@ -78,6 +78,13 @@ func (c *content) keepText(text string) int64 {
 	return c.last
 }
 
+// unkeepText lets go of a text that was to be kept.
+func (c *content) unkeepText(handle int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.kept, handle)
+}
+
 // number gives a handle to something that is kept elsewhere.
 func (c *content) number() int64 {
 	c.mu.Lock()

@@ -18,9 +18,9 @@ import (
 // counts, the texts are here. It may be read from any goroutine, and after the session.
 type Conversation struct {
 	content *content
-	system  string
 
 	mu       sync.Mutex
+	system   string
 	items    []session.Item // by (Order, Key)
 	segments map[eventabi.TurnID][]int64
 	spoken   []eventabi.TurnID // the turns of segments, oldest first
@@ -36,6 +36,9 @@ const (
 	maxPrompt   = 128
 	shortPrompt = 4
 )
+
+// opening stands for a conversation in which nothing was said, nor the model told anything.
+const opening = "The conversation begins. Greet the caller."
 
 // Utterance is one item of the record with its words.
 type Utterance struct {
@@ -53,6 +56,13 @@ type Utterance struct {
 
 func newConversation(c *content, system string) *Conversation {
 	return &Conversation{content: c, system: system, segments: map[eventabi.TurnID][]int64{}}
+}
+
+// instruct puts other words in place of the system prompt.
+func (c *Conversation) instruct(system string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.system = system
 }
 
 // addSegment notes the next piece of a turn's reply.
@@ -106,7 +116,7 @@ func (c *Conversation) apply(item session.Item) {
 func (c *Conversation) forget() {
 	old := c.items[0]
 	c.items = append(c.items[:0], c.items[1:]...)
-	if old.Role == session.ItemUser {
+	if old.Text != 0 {
 		c.content.dropText(old.Text)
 		return
 	}
@@ -124,7 +134,7 @@ func (c *Conversation) reply(turn eventabi.TurnID) string {
 
 // words are what was said or heard.
 func (c *Conversation) words(it *session.Item) string {
-	if it.Role == session.ItemUser {
+	if it.Role == session.ItemUser || it.Text != 0 {
 		return c.content.text(it.Text)
 	}
 	return heard(c.reply(it.Turn), it.HeardRunes)
@@ -165,6 +175,9 @@ func (c *Conversation) prompt(last int) []node.Message {
 			list = append(list, node.Message{Role: string(items[i].Role), Text: text, Interrupted: items[i].Interrupted})
 		}
 	}
+	if len(list) == 0 { // a client asks for an answer before anybody has said a word
+		list = append(list, node.Message{Role: string(session.ItemSystem), Text: opening})
+	}
 	return list
 }
 
@@ -176,7 +189,9 @@ func (c *Conversation) Utterances() []Utterance {
 	for i := range c.items {
 		it := &c.items[i]
 		u := Utterance{Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS}
-		if it.Role == session.ItemAssistant {
+		if it.Role == session.ItemAssistant && it.Text != 0 { // the client brought it along
+			u.Generated = u.Text
+		} else if it.Role == session.ItemAssistant {
 			u.Generated = c.reply(it.Turn)
 			if it.ShownRunes > 0 {
 				u.Shown = c.delivered(it)
@@ -192,7 +207,7 @@ func (c *Conversation) HeardText(turn eventabi.TurnID) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.items {
-		if it := &c.items[i]; it.Role == session.ItemAssistant && it.Turn == turn {
+		if it := &c.items[i]; it.Role == session.ItemAssistant && it.Turn == turn && it.Text == 0 {
 			return c.words(it)
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Session) postReady() {
 		}
 		s.post(&session.Ready{To: consumerClient, Count: n})
 	}
-	if s.settings.Metrics != nil {
+	if s.meter.on() {
 		s.post(&session.Ready{To: consumerObserver, Count: anyNumber})
 	}
 	s.taps.start()

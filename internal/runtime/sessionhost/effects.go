@@ -16,7 +16,7 @@ import (
 // gives how long that took since the cancel was accepted.
 func (s *Session) fence(at timebase.Instant, f *session.Fence) timebase.Span {
 	took, ahead := s.fenceTook(f.Generation)
-	s.egress.Fence(f.Turn, f.Generation, f.Session)
+	s.egress.Fence(at, f.Turn, f.Generation, f.Session)
 	if !ahead {
 		took = s.exec.Now().Sub(at)
 	}
@@ -52,6 +52,9 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.finalize(e)
 	case *session.Generate:
 		s.turns[e.Invocation] = e.Turn
+		if e.Written {
+			s.written = e.Turn
+		}
 		s.graph.respond(e)
 	case *session.Say:
 		s.egress.Open(e.Turn, e.Generation)
@@ -161,9 +164,20 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Text = s.content.text(in.Text.Handle)
 	case *session.TextIn:
 		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.Context:
+		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.Wishes:
+		s.wished(in)
+	case *session.VoiceOn:
+		s.showSpeech(true, in.Onset)
+	case *session.VoiceOff:
+		s.showSpeech(false, in.Offset)
 	case *session.Segment:
 		if turn, ok := s.turns[in.Invocation]; ok {
 			s.talk.addSegment(turn, in.Index, in.Text.Handle)
+			if turn == s.written {
+				s.graph.segmentTaken(turn)
+			}
 		}
 		s.notice.Text = s.content.text(in.Text.Handle)
 	case *session.InvocationEnd:
@@ -182,9 +196,10 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		// what goes on at edges is told by what it leads to
 	case *session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Overflow,
 		*session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
-		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
+		*session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
-		*session.ClockReading, *session.AudioGap, *session.Quota, *session.Usage, *session.Admission, *session.Load:
+		*session.ClockReading, *session.AudioGap, *session.Quota, *session.Usage, *session.Admission, *session.Load,
+		*session.Muted, *session.TransportControl, *session.Respond:
 	}
 	s.tell(at, in)
 }

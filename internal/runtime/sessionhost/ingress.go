@@ -230,29 +230,8 @@ func (s *Session) refer(text string, handle int64) session.TextRef {
 	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
 		c.Text(handle, text)
 	}
-	return session.Describe(text, handle, s.settings.TextKey, s.settings.Language)
+	return session.Describe(text, handle, s.settings.TextKey, s.language())
 }
-
-// Played, Muted, Control, Context, Respond, Configure and ToolResult are what a transport
-// hands over beside sound and text.
-
-// Played says how far the caller has heard a turn.
-func (i *ingress) Played(transport.Playout) {}
-
-// Muted says that the microphone was switched off or on.
-func (i *ingress) Muted(bool) {}
-
-// Control hands on a control of the transport's own.
-func (i *ingress) Control(transport.Control) {}
-
-// Context adds to the conversation.
-func (i *ingress) Context(transport.Context) {}
-
-// Respond asks for an answer without new words.
-func (i *ingress) Respond(eventabi.IdempotencyKey) {}
-
-// Configure changes what a client may choose.
-func (i *ingress) Configure(transport.Wishes) {}
 
 // ToolResult is what a tool answered.
 func (i *ingress) ToolResult(transport.ToolResult) {}

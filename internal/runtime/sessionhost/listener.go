@@ -51,7 +51,7 @@ func (g *graph) listen(e *session.Open) {
 		l.may.Store(true)
 	}
 	l.through.Store(-1)
-	n := invocation.NewSTTNode(g.calls, stt, s.settings.Language)
+	n := invocation.NewSTTNode(g.calls, stt, s.spokenIn(e.Language))
 	instance, err := g.host(n, nodeSTT, nil, g.transcript, func(f nodehost.Failure) {
 		g.nodeFailed(f)
 		call.Fail(provider.Outcome{Class: provider.OutcomeInfrastructureFailure, Reason: "node_failed", Detail: f.Detail})

@@ -29,6 +29,7 @@ const (
 	kindMetric
 	kindFrame  // caller audio and its gaps
 	kindText   // what a caller typed
+	kindClient // what a client says beside sound and text
 	kindResult // what nodes and providers say
 	kindEnd    // the end of a call, and the last word of a recogniser
 	kinds
@@ -43,6 +44,7 @@ func (k kind) bound() int {
 		kindMetric:  512,
 		kindFrame:   maxFramesWaiting,
 		kindText:    32,
+		kindClient:  512,
 		kindResult:  512,
 		kindEnd:     128,
 	}[k]
@@ -58,7 +60,7 @@ func (k kind) lane() flow.Lane {
 		return flow.Control
 	case kindMetric:
 		return flow.Telemetry
-	case kindFrame, kindText, kindResult, kindEnd, kinds:
+	case kindFrame, kindText, kindClient, kindResult, kindEnd, kinds:
 	}
 	return flow.Data
 }
@@ -74,6 +76,8 @@ func kindOf(in session.Input) kind {
 		return kindFrame
 	case *session.TextIn:
 		return kindText
+	case *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		return kindClient
 	case *session.InvocationEnd, *session.Unscheduled:
 		return kindEnd
 	case *session.Transcript:
@@ -92,7 +96,7 @@ func kindOf(in session.Input) kind {
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,
 		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.Ready, *session.Overflow, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed, *session.NodeSpent,
-		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy:
+		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy, *session.Muted:
 	}
 	return kindControl
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/transport"
 )
 
 // MetricObserver takes a session's metrics events, in order, on the session's owner. The
@@ -27,7 +28,8 @@ type MetricObserver func(e *eventabi.Envelope)
 // began, so that an event that the edge sheds loses no count; they are told when they have
 // changed.
 type meter struct {
-	s *Session
+	s    *Session
+	sink transport.MetricSink // of the link; nil = its client is shown none
 
 	mu      sync.Mutex
 	counts  []counter // of nodes
@@ -41,6 +43,7 @@ type meter struct {
 	tallies []counter // of decisions
 	lost    int64     // values that found no room, of those that the owner measures
 	told    int64     // of those and of the nodes', what is told
+	guessed int64     // times that the client's silence had playback estimated, of what is told
 	preempt timebase.Span
 	waited  bool // a control input was taken since the last time; preempt is the longest wait
 }
@@ -75,7 +78,7 @@ const (
 )
 
 // on says that somebody looks.
-func (m *meter) on() bool { return m.s.settings.Metrics != nil }
+func (m *meter) on() bool { return m.s.settings.Metrics != nil || m.sink != nil }
 
 // count adds to a node's counter.
 func (m *meter) count(id eventabi.NodeID, name string, n int64) {
@@ -233,6 +236,12 @@ func (m *meter) gather() []metric {
 		list = append(list, metric{name: "metrics_lost_total", unit: "1", value: float64(lost)})
 		m.told = lost
 	}
+	if e := m.s.egress; e != nil {
+		if n := e.Counters().AckFallbacks; n != m.guessed {
+			list = append(list, metric{name: "playout_ack_fallbacks_total", unit: "1", value: float64(n)})
+			m.guessed = n
+		}
+	}
 	if m.waited {
 		list = append(list, metric{name: "control_preempt_delay_ms", unit: "ms", value: millis(m.preempt)})
 		m.preempt, m.waited = 0, false
@@ -333,7 +342,7 @@ func bit(b bool) float64 {
 func (m *meter) deliver(e *session.Deliver) {
 	x, ok := m.pending[e.Handle]
 	delete(m.pending, e.Handle)
-	if !ok || m.s.settings.Metrics == nil {
+	if !ok || !m.on() {
 		return
 	}
 	labels := map[string]string{"session_id": string(m.s.ID()), "pipeline_version": string(m.s.settings.Bootstrap.Pipeline)}
@@ -362,13 +371,19 @@ func (m *meter) deliver(e *session.Deliver) {
 	}
 	at := m.s.last
 	b := &m.s.settings.Bootstrap
-	m.s.settings.Metrics(&eventabi.Envelope{
+	v := &eventabi.Envelope{
 		SchemaVersion: eventabi.SchemaVersion, EventScope: eventabi.ScopeSession,
 		SessionID: b.Session, PipelineVersion: b.Pipeline, EventID: eventabi.EventID("m" + strconv.FormatInt(int64(e.Seq), 10)), EventKind: eventabi.KindMetrics,
 		Lane: eventabi.TelemetryLane, RuntimeSequence: e.Seq, RuntimeTimestampMS: at.MS(),
 		WallClockTimestampMS: m.s.wall + at.MS(), PayloadClass: eventabi.ClassMetadata,
 		NodeID: x.node, EdgeID: x.edge, Payload: body,
-	})
+	}
+	if m.s.settings.Metrics != nil {
+		m.s.settings.Metrics(v)
+	}
+	if m.sink != nil {
+		m.sink.WriteMetric(v)
+	}
 }
 
 // forget drops a metric that its edge has dropped.

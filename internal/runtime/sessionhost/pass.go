@@ -47,6 +47,7 @@ func (s *Session) tick(at timebase.Instant) (more bool) {
 	if s.over {
 		return false
 	}
+	s.acknowledge(at)
 	if s.egress.NextTick() <= at {
 		s.egress.Tick(at)
 		s.deliveries()
@@ -70,6 +71,7 @@ func (s *Session) attend(at timebase.Instant) {
 		s.discardPending()
 		return
 	}
+	s.acknowledge(at)
 	if s.egress.NextTick() <= at {
 		s.egress.Tick(at)
 		s.deliveries()
@@ -136,6 +138,7 @@ func (s *Session) pass(at timebase.Instant) {
 func (s *Session) prepare(at timebase.Instant) []session.Input {
 	in := s.again[:0]
 	s.readClock(at)
+	s.listening(at)
 	var k looked
 	k.look(s.feedback)
 	k.look(s.pending)
@@ -152,9 +155,10 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	}
 	in = append(in, s.feedback...)
 	if k.other {
-		if r, playing := s.egress.Progress(); playing {
-			s.progress = session.Delivery{Turn: r.Turn, Event: session.DeliveryProgress, Played: r.Played}
-			in = append(in, &s.progress)
+		s.playing, s.progress = s.egress.Progress(s.playing[:0]), s.progress[:0]
+		for _, r := range s.playing {
+			s.progress = append(s.progress, session.Delivery{Turn: r.Turn, Event: session.DeliveryProgress, Played: r.Played})
+			in = append(in, &s.progress[len(s.progress)-1])
 		}
 	}
 	in = append(in, s.pending...)
@@ -176,7 +180,7 @@ func (k *looked) look(list []session.Input) {
 			continue
 		case *session.Bootstrap:
 			k.begins, k.opens = true, true
-		case *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake:
+		case *session.VoiceOn, *session.EndOfUtterance, *session.TextIn, *session.Wake, *session.Respond, *session.Muted:
 			k.opens = true
 		case *session.Transcript:
 			k.opens = k.opens || in.Final
@@ -185,7 +189,8 @@ func (k *looked) look(list []session.Input) {
 			*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow,
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
-			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap:
+			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap,
+			*session.TransportControl, *session.Context, *session.Wishes:
 		}
 		k.other = true
 	}
@@ -251,6 +256,8 @@ func (s *Session) deliveries() {
 			d.Event = session.DeliveryCompleted
 		case connection.Flushed:
 			d.Event = session.DeliveryFlushed
+		case connection.Moved:
+			d.Event = session.DeliveryProgress
 		}
 		s.feedback = append(s.feedback, d)
 	}

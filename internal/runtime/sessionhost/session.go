@@ -67,6 +67,7 @@ type Session struct {
 	content  *content
 	taps     taps
 	meter    meter
+	playouts playouts
 	wall     int64 // the wall clock at instant 0, Unix milliseconds
 	talk     *Conversation
 	graph    *graph
@@ -81,6 +82,7 @@ type Session struct {
 	fenceAge map[uint32]timebase.Span  // generations fenced ahead of the kernel, and how long it took
 	keys     []eventabi.IdempotencyKey // of cancels, newest over oldest
 	keyCount int
+	spoken   atomic.Pointer[string] // the language that the client chose; nil = the settings'
 
 	// What follows belongs to the owner.
 	machine   *session.Machine
@@ -91,7 +93,8 @@ type Session struct {
 	frames    []session.AudioIn
 	feedback  []session.Input
 	again     []session.Input
-	progress  session.Delivery
+	playing   []connection.Report // scratch, as the next
+	progress  []session.Delivery
 	snapshots session.Snapshots
 	usage     *session.Usage // as the kernel has it; nil = nothing is bounded
 	refreshed timebase.Instant
@@ -119,6 +122,8 @@ type Session struct {
 	alarm     *event                          // of virtual time
 	interim   map[eventabi.InvocationID]int64 // latest text of each utterance
 	turns     map[eventabi.InvocationID]eventabi.TurnID
+	told      instructions
+	written   eventabi.TurnID // the turn whose answer is text and nothing else
 	overhead  overhead
 	final     Stats // when over
 }
@@ -151,6 +156,7 @@ type Stats struct {
 	Stalls            int64 // turns that took so long that the others were gone on with elsewhere
 	FramesOut         int64 // at the sink
 	FramesAfterFence  int64 // at the sink, of a turn that was fenced: zero, always
+	PlayoutsDropped   int64 // reports of the client that found no room, or that its link does not make
 	LateChunks        int64 // of providers, held back
 	AudioRefused      int64 // chunks refused because the session held too much audio
 	AudioHeld         int64 // samples not played and not released
@@ -201,6 +207,7 @@ func (s *Session) connect(ctx context.Context) error {
 		return err
 	}
 	s.link = link
+	s.meter.sink, _ = link.(transport.MetricSink)
 	s.witness = connection.NewWitness(link)
 	s.egress = connection.NewEgress(connection.Settings{
 		Fences:    &s.fences,
@@ -210,6 +217,7 @@ func (s *Session) connect(ctx context.Context) error {
 		Phase:     -s.born,
 		Release:   s.content.dropAudio,
 		MaxQueued: maxAudioHeld,
+		Acks:      s.acknowledged(),
 	})
 	s.enter()
 	s.postReady()
@@ -273,6 +281,7 @@ func (s *Session) stats() Stats {
 		SamplesLost:      int64(s.ring.Lost()),
 		FramesOut:        s.witness.Frames(),
 		FramesAfterFence: s.witness.AfterFence(""),
+		PlayoutsDropped:  s.playouts.dropped.Load(),
 		LateChunks:       s.graph.calls.Late(),
 		AudioRefused:     refused,
 		AudioHeld:        int64(held),
@@ -320,6 +329,10 @@ func (s *Session) spill(in session.Input) {
 		s.content.dropText(in.Text.Handle)
 	case *session.TextIn:
 		s.content.dropText(in.Text.Handle)
+	case *session.Context:
+		s.content.dropText(in.Text.Handle)
+	case *session.Wishes:
+		s.content.unkeepText(in.Instructions.Handle)
 	case *session.Offer:
 		s.content.forgetAny(in.Handle)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
@@ -27,8 +28,11 @@ type Settings struct {
 	// Settings.PlainTTS whether there are wishes of style, and Fallback FallbackReply.
 	Bootstrap session.Bootstrap
 	Kind      transport.Kind
-	Token     string
-	Route     string
+	// Ack is how the transport knows what was played; empty = AckEstimate. With the others,
+	// what was heard is what Ingress.Played says.
+	Ack   transport.AckSource
+	Token string
+	Route string
 	// Connect binds the transport; Adapter.Open fits. Required.
 	Connect func(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error)
 
@@ -86,6 +90,11 @@ func (s *Settings) Validate() error {
 	want(s.Connect != nil, "connect", "give a transport")
 	want(s.Endpointer != nil, "endpointer", "give a node factory")
 	want(s.Segmenter != nil, "segmenter", "give a node factory")
+	switch s.Ack {
+	case "", transport.AckEstimate, transport.AckClient, transport.AckGateway:
+	default:
+		faults = append(faults, fmt.Errorf("sessionhost: ack: %q: use %s, %s or %s", s.Ack, transport.AckEstimate, transport.AckClient, transport.AckGateway))
+	}
 	faults = append(faults, validateTaps(s.Taps)...)
 	for i := range s.Edges {
 		if err := s.Edges[i].Validate(); err != nil {
@@ -184,6 +193,7 @@ func (s *Settings) bind() {
 	if p := s.Providers.SecondTTS; p != nil {
 		fill(&b.TTSSecond, p.Descriptor().ID)
 	}
+	fill(&b.Transport, namespace(s.Kind))
 	b.Settings.PlainTTS = s.ttsConfig().Styled()
 	if ms := b.Settings.NodeBudgetMS; ms > 0 && s.Limits.Event == 0 {
 		s.Limits.Event = time.Duration(ms) * time.Millisecond
@@ -241,3 +251,18 @@ type Cancel struct {
 	Epoch      eventabi.Epoch
 	Key        eventabi.IdempotencyKey
 }
+
+// namespace is a transport's kind as the kernel takes it: small letters, digits, hyphens and
+// underscores.
+func namespace(k transport.Kind) string {
+	name := []byte(strings.ToLower(string(k)))
+	for i, b := range name {
+		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '-' {
+			name[i] = '_'
+		}
+	}
+	return string(name[:min(len(name), maxNamespace)])
+}
+
+// maxNamespace is the longest kind of a transport that the kernel takes.
+const maxNamespace = 32

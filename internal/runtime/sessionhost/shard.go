@@ -255,7 +255,7 @@ func (h *shard) collect(which int, s *Session) bool {
 	if more {
 		h.queues[which].push(s)
 	}
-	return len(s.pending) > 0 || all
+	return len(s.pending) > 0 || all || s.playouts.waiting.Load()
 }
 
 // unlisted is the lane of who was on no list.

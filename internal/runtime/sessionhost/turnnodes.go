@@ -103,6 +103,7 @@ func (g *graph) respond(e *session.Generate) {
 	if g.lowered(e.Turn, turn.ShortenContext) {
 		last = shortPrompt
 	}
+	s.instruct(e.Instructions)
 	prompt := s.talk.prompt(last)
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.LLMs()[e.Candidate].Descriptor()
@@ -143,6 +144,7 @@ func (g *graph) say(e *session.Say, text string) {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
+	t.voice.Wish(e.Voice, e.Language)
 	why := s.exec.Try(nodeTTS, func() {
 		now := node.Instant(s.exec.Now())
 		if !t.tts.Call(&node.Event{
@@ -157,6 +159,22 @@ func (g *graph) say(e *session.Say, text string) {
 	if why != "" {
 		call.Unscheduled(why)
 	}
+}
+
+// segmentTaken tells the segmenter of a turn that is not spoken that there is room for another.
+func (g *graph) segmentTaken(turn eventabi.TurnID) {
+	g.mu.Lock()
+	t := g.turn
+	g.mu.Unlock()
+	if t == nil || t.turn != turn || t.segmenter == nil {
+		return
+	}
+	// Where the pool takes nothing, the text waits for the end of the reply.
+	_ = g.s.exec.Try(nodeTTS, func() {
+		t.segmenter.Call(&node.Event{
+			Kind: eventabi.KindControl, Type: node.TypeTaken, Class: eventabi.ClassMetadata, At: node.Instant(g.s.exec.Now()),
+		})
+	})
 }
 
 // degrade lowers a turn's fidelity. What nothing more is asked of needs no telling:

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/parley-voice/parley/internal/settings"
+)
+
+// EnvironmentPrefix begins the variables of the configuration.
+const EnvironmentPrefix = "PARLEY_SERVE__"
+
+// Modes of authentication.
+const (
+	ModeDevelopment = "development"
+	ModeToken       = "token"
+)
+
+// Config is what parley serve runs with; its values are the defaults of Default. The tags
+// are the manual: docs/serve.md is written from them.
+type Config struct {
+	Listen    string   `set:"listen" doc:"Address and port. Beyond loopback only with auth.mode token."`
+	PublicURL string   `set:"public_url" doc:"What clients call this server, when a proxy stands in front of it; its host and origin are allowed."`
+	Origins   []string `set:"origins" doc:"Further origins whose pages may connect, such as https://app.example."`
+	Hosts     []string `set:"hosts" doc:"Further names that requests may call this server by."`
+
+	Auth struct {
+		Mode        string             `set:"mode" doc:"development: everybody on this machine may talk, and the page gets a token. token: a signed token is needed." enum:"development,token"`
+		Keys        settings.Reference `set:"keys" doc:"The key file (parley token keygen): Ed25519, PEM or JSON Web Keys, the newest first. Development mode makes a key of its own without one."`
+		Operator    settings.Reference `set:"operator_token" doc:"A secret that metrics and every tenant's sessions are shown for, and that may end them."`
+		Lifetime    int64              `set:"token_lifetime_ms" doc:"The longest that a session token is valid." min:"1000" max:"86400000"`
+		Recheck     int64              `set:"recheck_ms" doc:"How often the tokens of running sessions are looked at." min:"10" max:"60000"`
+		ExpiryGrace int64              `set:"expiry_grace_ms" doc:"How long a session goes on when its token has expired and was not renewed." min:"1" max:"86400000"`
+	} `set:"auth"`
+
+	Session struct {
+		Tenant   string `set:"tenant" doc:"The tenant of development mode."`
+		Pipeline string `set:"pipeline" doc:"The pipeline version of development mode."`
+		Max      int64  `set:"max" doc:"Sessions at a time; 0 = what the processors carry." min:"0" max:"20000"`
+		Keep     int64  `set:"keep_ended" doc:"Sessions that ended and are still listed." min:"1" max:"10000"`
+		Drain    int64  `set:"drain_timeout_ms" doc:"How long sessions may finish when the process is asked to end." min:"0" max:"600000"`
+		Record   string `set:"record" doc:"Folder below which each session is recorded; empty = none is."`
+		Flow     string `set:"flow" doc:"File with flow settings (docs/flow.md); empty = the profile's."`
+	} `set:"session"`
+
+	Grants struct {
+		Instructions bool     `set:"instructions" doc:"Clients may give the agent instructions of their own."`
+		Voices       []string `set:"voices" doc:"Voices that clients may choose; * = any."`
+		Languages    []string `set:"languages" doc:"Languages that clients may choose; * = any."`
+		TurnEnd      bool     `set:"turn_end" doc:"Clients may end utterances themselves: push to talk."`
+		Answer       bool     `set:"answer" doc:"Clients may ask for each answer themselves."`
+		Interrupt    bool     `set:"interrupt" doc:"Clients may switch interruption off."`
+		TextOnly     bool     `set:"text_only" doc:"Clients may have answers written and not spoken."`
+		Tools        bool     `set:"tools" doc:"Clients may bring tools that the model calls."`
+	} `set:"grants"`
+
+	Agent struct {
+		LLM          string `set:"llm" doc:"Who answers: auto, scripted, or the base URL of an OpenAI-compatible server."`
+		Instructions string `set:"instructions" doc:"The system prompt; empty = one for a telephone."`
+		Voice        string `set:"voice" doc:"Voice of the synthesiser; empty = its own."`
+		Language     string `set:"language" doc:"BCP 47; empty = the engines' own."`
+	} `set:"agent"`
+
+	Log struct {
+		Level  string `set:"level" doc:"What is logged to standard error." enum:"debug,info,warn,error"`
+		Format string `set:"format" doc:"How it is written." enum:"text,json"`
+	} `set:"log"`
+
+	HTTP struct {
+		HeaderBytes   int64 `set:"header_bytes" doc:"The most bytes of a request's header." min:"1024" max:"1048576"`
+		BodyBytes     int64 `set:"body_bytes" doc:"The most bytes of a request's body; WebSocket messages have their transport's bound." min:"1024" max:"16777216"`
+		HeaderTimeout int64 `set:"header_timeout_ms" doc:"How long a request's header may take." min:"100" max:"120000"`
+		Connections   int64 `set:"max_connections" doc:"Connections at a time; what comes beyond is closed at once." min:"1" max:"100000"`
+		IdleTimeout   int64 `set:"idle_timeout_ms" doc:"How long a connection without a request stays open." min:"1000" max:"600000"`
+	} `set:"http"`
+}
+
+// Default is the configuration of somebody who tries it on a machine of their own.
+func Default() *Config {
+	c := &Config{Listen: "127.0.0.1:7860"}
+	c.Auth.Mode, c.Auth.Lifetime, c.Auth.Recheck, c.Auth.ExpiryGrace = ModeDevelopment, 300000, 1000, 3600000
+	c.Session.Tenant, c.Session.Pipeline, c.Session.Keep, c.Session.Drain = "local", "voice-1", 200, 30000
+	g := &c.Grants
+	g.Instructions, g.TurnEnd, g.Answer, g.Interrupt, g.TextOnly, g.Tools = true, true, true, true, true, true
+	c.Agent.LLM, c.Log.Level, c.Log.Format = "auto", "info", "text"
+	c.HTTP.HeaderBytes, c.HTTP.BodyBytes, c.HTTP.HeaderTimeout, c.HTTP.IdleTimeout = 32<<10, 64<<10, 5000, 120000
+	c.HTTP.Connections = 8192
+	return c
+}
+
+// Development says whether everybody on this machine may talk.
+func (c *Config) Development() bool { return c.Auth.Mode == ModeDevelopment }
+
+// Problems are the contradictions of the configuration.
+func (c *Config) Problems() (list []settings.Problem) {
+	problem := func(path, format string, args ...any) {
+		list = append(list, settings.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	n, bad := strconv.Atoi(port)
+	switch {
+	case err != nil || bad != nil || n < 0 || n > 65535:
+		problem("listen", "%q: write an address and a port, such as 127.0.0.1:7860", c.Listen)
+	case c.Development() && !loopbackHost(host):
+		problem("listen", "%q is beyond loopback, where development mode would let everybody in: use auth.mode token, or an address of loopback such as 127.0.0.1:7860", c.Listen)
+	}
+	if c.Development() && c.PublicURL != "" && !loopbackURL(c.PublicURL) {
+		problem("public_url", "%q would lead everybody to this server, and development mode lets everybody in: use auth.mode token", c.PublicURL)
+	}
+	if c.Auth.Mode == ModeToken && c.Auth.Keys == "" {
+		problem("auth.keys", "auth.mode token needs a key file: make one with parley token keygen, and set file://PATH")
+	}
+	for _, o := range c.Origins {
+		if origin(o) == "" {
+			problem("origins", "%q: write scheme and host, such as https://app.example", o)
+		}
+	}
+	if c.PublicURL != "" && origin(c.PublicURL) == "" {
+		problem("public_url", "%q: write scheme and host, such as https://voice.example", c.PublicURL)
+	}
+	for _, f := range [...]struct{ path, value string }{{"session.tenant", c.Session.Tenant}, {"session.pipeline", c.Session.Pipeline}} {
+		if f.value == "" || len(f.value) > 128 || strings.Trim(f.value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-") != "" {
+			problem(f.path, "%q: use 1 to 128 characters of A-Z a-z 0-9 . _ : -", f.value)
+		}
+	}
+	return list
+}
+
+// Granted names what clients may choose.
+func (c *Config) Granted() (list []string) {
+	g := &c.Grants
+	for _, f := range [...]struct {
+		name string
+		on   bool
+	}{
+		{"instructions", g.Instructions},
+		{"voice", len(g.Voices) > 0},
+		{"language", len(g.Languages) > 0},
+		{"turn_end", g.TurnEnd},
+		{"answer", g.Answer},
+		{"interrupt", g.Interrupt},
+		{"text_only", g.TextOnly},
+		{"tools", g.Tools},
+	} {
+		if f.on {
+			list = append(list, f.name)
+		}
+	}
+	return list
+}
+
+// loopbackHost says whether a host to listen on is this machine alone. A name is taken for
+// what it is only if it is localhost: what another one resolves to can change.
+func loopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// loopbackURL says whether an URL is of this machine.
+func loopbackURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && loopbackHost(u.Hostname())
+}
+
+// origin gives scheme and host of an URL, empty when it has none.
+func origin(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
