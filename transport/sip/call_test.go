@@ -93,14 +93,7 @@ func newPhone(t *testing.T, s *Server, network string) *phone {
 		t.Fatal(err)
 	}
 	p := &phone{t: t, server: s, network: network, agent: agent, changed: make(chan struct{}, 1), timestamp: 4242, sequence: math.MaxUint16 - 3}
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Skipf("a port that was free for UDP is not for TCP: %v", err)
-	}
+	packets, streams := sockets(t)
 	at := netip.MustParseAddrPort(packets.LocalAddr().String())
 	client, err := sipgo.NewClient(agent, sipgo.WithClientHostname("127.0.0.1"), sipgo.WithClientPort(int(at.Port())))
 	if err != nil {
@@ -141,6 +134,25 @@ func newPhone(t *testing.T, s *Server, network string) *phone {
 		done.Wait()
 	})
 	return p
+}
+
+// sockets gives one for UDP and one for TCP at the same port.
+func sockets(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		_ = packets.Close() // that port is free for UDP only
+		if t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (p *phone) note(f func()) {

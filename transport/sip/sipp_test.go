@@ -133,7 +133,7 @@ func changed(direction string) string {
 func TestSipp(t *testing.T) {
 	sipp, err := exec.LookPath("sipp")
 	if err != nil {
-		t.Skip("sipp is not installed: apt-get install sip-tester")
+		t.Skip("sipp is not installed (apt-get install sip-tester); TestCall calls without it")
 	}
 	for _, c := range []struct {
 		name, network string
