@@ -264,19 +264,26 @@ func (p *phone) call(host *transporttest.Host, lines ...string) *transporttest.S
 // send puts a packet on the wire.
 func (p *phone) send(kind uint8, timestamp uint32, payload []byte) {
 	p.t.Helper()
-	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: kind, SequenceNumber: p.sequence, Timestamp: timestamp, SSRC: 77}, Payload: payload}
-	p.sequence++
-	b, err := packet.Marshal()
-	if err != nil {
+	if err := p.sendQuietly(kind, timestamp, payload); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+func (p *phone) sendQuietly(kind uint8, timestamp uint32, payload []byte) error {
+	p.mu.Lock()
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: kind, SequenceNumber: p.sequence, Timestamp: timestamp, SSRC: 77}, Payload: payload}
+	p.sequence++
 	from := p.from
+	p.mu.Unlock()
 	if from == nil {
 		from = p.rtp
 	}
-	if _, err := from.WriteToUDPAddrPort(b, p.to); err != nil {
-		p.t.Fatal(err)
+	b, err := packet.Marshal()
+	if err != nil {
+		return err
 	}
+	_, err = from.WriteToUDPAddrPort(b, p.to)
+	return err
 }
 
 // speak sends sound at the pace of speech, in packets of 20 ms.
