@@ -249,7 +249,7 @@ func tellServe(w io.Writer, c *serve.Config, s *serve.Server, mounts []serve.Mou
 	fmt.Fprintln(w, "\nParley is serving.")
 	line("page", s.URL())
 	for _, m := range mounts {
-		line("connect", m.Path+"  "+m.About)
+		line("connect", strings.TrimSpace(m.Path+"  "+m.About))
 	}
 	for _, role := range [...][2]string{{"stt", "hears"}, {"llm", "answers"}, {"tts", "speaks"}} {
 		for _, e := range a.engines {

@@ -93,7 +93,9 @@ func listening(t *testing.T, change func(*Config)) *world {
 	w := &world{}
 	s, err := New(c, Program{
 		Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Build: "test",
-		Mounts: []Mount{{Path: "/test", Kind: servetest.Kind, About: "tests", New: func(h transport.Host, _ MountOptions) (http.Handler, error) { return servetest.New(h), nil }}},
+		Mounts: []Mount{{Path: "/test", Kind: servetest.Kind, About: "tests", New: func(h transport.Host, _ MountOptions) (http.Handler, func(context.Context) error, error) {
+			return servetest.New(h), nil, nil
+		}}},
 		Getenv: func(name string) string { return map[string]string{"OPERATOR": "a-secret-of-the-operator"}[name] },
 	})
 	if err != nil {
