@@ -134,7 +134,8 @@ func runServe(ctx context.Context, env *environment, f *configFlags) error {
 	if err != nil {
 		return beginError(err)
 	}
-	s, err := serve.New(c, serve.Program{Mounts: env.mounts, Log: serveLog(env.stderr, c), Build: programVersion()})
+	list := env.mounts(c)
+	s, err := serve.New(c, serve.Program{Mounts: list, Log: serveLog(env.stderr, c), Build: programVersion()})
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
@@ -145,7 +146,7 @@ func runServe(ctx context.Context, env *environment, f *configFlags) error {
 	if err != nil {
 		return errors.Join(err, s.Close(canceled(ctx)))
 	}
-	tellServe(env.stdout, c, s, env.mounts, a)
+	tellServe(env.stdout, c, s, list, a)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintf(env.stderr, "ending: no new sessions; those that run may finish for %v; once more ends them at once\n", drainTime(c))

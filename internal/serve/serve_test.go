@@ -608,6 +608,18 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
+	for want, change := range map[string]func(*Config){
+		"sip.listen":      func(c *Config) { c.SIP.Listen = "0.0.0.0:5060" },
+		"sip.peers":       func(c *Config) { c.SIP.Peers = []string{"192.0.2.1"} },
+		"sip.password":    func(c *Config) { c.SIP.User = "desk" },
+		"sip.rtp_highest": func(c *Config) { c.SIP.Highest = 20000 },
+	} {
+		c := Default()
+		change(c)
+		if p := c.Problems(); len(p) != 1 || p[0].Path != want {
+			t.Errorf("%s: %v", want, p)
+		}
+	}
 	c = Default()
 	c.Auth.Operator = "env://SHORT"
 	if _, err := New(c, Program{Getenv: func(string) string { return "hunter2" }}); err == nil || strings.Contains(err.Error(), "hunter2") {

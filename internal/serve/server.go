@@ -45,6 +45,9 @@ type MountOptions struct {
 	// Check looks at an offer's token as Begin will, for transports that answer before they
 	// begin a session.
 	Check func(ctx context.Context, o transport.Offer) error
+	// Issue makes a token for a call that somebody else vouches for, such as a provider by
+	// its signature. The session is of session.tenant.
+	Issue func(kind transport.Kind) (token string, err error)
 	Log   *slog.Logger
 	// Getenv looks up what references to secrets name.
 	Getenv func(string) string
@@ -221,6 +224,7 @@ func (s *Server) mount(host transport.Host) (mux *http.ServeMux, err error) {
 			_, err := s.authenticate(ctx, o)
 			return err
 		},
+		Issue: s.vouched,
 	}
 	for _, m := range s.program.Mounts {
 		h, end, err := m.New(host, options)
@@ -235,6 +239,14 @@ func (s *Server) mount(host transport.Host) (mux *http.ServeMux, err error) {
 		}
 	}
 	return mux, nil
+}
+
+// vouched issues a token for a call that somebody vouches for.
+func (s *Server) vouched(kind transport.Kind) (string, error) {
+	text, _, err := s.tokens.Issue(parley.TokenClaims{
+		Tenant: s.config.Session.Tenant, Pipeline: eventabi.PipelineVersion(s.config.Session.Pipeline), Transport: string(kind),
+	})
+	return text, err
 }
 
 // authenticate lets in who has a token, and in development mode everybody: a token that is
