@@ -28,10 +28,10 @@ type Mount struct {
 	Kind transport.Kind
 	// About says in a few words who connects there.
 	About string
-	// New makes the transport, once the engines are warm. close, if there is one, is called
+	// New makes the transport, once the engines are warm. end, if there is one, is called
 	// when the sessions have ended: what is left of the transport goes away then, within its
 	// context.
-	New func(h transport.Host, o MountOptions) (handler http.Handler, close func(context.Context) error, err error)
+	New func(h transport.Host, o MountOptions) (handler http.Handler, end func(context.Context) error, err error)
 }
 
 // MountOptions is what a transport is told of the server.
