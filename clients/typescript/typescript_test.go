@@ -102,9 +102,9 @@ func command(t *testing.T, name string, args ...string) *exec.Cmd {
 
 // script is a server whose sessions do what is typed to them.
 type script struct {
-	t    *testing.T
-	host *transporttest.Host
-	url  string
+	host   *transporttest.Host
+	server *websocket.Server
+	url    string
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -113,12 +113,12 @@ type script struct {
 
 func newScript(t *testing.T) *script {
 	t.Helper()
-	s := &script{t: t, host: transporttest.NewHost(t, transporttest.Config{})}
-	server, err := websocket.New(websocket.Config{}, s.host)
-	if err != nil {
+	s := &script{host: transporttest.NewHost(t, transporttest.Config{})}
+	var err error
+	if s.server, err = websocket.New(websocket.Config{}, s.host); err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewUnstartedServer(server)
+	web := httptest.NewUnstartedServer(s.server)
 	web.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -198,6 +198,8 @@ func (p *part) answer(what any) {
 		} else {
 			p.tell("played %d %d", what.Generation, what.Position)
 		}
+	case transporttest.Muted:
+		p.tell("muted %v", what.On)
 	case transport.ToolResult:
 		p.tell("result %s %s", what.ID, what.Output)
 	case transporttest.Cancel:
