@@ -228,6 +228,13 @@ func (p *part) do(text string) {
 		p.session.Burst(eventabi.TurnID(fmt.Sprint("t", p.generation)), p.generation, pcm)
 	case "fence":
 		p.session.Fence(turn, p.generation)
+	case "route":
+		var view int64
+		var endpoint string
+		_, _ = fmt.Sscan(rest, &view, &endpoint)
+		if err := p.session.Link().(transport.Router).Route(view, endpoint); err != nil {
+			p.tell("%v", err)
+		}
 	case "echo":
 		p.tell("%s", rest)
 	case "count":

@@ -87,6 +87,8 @@ export declare class ParleyClient {
     /** The session's id, empty before the first connection. */
     session: string;
     private readonly options;
+    private address;
+    private view;
     private readonly listeners;
     private socket;
     private welcome;
@@ -162,6 +164,8 @@ export declare class ParleyClient {
     private look;
     private hear;
     private take;
+    /** Goes to another address for the rest of the session, but not out of encryption. */
+    private follow;
     private lost;
     private detach;
     private comeBack;

@@ -13,6 +13,8 @@ export class RefusedError extends Error {
         this.supported = supported;
     }
 }
+/** Closes a connection whose session goes on elsewhere: 1000 would end it. */
+const MOVED = 3000;
 /** Codes of a refusal after which coming back may help. */
 const PASSING = new Set(["capacity", "draining", "internal_error"]);
 /** Bytes that may wait in the socket before sound is dropped: control must not wait behind it. */
@@ -25,6 +27,8 @@ export class ParleyClient {
     /** The session's id, empty before the first connection. */
     session = "";
     options;
+    address; // where the session is
+    view = 0; // the newest of its routes
     listeners = new Map();
     socket;
     welcome;
@@ -43,6 +47,7 @@ export class ParleyClient {
     pings = new Map();
     constructor(options) {
         this.options = options;
+        this.address = options.url;
     }
     /** Listens for a kind of event; the function that it gives stops that. */
     on(kind, listener) {
@@ -220,7 +225,7 @@ export class ParleyClient {
         if (Constructor === undefined) {
             throw new Error("parley: there is no WebSocket here: use Node 22, node --experimental-websocket, or options.webSocket");
         }
-        return this.handshake(new Constructor(this.options.url, [SUBPROTOCOL]), hello);
+        return this.handshake(new Constructor(this.address, [SUBPROTOCOL]), hello);
     }
     handshake(socket, hello) {
         return new Promise((resolve, reject) => {
@@ -320,6 +325,9 @@ export class ParleyClient {
             case "ended":
                 this.end(message.reason);
                 return;
+            case "route":
+                this.follow(message.view, message.endpoint);
+                return;
             case "transcript": return this.emit("transcript", message);
             case "speech": return this.emit("speech", message);
             case "tool_call": return this.emit("tool_call", message);
@@ -329,6 +337,19 @@ export class ParleyClient {
             case "refused":
                 return;
         }
+    }
+    /** Goes to another address for the rest of the session, but not out of encryption. */
+    follow(view, endpoint) {
+        const secret = this.address.startsWith("wss:");
+        if (view <= this.view || !/^wss?:\/\/./.test(endpoint) || (secret && !endpoint.startsWith("wss:")))
+            return;
+        this.view = view;
+        this.address = endpoint;
+        const socket = this.socket;
+        this.detach();
+        if (socket !== undefined)
+            abandon(socket, MOVED);
+        void this.comeBack(new Error("parley: the session has moved"), true);
     }
     lost(event) {
         this.detach();
@@ -345,7 +366,7 @@ export class ParleyClient {
         this.welcome = undefined;
         clearInterval(this.watch);
     }
-    async comeBack(cause) {
+    async comeBack(cause, atOnce = false) {
         const { firstMs = 250, mostMs = 5000, giveUpMs = 30_000 } = this.options.reconnect ?? {};
         const until = Date.now() + giveUpMs;
         for (let wait = firstMs;; wait = Math.min(2 * wait, mostMs)) {
@@ -355,6 +376,9 @@ export class ParleyClient {
                     return this.end("lost", cause);
                 pause = Math.max(pause, cause.retryAfterMs);
             }
+            if (atOnce)
+                pause = 0;
+            atOnce = false;
             if (Date.now() + pause > until)
                 return this.end("lost", cause);
             this.emit("disconnected", { error: cause, againMs: pause });
@@ -388,10 +412,10 @@ export class ParleyClient {
     }
 }
 /** Lets go of a socket: what it still says is not heard. */
-function abandon(socket) {
+function abandon(socket, code) {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.onerror = () => { };
-    socket.close();
+    socket.close(code);
 }
 function refusal(message) {
     return new RefusedError(message.code, message.message, message.retry_after_ms, message.supported);

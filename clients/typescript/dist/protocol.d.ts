@@ -215,12 +215,18 @@ export interface Pong {
     id: number;
     time_ms: number;
 }
+export interface Route {
+    type: "route";
+    seq: number;
+    view: number;
+    endpoint: string;
+}
 export interface Ended {
     type: "ended";
     seq: number;
     reason: string;
 }
-export type FromServer = Welcome | Refused | Signal | Transcript | Speech | ToolCall | Metric | AudioBegin | Fence | ServerError | Taken | Pong | Ended;
+export type FromServer = Welcome | Refused | Signal | Transcript | Speech | ToolCall | Metric | AudioBegin | Fence | ServerError | Taken | Route | Pong | Ended;
 /** A frame of the agent's sound. */
 export interface Frame {
     sequence: number;

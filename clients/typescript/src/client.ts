@@ -77,6 +77,9 @@ export interface Stats {
   pending: number;
 }
 
+/** Closes a connection whose session goes on elsewhere: 1000 would end it. */
+const MOVED = 3000;
+
 /** Codes of a refusal after which coming back may help. */
 const PASSING = new Set(["capacity", "draining", "internal_error"]);
 
@@ -91,6 +94,8 @@ export class ParleyClient {
   /** The session's id, empty before the first connection. */
   session = "";
   private readonly options: Options;
+  private address: string; // where the session is
+  private view = 0; // the newest of its routes
   private readonly listeners = new Map<keyof Events, Set<(event: never) => void>>();
   private socket: Socket | undefined;
   private welcome: Welcome | undefined;
@@ -110,6 +115,7 @@ export class ParleyClient {
 
   constructor(options: Options) {
     this.options = options;
+    this.address = options.url;
   }
 
   /** Listens for a kind of event; the function that it gives stops that. */
@@ -300,7 +306,7 @@ export class ParleyClient {
     if (Constructor === undefined) {
       throw new Error("parley: there is no WebSocket here: use Node 22, node --experimental-websocket, or options.webSocket");
     }
-    return this.handshake(new Constructor(this.options.url, [SUBPROTOCOL]), hello);
+    return this.handshake(new Constructor(this.address, [SUBPROTOCOL]), hello);
   }
 
   private handshake(socket: Socket, hello: Hello): Promise<Welcome> {
@@ -393,6 +399,9 @@ export class ParleyClient {
       case "ended":
         this.end((message satisfies Ended).reason);
         return;
+      case "route":
+        this.follow(message.view, message.endpoint);
+        return;
       case "transcript": return this.emit("transcript", message);
       case "speech": return this.emit("speech", message);
       case "tool_call": return this.emit("tool_call", message);
@@ -402,6 +411,18 @@ export class ParleyClient {
       case "refused":
         return;
     }
+  }
+
+  /** Goes to another address for the rest of the session, but not out of encryption. */
+  private follow(view: number, endpoint: string): void {
+    const secret = this.address.startsWith("wss:");
+    if (view <= this.view || !/^wss?:\/\/./.test(endpoint) || (secret && !endpoint.startsWith("wss:"))) return;
+    this.view = view;
+    this.address = endpoint;
+    const socket = this.socket;
+    this.detach();
+    if (socket !== undefined) abandon(socket, MOVED);
+    void this.comeBack(new Error("parley: the session has moved"), true);
   }
 
   private lost(event: { code: number; reason: string }): void {
@@ -418,7 +439,7 @@ export class ParleyClient {
     clearInterval(this.watch);
   }
 
-  private async comeBack(cause: Error): Promise<void> {
+  private async comeBack(cause: Error, atOnce = false): Promise<void> {
     const { firstMs = 250, mostMs = 5000, giveUpMs = 30_000 } = this.options.reconnect ?? {};
     const until = Date.now() + giveUpMs;
     for (let wait = firstMs; ; wait = Math.min(2 * wait, mostMs)) {
@@ -427,6 +448,8 @@ export class ParleyClient {
         if (!PASSING.has(cause.code)) return this.end("lost", cause);
         pause = Math.max(pause, cause.retryAfterMs);
       }
+      if (atOnce) pause = 0;
+      atOnce = false;
       if (Date.now() + pause > until) return this.end("lost", cause);
       this.emit("disconnected", { error: cause, againMs: pause });
       await new Promise<void>((resolve) => {
@@ -457,10 +480,10 @@ export class ParleyClient {
 }
 
 /** Lets go of a socket: what it still says is not heard. */
-function abandon(socket: Socket): void {
+function abandon(socket: Socket, code?: number): void {
   socket.onopen = socket.onmessage = socket.onclose = null;
   socket.onerror = () => {};
-  socket.close();
+  socket.close(code);
 }
 
 function refusal(message: Refused): RefusedError {

@@ -136,10 +136,11 @@ export interface Fence { type: "fence"; seq: number; generation: number; turn?: 
 export interface ServerError { type: "error"; code: string; field?: string; message: string; key?: string }
 export interface Taken { type: "taken"; key: string; again?: boolean }
 export interface Pong { type: "pong"; id: number; time_ms: number }
+export interface Route { type: "route"; seq: number; view: number; endpoint: string }
 export interface Ended { type: "ended"; seq: number; reason: string }
 
 export type FromServer =
-  | Welcome | Refused | Signal | Transcript | Speech | ToolCall | Metric | AudioBegin | Fence | ServerError | Taken | Pong | Ended;
+  | Welcome | Refused | Signal | Transcript | Speech | ToolCall | Metric | AudioBegin | Fence | ServerError | Taken | Route | Pong | Ended;
 
 /** A frame of the agent's sound. */
 export interface Frame {

@@ -97,6 +97,17 @@ test("a connection that is cut comes back, and nothing is lost or said twice", o
   client.close();
 });
 
+test("a session that moves is followed, but not to what is no address", options, async (t) => {
+  const { client, next, told } = caller(t);
+  await client.connect();
+  client.text("route 1 endpoint-b");
+  client.text(`route 2 ${url}/elsewhere`);
+  await next("connected", (welcome) => welcome.resumed);
+  client.text("echo there");
+  await told(/^there$/);
+  assert.equal(client.stats.reconnects, 1);
+});
+
 test("a refusal says why", options, async (t) => {
   const { client } = caller(t, { token: async () => "wrong" });
   await assert.rejects(client.connect(), (error) => error instanceof RefusedError && error.code === "token_invalid");

@@ -11,7 +11,7 @@ const blocks = (language) => [...page.matchAll(new RegExp("^```" + language + "\
 
 test("the examples of the page are messages that are known", () => {
   const known = new Set([
-    "welcome", "refused", "signal", "transcript", "speech", "tool_call", "metric", "audio_begin", "fence", "error", "taken", "pong", "ended",
+    "welcome", "refused", "signal", "transcript", "speech", "tool_call", "metric", "audio_begin", "fence", "error", "taken", "pong", "ended", "route",
   ]);
   const seen = new Set();
   for (const text of blocks("json server")) {
