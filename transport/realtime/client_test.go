@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -124,10 +123,6 @@ func (c *client) next() event {
 			return nil
 		}
 		c.seen = append(c.seen, e)
-		if os.Getenv("DBG") != "" && e["type"] != "response.output_audio.delta" {
-			b, _ := json.Marshal(e)
-			c.t.Logf("%s %.300s", time.Now().Format("05.000"), b)
-		}
 		return e
 	case <-time.After(patience):
 		c.t.Fatalf("no event came; came before: %v", kinds(c.seen))

@@ -25,8 +25,9 @@ type utterance struct {
 	start     int64  // sample
 	end       int64  // sample where it paused last
 	voiced    bool
-	announced bool // speech_started was sent
-	ended     bool // the session was told its end
+	began     time.Time // to be voiced, last
+	announced bool      // speech_started was sent
+	ended     bool      // the session was told its end
 	told      string
 }
 
@@ -149,7 +150,7 @@ func (c *conn) WriteSpeech(s transport.Speech) {
 	if !u.announced && s.Sample-u.end > pauseMost { // what it was before was nothing
 		u.start, u.of, u.told = s.Sample, "", ""
 	}
-	u.voiced = true
+	u.voiced, u.began = true, time.Now()
 	if !c.set.manual() && (c.active == nil || !c.set.interrupts()) {
 		c.announce(u)
 	}
