@@ -105,7 +105,8 @@ func (c *conn) delta(r *response, f *transport.Frame) {
 	}
 	b := c.out.Buffer(deltaSize)
 	b = append(append(b, `{"type":"`...), name...)
-	b = append(append(b, `","event_id":"`...), c.eventID()...)
+	c.events++
+	b = strconv.AppendInt(append(append(b, `","event_id":"`...), c.prefix...), c.events, 10)
 	b = append(append(b, `","response_id":"`...), r.id...)
 	b = append(append(b, `","item_id":"`...), r.message.id...)
 	b = strconv.AppendInt(append(b, `","output_index":`...), int64(r.index), 10)

@@ -207,7 +207,10 @@ func TestRefusedAnswer(t *testing.T) {
 	c, s := start(t, event{"type": "realtime"})
 	c.send(event{"type": "response.create", "event_id": "ask"})
 	transporttest.Await[transporttest.Respond](s, nil)
-	s.Emit(eventabi.SignalDefer, "", "of_another_proposal")
+	s.Emit(eventabi.SignalDefer, "", "tenant_quota") // an answer to what was said
+	if e := c.await("error"); at(e, "error", "code") != "response_refused" || at(e, "error", "event_id") != nil {
+		t.Errorf("error is %v", e)
+	}
 	s.Signal(eventabi.Envelope{Signal: eventabi.SignalDefer, Reason: "tenant_quota", IdempotencyKey: transporttest.Came[transporttest.Respond](s)[0].Key})
 	if e := c.await("error"); at(e, "error", "code") != "response_refused" || at(e, "error", "event_id") != "ask" {
 		t.Errorf("error is %v", e)

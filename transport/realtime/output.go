@@ -183,9 +183,7 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 		c.utteranceOver(e.Reason)
 		return
 	case eventabi.SignalReject, eventabi.SignalDefer:
-		if a := c.asked; a != nil && a.key == e.IdempotencyKey {
-			c.refused(e.Reason)
-		}
+		c.turnedDown(e)
 		return
 	}
 	if e.TurnID == "" {
@@ -217,6 +215,17 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 	case eventabi.SignalClose:
 		t.closed = true
 		c.settle(t)
+	}
+}
+
+// turnedDown tells that an answer will not come: one that was asked for, or one to what the
+// caller has said; the lock is held.
+func (c *conn) turnedDown(e *eventabi.Envelope) {
+	switch a := c.asked; {
+	case a != nil && a.key == e.IdempotencyKey:
+		c.refused(e.Reason)
+	case e.IdempotencyKey == "":
+		c.fail("", &fault{Type: errServer, Code: codeRefused, Message: "There will be no answer: " + short(e.Reason) + "."})
 	}
 }
 

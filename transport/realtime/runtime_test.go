@@ -122,7 +122,7 @@ func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer stop()
 		if err := w.host.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
