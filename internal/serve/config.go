@@ -139,8 +139,14 @@ func (c *Config) Granted() (list []string) {
 		name string
 		on   bool
 	}{
-		{"instructions", g.Instructions}, {"voice", len(g.Voices) > 0}, {"language", len(g.Languages) > 0}, {"turn_end", g.TurnEnd},
-		{"answer", g.Answer}, {"interrupt", g.Interrupt}, {"text_only", g.TextOnly}, {"tools", g.Tools},
+		{"instructions", g.Instructions},
+		{"voice", len(g.Voices) > 0},
+		{"language", len(g.Languages) > 0},
+		{"turn_end", g.TurnEnd},
+		{"answer", g.Answer},
+		{"interrupt", g.Interrupt},
+		{"text_only", g.TextOnly},
+		{"tools", g.Tools},
 	} {
 		if f.on {
 			list = append(list, f.name)

@@ -216,9 +216,7 @@ func (k *watch) effect(e session.Effect) {
 	case *session.Finalize:
 		k.finalize(e)
 	case *session.Generate:
-		k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
-		k.nested(e.TimeoutMS)
-		k.written(e)
+		k.thinks(e)
 	case *session.Say:
 		k.says(e)
 	case *session.Degrade:

@@ -127,7 +127,6 @@ func (k *watch) control(in session.Input) {
 	case *session.EndOfUtterance:
 		if k.takes(in.Epoch, in.Key) {
 			k.utteranceEnd(in)
-			k.said.ended(in)
 		}
 	case *session.Cancel:
 		k.cancelInput(in)
@@ -176,8 +175,7 @@ func (k *watch) control(in session.Input) {
 		}
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd, *session.Unscheduled,
-		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 	}
 }
 
