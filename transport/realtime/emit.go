@@ -28,6 +28,7 @@ const (
 	evItemTruncated    = "conversation.item.truncated"
 	evTranscriptDelta  = "conversation.item.input_audio_transcription.delta"
 	evTranscript       = "conversation.item.input_audio_transcription.completed"
+	evTranscriptFailed = "conversation.item.input_audio_transcription.failed"
 	evResponseCreated  = "response.created"
 	evResponseDone     = "response.done"
 	evOutputAdded      = "response.output_item.added"

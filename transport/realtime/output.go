@@ -19,6 +19,7 @@ func (c *conn) message(r *response) *item {
 	if r.message != nil {
 		return r.message
 	}
+	c.settleWords(r.turn)
 	it := &item{id: newID("item"), kind: kindMessage, role: string(transport.ContextAssistant), status: statusInProgress, known: true}
 	r.message, r.index = it, len(r.output)
 	r.output = append(r.output, it)
