@@ -122,7 +122,7 @@ func parleyItself(t *testing.T) (address string, host *parley.Host, r *record) {
 	}
 	web := httptest.NewServer(s)
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), patience)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer stop()
 		if err := host.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
