@@ -166,16 +166,6 @@ func (w *world) record() (list []string) {
 	return list
 }
 
-// voice writes a recording as raw samples at 24000 Hz, and gives the file.
-func voice(t *testing.T, id string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), id+".pcm")
-	if err := os.WriteFile(file, codec.EncodePCM(nil, voiced(t, id)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 // voiced is a recording at 24000 Hz.
 func voiced(t *testing.T, id string) []int16 {
 	t.Helper()
