@@ -237,7 +237,7 @@ func (m *microphone) close() {
 // has said that it stopped.
 func TestConversation(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes as long as it is to be heard")
+		t.Skip("it takes as long as it is to be heard; TestInterruption does not")
 	}
 	w := newWorld(t, nil)
 	c := dial(t, w.url, http.Header{"Authorization": {"Bearer " + token}})

@@ -33,14 +33,15 @@ func unable(t *testing.T, format string, args ...any) {
 	if os.Getenv(required) == "required" {
 		t.Fatalf(format, args...)
 	}
-	t.Skipf(format+" ("+required+"=required makes it a failure)", args...)
+	t.Logf(format, args...)
+	t.Skip("TestConversation converses without (PARLEY_CLIENTS=required makes it a failure)")
 }
 
 // installed gives a folder with the programs and what one of their lock files names.
 func installed(t *testing.T, lock string, tool string, install func(dir string) [][]string) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("conversations take as long as they are to be heard")
+		t.Skip("conversations take as long as they are to be heard; TestInterruption has none")
 	}
 	if _, err := exec.LookPath(tool); err != nil {
 		unable(t, "%s is not on this machine", tool)
@@ -229,7 +230,7 @@ func forecaster(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	if !reflect.ValueOf(llm.Descriptor().Capabilities).FieldByName("Tools").IsValid() {
-		t.Skip("this build's models call no tools")
+		t.Skip("this build's models call no tools; TestTools needs none")
 	}
 	return newWorld(t, llm)
 }
