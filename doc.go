@@ -10,6 +10,11 @@
 //	call, err := rt.Start(ctx, parley.Call{Transport: adapter, Record: "call.parley"})
 //	<-call.Done()
 //
+// Clients that come in by adapters which listen are let in by a Host: it authenticates them,
+// for example by Tokens, grants what they may choose, and opens a session for each.
+//
+//	host, err := rt.Host(parley.HostConfig{Authenticate: tokens.Authenticate, Holds: tokens.Holds, Ended: tokens.Ended})
+//
 // A Virtual runs the same calls in virtual time, as fast as they can be computed, and
 // takes the same decisions every time.
 //

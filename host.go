@@ -142,13 +142,15 @@ func (h *Host) Drain() {
 	h.mu.Unlock()
 }
 
-// Close takes no more sessions and ends those that run, as Runtime.Close does, whose
-// runtime is closed with it. It returns when all have ended.
+// Close takes no more sessions and ends those that run, as Runtime.Close does; the runtime
+// is closed with it. It returns when all have ended, or says what is left.
 func (h *Host) Close(ctx context.Context) error {
 	h.Drain()
 	err := h.runtime.Close(ctx)
 	h.stop()
-	h.workers.Wait()
+	if err == nil { // else somebody does not return, and would not here either
+		h.workers.Wait()
+	}
 	return err
 }
 
@@ -179,31 +181,29 @@ func (h *Host) begin(ctx context.Context, o transport.Offer, open transport.Open
 	if err := h.admit(g); err != nil {
 		return nil, err
 	}
-	x, rest, err := h.start(ctx, g, &o, open)
+	x, err := h.start(ctx, g, &o, open)
 	if err != nil {
 		h.remove(g)
 		h.workers.Done()
 		return nil, err
 	}
 	g.session.Store(x)
-	if rest != nil {
-		x.Ingress().Configure(*rest)
-	}
 	go h.attend(g, x)
 	return g, nil
 }
 
-// start opens the session of a guest, and gives the wishes that it is told of when it is
-// open.
-func (h *Host) start(ctx context.Context, g *guest, o *transport.Offer, open transport.OpenFunc) (*Session, *transport.Wishes, error) {
+// start opens the session of a guest.
+func (h *Host) start(ctx context.Context, g *guest, o *transport.Offer, open transport.OpenFunc) (x *Session, err error) {
 	call := h.call(g, o, open)
-	config, rest := h.config.Grants.apply(h.runtime.config, &o.Wishes, g.decline)
-	var err error
+	call.Wishes = h.config.Grants.filter(o.Wishes, g.decline)
 	if call.Record, err = h.folder(g); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	x, err := start(ctx, &config, call, false, g.since, h.runtime.host.Open)
-	return x, rest, err
+	x, err = start(ctx, &h.runtime.config, call, false, g.since, h.runtime.host.Open)
+	if err == nil && call.Wishes.Tools != nil { // of the others its bootstrap tells
+		x.Ingress().Configure(transport.Wishes{Tools: call.Wishes.Tools})
+	}
+	return x, err
 }
 
 // authenticate asks who it is, and gives the session a name.
@@ -348,7 +348,7 @@ func (h *Host) refuse(o transport.Offer, err error) error {
 	return err
 }
 
-func draining() error {
+func draining() *transport.RefusedError {
 	return &transport.RefusedError{Code: transport.RefusedDraining, Reason: "this host takes no new sessions: go to another one"}
 }
 
@@ -362,7 +362,7 @@ func answerTo(err error) *transport.RefusedError {
 	case errors.As(err, &refusal):
 		return &transport.RefusedError{Code: transport.RefusedCapacity, Reason: refusal.Reason, RetryAfter: refusal.RetryAfter}
 	case errors.Is(err, sessionhost.ErrClosed):
-		return draining().(*transport.RefusedError)
+		return draining()
 	case errors.Is(err, sessionhost.ErrSession):
 		return &transport.RefusedError{Code: transport.RefusedInvalid, Reason: "session: one of this id is open: come back to it, or begin another"}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,11 +35,8 @@ func (quiet) Reset()                                       {}
 
 func hostRuntime(t *testing.T, change func(*Config)) *Runtime {
 	t.Helper()
-	c := Config{
-		STT: &providertest.FakeSTT{}, LLM: &providertest.FakeLLM{}, TTS: &providertest.FakeTTS{}, MaxSessions: 8,
-		Endpointer: func() (node.Node, error) { return vad.NewEndpointNode(quiet{}, vad.EndpointerConfig{}) },
-		Segmenter:  func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
-	}
+	c := config()
+	c.MaxSessions = 8
 	if change != nil {
 		change(&c)
 	}
@@ -46,6 +45,14 @@ func hostRuntime(t *testing.T, change func(*Config)) *Runtime {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func config() Config {
+	return Config{
+		STT: &providertest.FakeSTT{}, LLM: &providertest.FakeLLM{}, TTS: &providertest.FakeTTS{},
+		Endpointer: func() (node.Node, error) { return vad.NewEndpointNode(quiet{}, vad.EndpointerConfig{}) },
+		Segmenter:  func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
+	}
 }
 
 func tokens(t *testing.T) *Tokens {
@@ -72,7 +79,7 @@ func open(t *testing.T, x *Tokens, change func(*HostConfig)) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer stop()
 		if err := h.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -344,6 +351,8 @@ func TestHostRecheck(t *testing.T) {
 // takes the place of the one before.
 func TestHostReadmit(t *testing.T) {
 	x := tokens(t)
+	var later atomic.Int64
+	x.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	h := open(t, x, nil)
 	w := &wire{}
 	first := issue(t, x, TokenClaims{Tenant: "acme", Session: "s-1", Epoch: 2})
@@ -352,7 +361,7 @@ func TestHostReadmit(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, _ := h.Status("s-1")
-	x.now = func() time.Time { return time.Now().Add(time.Minute) }
+	later.Store(int64(time.Minute))
 	claims := func(change func(*TokenClaims)) string {
 		c := TokenClaims{Tenant: "acme", Session: "s-1", Epoch: 2}
 		if change != nil {
@@ -397,16 +406,17 @@ func TestHostWishes(t *testing.T) {
 	var declined []string
 	note := func(name string) { declined = append(declined, name) }
 	all := Grants{Instructions: true, Voices: []string{"slt"}, Languages: []string{AnyOf}, TurnEnd: true, Answer: true, Interrupt: true, TextOnly: true, Tools: true}
-	c, rest := all.apply(Config{SystemPrompt: "Own.", Voice: "own"}, &wishes, note)
-	if c.SystemPrompt != text || c.Voice != "slt" || c.Language != "en-GB" || c.Policy.Interruption != "off" || len(declined) > 0 {
-		t.Errorf("granted: %+v, declined %v", c, declined)
+	got := all.filter(wishes, note)
+	if !reflect.DeepEqual(got, wishes) || len(declined) > 0 {
+		t.Errorf("granted: %+v, declined %v", got, declined)
 	}
-	if rest == nil || rest.TurnEnd != transport.TurnEndClient || *rest.Answer || !*rest.TextOnly || len(rest.Tools) != 1 || rest.Instructions != nil {
-		t.Errorf("told later: %+v", rest)
+	c := config()
+	set := settings(&c, Call{Transport: &offered{}, Wishes: got})
+	if b := set.Bootstrap.Settings; set.SystemPrompt != text || set.Voice != "slt" || set.Language != "en-GB" || b.Policy.Interruption != "off" || b.TurnEnd != "client" || !b.AnswerAsked || !b.TextOnly {
+		t.Errorf("the session begins with %q, %q, %q, %+v", set.SystemPrompt, set.Voice, set.Language, b)
 	}
-	c, rest = (&Grants{}).apply(Config{SystemPrompt: "Own.", Voice: "own"}, &wishes, note)
-	if c.SystemPrompt != "Own." || c.Voice != "own" || c.Language != "" || c.Policy.Interruption != "" || rest != nil {
-		t.Errorf("not granted: %+v, %+v", c, rest)
+	if got := (&Grants{}).filter(wishes, note); !reflect.DeepEqual(got, transport.Wishes{}) {
+		t.Errorf("not granted: %+v", got)
 	}
 	if want := []string{"instructions", "voice", "language", "turn_end", "answer", "interrupt", "text_only", "tools"}; !slices.Equal(declined, want) {
 		t.Errorf("declined: %v", declined)
@@ -475,6 +485,78 @@ func TestHostKeepsEnded(t *testing.T) {
 	}
 }
 
+// Clients that come while the host closes are let in and end, or are refused; nobody is
+// left, and nothing waits for ever.
+func TestHostCloseWhileBeginning(t *testing.T) {
+	x := tokens(t)
+	h, err := hostRuntime(t, func(c *Config) { c.MaxSessions = 100 }).Host(HostConfig{Authenticate: x.Authenticate, Ended: x.Ended, Recheck: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients sync.WaitGroup
+	for range 40 {
+		token := issue(t, x, TokenClaims{})
+		clients.Go(func() {
+			s, err := h.Begin(t.Context(), offer(token), (&wire{}).open)
+			if err == nil {
+				<-s.Done()
+			} else if code := refusal(err); code != transport.RefusedDraining && code != transport.RefusedInternal {
+				t.Errorf("refused with %v", err)
+			}
+		})
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	clients.Wait()
+	for _, s := range h.Sessions() {
+		if s.State != StateEnded {
+			t.Errorf("left over: %+v", s)
+		}
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+}
+
+// A link that does not return from its close is told of, and holds nobody up for ever.
+func TestHostCloseHeldUp(t *testing.T) {
+	x := tokens(t)
+	h, err := hostRuntime(t, nil).Host(HostConfig{Authenticate: x.Authenticate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := &stuckWire{release: make(chan struct{})}
+	s, err := h.Begin(t.Context(), offer(issue(t, x, TokenClaims{})), stuck.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := h.Close(ctx); err == nil {
+		t.Error("a session that cannot end is not told of")
+	}
+	close(stuck.release)
+	done(t, s)
+}
+
+type stuckWire struct {
+	wire
+	release chan struct{}
+}
+
+func (w *stuckWire) open(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error) {
+	if _, err := w.wire.open(ctx, b, in); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *stuckWire) Close(string) error {
+	<-w.release
+	return nil
+}
+
 // Every fault of a configuration at once.
 func TestHostConfigValidate(t *testing.T) {
 	_, err := hostRuntime(t, nil).Host(HostConfig{Recheck: -1, ExpiryGrace: -1, KeepEnded: -1, Grants: Grants{Voices: []string{""}}})
@@ -491,8 +573,10 @@ func TestStateOf(t *testing.T) {
 		stands sessionhost.Standing
 		want   SessionState
 	}{
-		{sessionhost.Standing{State: "CONNECTING"}, StateConnected}, {sessionhost.Standing{State: "ACTIVE"}, StateRunning},
-		{sessionhost.Standing{State: "ACTIVE", Degraded: true}, StateDegraded}, {sessionhost.Standing{State: "DRAINING"}, StateRunning},
+		{sessionhost.Standing{State: "CONNECTING"}, StateConnected},
+		{sessionhost.Standing{State: "ACTIVE"}, StateRunning},
+		{sessionhost.Standing{State: "ACTIVE", Degraded: true}, StateDegraded},
+		{sessionhost.Standing{State: "DRAINING"}, StateRunning},
 		{sessionhost.Standing{State: "ENDED", Degraded: true}, StateEnded},
 	} {
 		if got := stateOf(&row.stands); got != row.want {

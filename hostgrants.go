@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/transport"
 )
 
@@ -87,29 +86,6 @@ func (g *Grants) filter(w transport.Wishes, declined func(string)) transport.Wis
 // among says whether a list has a name; the empty one is the engines' own, and free.
 func among(list []string, name string) bool {
 	return name == "" || slices.Contains(list, AnyOf) || slices.Contains(list, name)
-}
-
-// apply gives the configuration of a session whose client has wishes, and those of them
-// that the session is told of when it is open.
-func (g *Grants) apply(c Config, wishes *transport.Wishes, declined func(string)) (Config, *transport.Wishes) {
-	w := g.filter(*wishes, declined)
-	if w.Instructions != nil {
-		c.SystemPrompt = *w.Instructions
-	}
-	if w.Voice != nil && *w.Voice != "" {
-		c.Voice = *w.Voice
-	}
-	if w.Language != nil && *w.Language != "" {
-		c.Language = *w.Language
-	}
-	if w.Interrupt != nil && !*w.Interrupt {
-		c.Policy.Interruption = turn.Off
-	}
-	rest := transport.Wishes{TurnEnd: w.TurnEnd, Answer: w.Answer, TextOnly: w.TextOnly, Tools: w.Tools}
-	if rest.TurnEnd == "" && rest.Answer == nil && rest.TextOnly == nil && rest.Tools == nil {
-		return c, nil
-	}
-	return c, &rest
 }
 
 // validWishes refuses what is beyond its bound, or no text.

@@ -245,6 +245,9 @@ type Call struct {
 	Pipeline  string         // empty = DefaultPipeline
 	Epoch     eventabi.Epoch // of the session's lease; 0 = 1
 	Transport transport.Adapter
+	// Wishes are what the client chooses of what the Config says; whoever makes the Call has
+	// decided that it may.
+	Wishes transport.Wishes
 	// Record is the folder of the recording, which must not exist; empty = none.
 	Record string
 	// TextKey is the secret of the recorded text hashes; 0 = a random one.
@@ -439,6 +442,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		s.Edges, s.Flow, s.Nodes = c.Flow.EdgePolicies(), c.Flow.FlowPolicy(), c.Flow.NodePolicies()
 		c.Flow.Apply(&s.Bootstrap.Settings)
 	}
+	s.Wish(call.Wishes)
 	if call.Frames != nil {
 		s.Frames = func(d Direction, at timebase.Instant, sample int64, pcm []int16) {
 			call.Frames(d, time.Duration(at), sample, pcm)

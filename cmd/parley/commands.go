@@ -9,6 +9,7 @@ import "github.com/spf13/cobra"
 func commands(env *environment) []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCommand(env),
+		newServeCommand(env),
 		newReplayCommand(env),
 		newSimCommand(env),
 		newBenchCommand(env),
@@ -17,6 +18,8 @@ func commands(env *environment) []*cobra.Command {
 		newResolveCommand(env),
 		newValidateCommand(env),
 		newSchemaCommand(env),
+		newConfigCommand(env),
+		newTokenCommand(env),
 		newVersionCommand(env),
 	}
 }

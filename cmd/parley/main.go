@@ -24,11 +24,17 @@ import (
 var version string
 
 func main() {
-	// The first signal asks the command to finish in good order; after it the default
-	// handling is back, so that a second one ends the process.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, stop := asked()
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// asked gives the context of a command: the first signal asks it to finish in good order;
+// after it the default handling is back, so that a second one ends the process, unless the
+// command looks for it.
+func asked() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
 	"github.com/parley-voice/parley/internal/load"
+	"github.com/parley-voice/parley/internal/serve"
 )
 
 // Exit codes of every command; see the package comment.
@@ -35,6 +36,8 @@ type environment struct {
 	stdout, stderr io.Writer
 	// started is set when a command begins its work; errors before that are usage.
 	started bool
+	// mounts are the transports of parley serve.
+	mounts func(*serve.Config) []serve.Mount
 }
 
 // exitError is an error with an exit code of its own. A nil err means that the command
@@ -79,7 +82,11 @@ func silentExit(code int) error { return &exitError{code: code} }
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	env := &environment{stdin: stdin, stdout: stdout, stderr: stderr}
+	return runIn(ctx, args, &environment{stdin: stdin, stdout: stdout, stderr: stderr, mounts: mounts})
+}
+
+// runIn is run in an environment.
+func runIn(ctx context.Context, args []string, env *environment) int {
 	root := newRootCommand(env)
 	root.SetArgs(args)
 	called, err := root.ExecuteContextC(ctx)
@@ -97,9 +104,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return code
 		}
 	}
-	fmt.Fprintf(stderr, "parley: %s\n", strings.TrimPrefix(strings.TrimSpace(err.Error()), "parley: "))
+	fmt.Fprintf(env.stderr, "parley: %s\n", strings.TrimPrefix(strings.TrimSpace(err.Error()), "parley: "))
 	if code == exitUsage {
-		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", called.CommandPath())
+		fmt.Fprintf(env.stderr, "Run '%s --help' for usage.\n", called.CommandPath())
 	}
 	return code
 }

@@ -103,6 +103,24 @@ func TestFindFallsThroughToBesideTheProgram(t *testing.T) {
 	}
 }
 
+// A set of before there was an encoder of Opus is whole, and says that it has none.
+func TestOpusMayBeMissing(t *testing.T) {
+	root := t.TempDir()
+	m := lay(t, root)
+	set, err := engines.Find(named(root))
+	if err != nil || set.Opus() != "" {
+		t.Fatalf("opus is %q, said %v", set.Opus(), err)
+	}
+	path := filepath.Join(root, "v1", "opus.wasm")
+	write(t, path, "opus")
+	digest := sha256.Sum256([]byte("opus"))
+	m.Files = append(m.Files, engines.File{Path: "opus.wasm", Size: 4, SHA256: hex.EncodeToString(digest[:])})
+	writeManifest(t, root, m)
+	if set, err = engines.Find(named(root)); err != nil || set.Opus() != path {
+		t.Errorf("opus is %q, said %v", set.Opus(), err)
+	}
+}
+
 func TestMissingSaysWhereAndWhatToDo(t *testing.T) {
 	root := t.TempDir()
 	_, err := engines.Find(named(root))
@@ -265,7 +283,11 @@ func TestTheInstalledSetIsWhole(t *testing.T) {
 	if err := set.VerifyAll(); err != nil {
 		t.Fatal(err)
 	}
-	if len(set.Manifest.Sources) != 4 || set.Manifest.Toolchain == "" || len(set.Manifest.Recipe) != 64 {
+	sources := 4
+	if set.Opus() != "" { // it came later, and what was set up before is still good
+		sources++
+	}
+	if len(set.Manifest.Sources) != sources || set.Manifest.Toolchain == "" || len(set.Manifest.Recipe) != 64 {
 		t.Errorf("the manifest does not say what it was made from: %+v", set.Manifest)
 	}
 	for _, source := range set.Manifest.Sources {

@@ -61,6 +61,7 @@ func (s *Server) handler() http.Handler {
 	own.HandleFunc("GET /api/sessions/{id}", s.session)
 	own.HandleFunc("POST /api/sessions/{id}/close", s.end)
 	own.HandleFunc("POST /api/sessions/{id}/revoke", s.revoke)
+	own.HandleFunc("POST /api/revocations", s.withdraw)
 	own.HandleFunc("POST /api/token", s.token)
 	own.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "not_found", "there is nothing of this name, or not by this method")
@@ -90,7 +91,11 @@ func (s *Server) handler() http.Handler {
 // mounted says whether a path will be a transport's.
 func (s *Server) mounted(path string) bool {
 	for _, m := range s.program.Mounts {
-		if path == m.Path || strings.HasSuffix(m.Path, "/") && strings.HasPrefix(path, m.Path) {
+		if m.Path == "" {
+			continue
+		}
+		at := m.Path[strings.LastIndexByte(m.Path, ' ')+1:] // behind a method
+		if path == at || strings.HasSuffix(at, "/") && strings.HasPrefix(path, at) {
 			return true
 		}
 	}
@@ -255,6 +260,39 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusAccepted, map[string]string{"session_id": string(st.ID), "status": "deauthorized"})
 }
 
+// revocation is what the operator withdraws: one of a token, a session and a tenant.
+type revocation struct {
+	Token   string             `json:"jti"`
+	Session eventabi.SessionID `json:"session_id"` // of tenant_id
+	Tenant  string             `json:"tenant_id"`
+}
+
+// withdraw voids tokens; the sessions that run under them end when they are looked at next.
+func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) {
+	v, err := s.who(r)
+	if err != nil || !v.operator {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		fail(w, http.StatusUnauthorized, "token_invalid", "only the operator withdraws tokens: show auth.operator_token as Authorization: Bearer")
+		return
+	}
+	var ask revocation
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err = d.Decode(&ask)
+	switch {
+	case err == nil && ask.Token != "" && ask.Session == "" && ask.Tenant == "":
+		s.tokens.RevokeToken(ask.Token)
+	case err == nil && ask.Token == "" && ask.Session != "" && ask.Tenant != "":
+		s.tokens.RevokeSession(ask.Tenant, ask.Session)
+	case err == nil && ask.Token == "" && ask.Session == "" && ask.Tenant != "":
+		s.tokens.RevokeTenant(ask.Tenant)
+	default:
+		fail(w, http.StatusBadRequest, "invalid_request", "the body is JSON with jti, or tenant_id, or tenant_id and session_id")
+		return
+	}
+	reply(w, http.StatusAccepted, map[string]string{"status": "deauthorized"})
+}
+
 // tokenRequest is what the page may say of the token that it wants.
 type tokenRequest struct {
 	Transport string             `json:"transport_kind"`
@@ -297,7 +335,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 
 // transportStatus is one way in.
 type transportStatus struct {
-	Path  string `json:"path"`
+	Path  string `json:"path,omitempty"` // empty = not by this port
 	Kind  string `json:"transport_kind"`
 	About string `json:"about"`
 }

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,7 +39,7 @@ func runtime(t *testing.T) *parley.Runtime {
 	t.Helper()
 	r, err := parley.New(parley.Config{
 		STT: &providertest.FakeSTT{}, TTS: &providertest.FakeTTS{}, MaxSessions: 8,
-		LLM:        &providertest.FakeLLM{Replies: []string{"The lighthouse keeper counted every ship that passed, and wrote their names down."}},
+		LLM:        &providertest.FakeLLM{Replies: []string{"The lighthouse keeper counted every ship."}},
 		Endpointer: func() (node.Node, error) { return vad.NewEndpointNode(quiet{}, vad.EndpointerConfig{}) },
 		Segmenter:  func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
 	})
@@ -91,7 +93,9 @@ func listening(t *testing.T, change func(*Config)) *world {
 	w := &world{}
 	s, err := New(c, Program{
 		Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Build: "test",
-		Mounts: []Mount{{Path: "/test", Kind: servetest.Kind, About: "tests", New: func(h transport.Host, _ MountOptions) (http.Handler, error) { return servetest.New(h), nil }}},
+		Mounts: []Mount{{Path: "/test", Kind: servetest.Kind, About: "tests", New: func(h transport.Host, _ MountOptions) (http.Handler, func(context.Context) error, error) {
+			return servetest.New(h), nil, nil
+		}}},
 		Getenv: func(name string) string { return map[string]string{"OPERATOR": "a-secret-of-the-operator"}[name] },
 	})
 	if err != nil {
@@ -102,7 +106,7 @@ func listening(t *testing.T, change func(*Config)) *world {
 	}
 	w.Server, w.url = s, strings.TrimSuffix(s.URL(), "/")
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), servetest.Patience)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), servetest.Patience)
 		defer stop()
 		if err := s.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -292,11 +296,22 @@ func TestStatusIsBound(t *testing.T) {
 		method, path, bearer string
 		code                 int
 	}{
-		{"GET", "/api/sessions/u-1", all[0], 404}, {"GET", "/api/sessions/a-2", all[0], 404}, {"GET", "/api/sessions/a-2", status, 200},
-		{"GET", "/api/sessions/x", "a-secret-of-the-operator", 404}, {"POST", "/api/sessions/u-1/close", all[0], 404},
-		{"POST", "/api/sessions/a-2/close", status, 403}, {"POST", "/api/sessions/a-1/revoke", all[0], 403}, {"POST", "/api/sessions/a-1/close", all[0], 202},
-		{"GET", "/metrics", all[0], 401}, {"GET", "/metrics", "", 401}, {"GET", "/metrics", "a-secret-of-the-operator", 200}, {"POST", "/api/token", "", 404},
-		{"GET", "/healthz", "", 200}, {"GET", "/readyz", "", 200}, {"GET", "/api/nothing", "", 404}, {"DELETE", "/api/sessions/a-1", "", 404},
+		{"GET", "/api/sessions/u-1", all[0], 404},
+		{"GET", "/api/sessions/a-2", all[0], 404},
+		{"GET", "/api/sessions/a-2", status, 200},
+		{"GET", "/api/sessions/x", "a-secret-of-the-operator", 404},
+		{"POST", "/api/sessions/u-1/close", all[0], 404},
+		{"POST", "/api/sessions/a-2/close", status, 403},
+		{"POST", "/api/sessions/a-1/revoke", all[0], 403},
+		{"POST", "/api/sessions/a-1/close", all[0], 202},
+		{"GET", "/metrics", all[0], 401},
+		{"GET", "/metrics", "", 401},
+		{"GET", "/metrics", "a-secret-of-the-operator", 200},
+		{"POST", "/api/token", "", 404},
+		{"GET", "/healthz", "", 200},
+		{"GET", "/readyz", "", 200},
+		{"GET", "/api/nothing", "", 404},
+		{"DELETE", "/api/sessions/a-1", "", 404},
 	} {
 		if code, body := w.ask(t, row.method, row.path, "Authorization", "Bearer "+row.bearer); code != row.code {
 			t.Errorf("%s %s: %d %s, want %d", row.method, row.path, code, body, row.code)
@@ -318,6 +333,77 @@ func TestStatusIsBound(t *testing.T) {
 	}
 	if !strings.Contains(log, "session refused") {
 		t.Errorf("no refusal in the log:\n%s", log)
+	}
+}
+
+// The operator withdraws a token, a session or a tenant; a session that runs ends.
+func TestRevocations(t *testing.T) {
+	w := serving(t, tokenMode(t))
+	const operator = "Bearer a-secret-of-the-operator"
+	post := func(bearer, body string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/api/revocations", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", bearer)
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		return a.StatusCode
+	}
+	for i, body := range []string{`{"jti":"t-0"}`, `{"tenant_id":"acme-1","session_id":"s-1"}`, `{"tenant_id":"acme-2"}`} {
+		n := string(rune('0' + i))
+		text, _, err := w.tokens.Issue(parley.TokenClaims{Tenant: "acme-" + n, Session: eventabi.SessionID("s-" + n), ID: "t-" + n, Transport: string(servetest.Kind)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := w.dial(t, "", "Authorization", "Bearer "+text)
+		until(t, c, "signal connected")
+		if code := post("Bearer "+text, body); code != 401 {
+			t.Errorf("%s by a client: %d", body, code)
+		}
+		if code := post(operator, body); code != 202 {
+			t.Errorf("%s: %d", body, code)
+		}
+		until(t, c, "signal deauthorized_drain")
+	}
+	for _, body := range []string{"", "{}", `{"session_id":"s"}`, `{"jti":"a","tenant_id":"b"}`, `{"token":"x"}`, `[]`, `{"jti":"` + strings.Repeat("x", 1<<17) + `"}`} {
+		if code := post(operator, body); code != 400 {
+			t.Errorf("%.20s: %d", body, code)
+		}
+	}
+}
+
+// A request may be only so large and take only so long.
+func TestRequestBounds(t *testing.T) {
+	w := serving(t, func(c *Config) { c.HTTP.HeaderBytes, c.HTTP.HeaderTimeout = 2048, 100 })
+	large, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	large.Header.Set("X-Large", strings.Repeat("x", 1<<14))
+	if a, err := http.DefaultTransport.RoundTrip(large); err == nil { // else the server has closed before all of it was sent
+		a.Body.Close()
+		if a.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("a large header: %d", a.StatusCode)
+		}
+	}
+	c, err := net.Dial("tcp", w.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("GET /healthz HTTP/1.1\r\nHost: localhost\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(servetest.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) { // else the server has closed
+		t.Error("who never ends a header is waited for")
 	}
 }
 
@@ -520,6 +606,18 @@ func TestProblems(t *testing.T) {
 		c.Auth.Keys = ref
 		if _, err := New(c, Program{Getenv: func(string) string { return "" }}); err == nil || !strings.Contains(err.Error(), "auth.keys") {
 			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	for want, change := range map[string]func(*Config){
+		"sip.listen":      func(c *Config) { c.SIP.Listen = "0.0.0.0:5060" },
+		"sip.peers":       func(c *Config) { c.SIP.Peers = []string{"192.0.2.1"} },
+		"sip.password":    func(c *Config) { c.SIP.User = "desk" },
+		"sip.rtp_highest": func(c *Config) { c.SIP.Highest = 20000 },
+	} {
+		c := Default()
+		change(c)
+		if p := c.Problems(); len(p) != 1 || p[0].Path != want {
+			t.Errorf("%s: %v", want, p)
 		}
 	}
 	c = Default()

@@ -138,11 +138,15 @@ func (l *Loaded) fault(at Source, path, message string) {
 
 // unknown is what is said of a path that no field has.
 func (l *Loaded) unknown(path string) string {
-	names := make([]string, len(l.fields))
+	var names []string
 	for i := range l.fields {
-		names[i] = l.fields[i].Path
-		if strings.HasPrefix(names[i], path+".") {
-			return "this is a section: name a field of it, such as " + names[i]
+		name := l.fields[i].Path
+		if strings.HasPrefix(name, path+".") {
+			return "this is a section: name a field of it, such as " + name
+		}
+		names = append(names, name)
+		if section, _, ok := strings.Cut(name, "."); ok {
+			names = append(names, section)
 		}
 	}
 	if near := nearest(path, names); near != "" {

@@ -234,8 +234,11 @@ func (c *clientWatch) refused(v *eventabi.Envelope) {
 	c.drop(v.IdempotencyKey)
 }
 
-// written checks how an answer is asked for.
-func (k *watch) written(e *session.Generate) {
+// thinks checks how an answer is asked for.
+func (k *watch) thinks(e *session.Generate) {
+	k.asks(e)
+	k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
+	k.nested(e.TimeoutMS)
 	if i := k.turn(e.Turn); i >= 0 {
 		k.ok(WrittenUnspoken, e.Written == (k.turns[i].text || k.turns[i].step == textOnly), "an answer that is to be spoken or written otherwise than wished")
 	}
@@ -252,7 +255,7 @@ func (k *watch) saidSettled() {
 		k.ok(ControlsTold, len(c.controls) == 0, "a control was not told")
 		k.ok(GivenKept, len(c.given) == 0, "an item that was given is not in the record")
 	}
-	if k.talk.voiced || k.live >= 0 {
+	if k.live >= 0 || slices.ContainsFunc(k.open, func(o callWatch) bool { return o.kind == recognise && o.state == running && !o.finalized }) {
 		c.noise(k.now)
 	}
 	listens := k.state == controlplane.SessionActive && k.link == controlplane.ConnectionConnected

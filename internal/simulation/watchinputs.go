@@ -127,7 +127,6 @@ func (k *watch) control(in session.Input) {
 	case *session.EndOfUtterance:
 		if k.takes(in.Epoch, in.Key) {
 			k.utteranceEnd(in)
-			k.said.ended(in)
 		}
 	case *session.Cancel:
 		k.cancelInput(in)

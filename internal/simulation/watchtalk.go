@@ -74,6 +74,7 @@ func (k *watch) voiceOn() {
 }
 
 func (k *watch) utteranceEnd(in *session.EndOfUtterance) {
+	k.said.ended(in)
 	k.talk.voiced = false
 	k.talk.loud = k.talk.loud || in.Reason == "client" // the client's word leaves no doubt
 }

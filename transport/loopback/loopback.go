@@ -74,6 +74,7 @@ type Line struct {
 	mu      sync.Mutex
 	opened  bool
 	closed  bool
+	left    bool // the caller hangs up before the next frame
 	reason  string
 	clips   []Clip
 	frame   [transport.FrameSamples]int16
@@ -192,7 +193,7 @@ func (l *Line) Step() bool {
 
 // ends says that the caller hangs up instead of making a frame.
 func (l *Line) ends(n int64) bool {
-	return l.config.Length > 0 && time.Duration(n)*transport.FrameDuration >= l.config.Length
+	return l.left || l.config.Length > 0 && time.Duration(n)*transport.FrameDuration >= l.config.Length
 }
 
 // fill mixes what is placed at frame n. Clips that are over are forgotten.
@@ -222,6 +223,13 @@ func (l *Line) Place(at time.Duration, pcm []int16) time.Duration {
 	at = max(at, time.Duration(l.next)*transport.FrameDuration)
 	l.clips = append(l.clips, Clip{At: at, PCM: pcm})
 	return at
+}
+
+// HangUp has the caller hang up in place of the next frame.
+func (l *Line) HangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = true
 }
 
 // Now is the end of the caller's audio that was delivered.

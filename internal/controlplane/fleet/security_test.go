@@ -21,23 +21,23 @@ import (
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func authority(t testing.TB, keys ...Key) *Authority {
-	t.Helper()
+func authority(tb testing.TB, keys ...Key) *Authority {
+	tb.Helper()
 	if len(keys) == 0 {
-		keys = Keys{newKey(t)}
+		keys = Keys{newKey(tb)}
 	}
 	a, err := NewAuthority(keys, 0)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }
 
-func newKey(t testing.TB) Key {
-	t.Helper()
+func newKey(tb testing.TB) Key {
+	tb.Helper()
 	k, err := NewKey(rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
@@ -50,11 +50,11 @@ func expect() Expect {
 	return Expect{Tenant: "acme", Session: "s-1", Pipeline: "voice-1", Transport: "websocket", Epoch: 3}
 }
 
-func issue(t testing.TB, a *Authority, c Claims) (string, Claims) {
-	t.Helper()
+func issue(tb testing.TB, a *Authority, c Claims) (string, Claims) {
+	tb.Helper()
 	token, c, err := a.Issue(c, "generated", noon)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token, c
 }
@@ -118,7 +118,7 @@ func TestTokenFaults(t *testing.T) {
 		return c
 	}
 	parts := strings.Split(good, ".")
-	var tampered = with(func(c *Claims) { c.Tenant = "umbrella" })
+	tampered := with(func(c *Claims) { c.Tenant = "umbrella" })
 	hs256 := func() string {
 		signed := part(t, header(func(h map[string]any) { h["alg"] = "HS256" })) + "." + parts[1]
 		mac := hmac.New(sha256.New, key.Public) // the public key as a secret: the classic confusion
@@ -158,7 +158,7 @@ func TestTokenFaults(t *testing.T) {
 		"path for a name":   {forge(t, &key, header(nil), with(func(c *Claims) { c.Session = "../../etc" })), nil, 0, FaultClaims},
 		"no jti":            {forge(t, &key, header(nil), with(func(c *Claims) { c.ID = "" })), nil, 0, FaultClaims},
 		"epoch 0":           {forge(t, &key, header(nil), with(func(c *Claims) { c.Epoch = 0 })), nil, 0, FaultClaims},
-		"too long-lived":    {forge(t, &key, header(nil), with(func(c *Claims) { c.Expires += 1 })), nil, 0, FaultLifetime},
+		"too long-lived":    {forge(t, &key, header(nil), with(func(c *Claims) { c.Expires++ })), nil, 0, FaultLifetime},
 		"no end":            {forge(t, &key, header(nil), with(func(c *Claims) { c.Expires = 0 })), nil, 0, FaultLifetime},
 		"not yet":           {good, nil, -leeway - time.Second, FaultNotYet},
 		"not before": {forge(t, &key, header(nil), struct {
@@ -207,12 +207,12 @@ func TestTokenVoid(t *testing.T) {
 		void  func(*Revocations)
 		fault TokenFault
 	}{
-		"token":           {func(r *Revocations) { r.Token("t-1", noon) }, FaultRevoked},
-		"session":         {func(r *Revocations) { r.Session("acme", "s-1", noon) }, FaultRevoked},
-		"tenant":          {func(r *Revocations) { r.Tenant("acme", noon) }, FaultRevoked},
-		"ended":           {func(r *Revocations) { r.Ended("acme", "s-1", noon) }, FaultReplayed},
-		"another token":   {func(r *Revocations) { r.Token("t-2", noon) }, ""},
-		"another session": {func(r *Revocations) { r.Session("acme", "s-2", noon) }, ""},
+		"token":                                 {func(r *Revocations) { r.Token("t-1", noon) }, FaultRevoked},
+		"session":                               {func(r *Revocations) { r.Session("acme", "s-1", noon) }, FaultRevoked},
+		"tenant":                                {func(r *Revocations) { r.Tenant("acme", noon) }, FaultRevoked},
+		"ended":                                 {func(r *Revocations) { r.Ended("acme", "s-1", noon) }, FaultReplayed},
+		"another token":                         {func(r *Revocations) { r.Token("t-2", noon) }, ""},
+		"another session":                       {func(r *Revocations) { r.Session("acme", "s-2", noon) }, ""},
 		"another tenant's session of that name": {func(r *Revocations) { r.Session("umbrella", "s-1", noon) }, ""},
 		"another tenant":                        {func(r *Revocations) { r.Tenant("umbrella", noon) }, ""},
 	} {
@@ -310,8 +310,8 @@ func TestKeyFile(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "words": "hello", "other block": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 		"twice": string(write(true, newer, newer)), "rsa": `{"kty":"RSA","n":"AQAB","e":"AQAB"}`, "short": `{"kty":"OKP","crv":"Ed25519","x":"AAAA"}`,
-		"foreign half":       strings.Replace(one, secret, base64.RawURLEncoding.EncodeToString(older.private.Seed()), 1),
-		"large":              strings.Repeat(" ", MaxKeyFileBytes+1),
+		"foreign half": strings.Replace(one, secret, base64.RawURLEncoding.EncodeToString(older.private.Seed()), 1),
+		"large":        strings.Repeat(" ", MaxKeyFileBytes+1),
 	} {
 		if _, err := ReadKeys("file", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "fleet: keys: file: ") || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", name, err)
@@ -333,8 +333,13 @@ func TestRoutes(t *testing.T) {
 		rotated bool
 		err     error
 	}{
-		{view(5, 2), false, nil}, {view(5, 2), false, nil}, {view(4, 2), false, ErrViewBehind}, {view(6, 1), false, ErrViewBehind},
-		{View{Version: 5, Active: "elsewhere", Epoch: 2, IssuedAtMS: 1}, false, ErrViewBehind}, {view(6, 2), false, nil}, {view(7, 3), true, nil},
+		{view(5, 2), false, nil},
+		{view(5, 2), false, nil},
+		{view(4, 2), false, ErrViewBehind},
+		{view(6, 1), false, ErrViewBehind},
+		{View{Version: 5, Active: "elsewhere", Epoch: 2, IssuedAtMS: 1}, false, ErrViewBehind},
+		{view(6, 2), false, nil},
+		{view(7, 3), true, nil},
 	} {
 		row.view.MaxStaleness = 10000
 		if rotated, err := r.Apply(row.view); rotated != row.rotated || !errors.Is(err, row.err) {

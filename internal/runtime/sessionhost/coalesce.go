@@ -46,16 +46,8 @@ func coalesce(old, in session.Input) coalescing {
 		return repeated(old, func(o *session.NodeFailed) bool { return *o == *in })
 	case *session.CancelAck:
 		return repeated(old, func(o *session.CancelAck) bool { return *o == *in })
-	case *session.Link:
-		return lastWord(old, func(o *session.Link) coalescing { return sameOr(*o == *in, differs) })
-	case *session.LeaseChange:
-		return lastWord(old, func(o *session.LeaseChange) coalescing { return sameOr(*o == *in, differs) })
-	case *session.Muted:
-		return lastWord(old, func(o *session.Muted) coalescing { return sameOr(o.On == in.On && o.Epoch == in.Epoch, outdated) })
-	case *session.Load:
-		return lastWord(old, func(o *session.Load) coalescing { return sameOr(*o == *in, outdated) })
-	case *session.Snapshots:
-		return lastWord(old, func(*session.Snapshots) coalescing { return outdated })
+	case *session.Link, *session.LeaseChange, *session.Muted, *session.Load, *session.Snapshots:
+		return sameState(old, in)
 	case *session.NodeSpent:
 		return lastWord(old, func(o *session.NodeSpent) coalescing {
 			if o.Node != in.Node || o.Turn != in.Turn {
@@ -97,6 +89,23 @@ func newerWords(old, in *session.Transcript) coalescing {
 		return differs
 	}
 	return outdated
+}
+
+// sameState meets a state with what was said of it last.
+func sameState(old, in session.Input) coalescing {
+	switch in := in.(type) { //nolint:gochecksumtype // the others are no states
+	case *session.Link:
+		return lastWord(old, func(o *session.Link) coalescing { return sameOr(*o == *in, differs) })
+	case *session.LeaseChange:
+		return lastWord(old, func(o *session.LeaseChange) coalescing { return sameOr(*o == *in, differs) })
+	case *session.Muted:
+		return lastWord(old, func(o *session.Muted) coalescing { return sameOr(o.On == in.On && o.Epoch == in.Epoch, outdated) })
+	case *session.Load:
+		return lastWord(old, func(o *session.Load) coalescing { return sameOr(*o == *in, outdated) })
+	case *session.Snapshots:
+		return lastWord(old, func(*session.Snapshots) coalescing { return outdated })
+	}
+	return differs
 }
 
 // opens says that an input can open a turn.

@@ -50,7 +50,7 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.in.Hangup("no_websocket")
 		return
 	}
-	defer c.CloseNow()
+	defer func() { _ = c.CloseNow() }()
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer stop()
 	go l.read(ctx, c)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package realtime
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"github.com/parley-voice/parley/transport"
+)
+
+// Kind is the transport's name.
+const Kind transport.Kind = "realtime"
+
+// The subprotocols of browsers, which cannot set a header.
+const (
+	protocol      = "realtime"
+	protocolToken = "openai-insecure-api-key."
+	protocolBeta  = "openai-beta.realtime-v1"
+)
+
+// Stats are what a Server counted.
+type Stats struct {
+	Connections int64
+	Sessions    int64 // that began
+	Refused     int64 // clients that got none
+	Responses   int64
+	Faults      int64 // events that were answered by an error
+	Flooded     int64 // what came too fast to be kept in order, and was left out
+	Unheard     int64 // frames that came behind a fence, or that a client wanted to read
+	Unencoded   int64 // events that could not be written as JSON
+}
+
+// Server serves the Realtime protocol: an http.Handler for the path /v1/realtime.
+type Server struct {
+	config Config
+	host   transport.Host
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// New makes a server whose sessions host begins.
+func New(c Config, host transport.Host) (*Server, error) {
+	faults := []error{c.Validate()}
+	if host == nil {
+		faults = append(faults, errors.New("realtime: host: nil: give the one that begins sessions"))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return &Server{config: c.withDefaults(), host: host}, nil
+}
+
+// Stats gives what was counted.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+func (s *Server) count(f func(*Stats)) {
+	s.mu.Lock()
+	f(&s.stats)
+	s.mu.Unlock()
+}
+
+// Capabilities says what the links of the server do.
+func Capabilities() transport.Capabilities {
+	return transport.Capabilities{
+		CodecsIn: codecs(), CodecsOut: codecs(), Text: true, Controls: true, BuffersOutput: true, Ack: transport.AckClient,
+	}
+}
+
+// ServeHTTP serves one client until its session is over.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	offered := protocols(r)
+	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:   []string{protocol},
+		OriginPatterns: s.config.Origins,
+	})
+	if err != nil {
+		return // it was answered
+	}
+	s.count(func(s *Stats) { s.Connections++ })
+	socket.SetReadLimit(s.config.EventBytes)
+	model := r.URL.Query().Get("model")
+	if model == "" || len(model) > maxEventID {
+		model = s.config.Model
+	}
+	beta := strings.Contains(r.Header.Get("OpenAI-Beta"), "realtime=v1")
+	for _, p := range offered {
+		beta = beta || p == protocolBeta
+	}
+	offer := transport.Offer{Kind: Kind, Token: token(r, offered), Remote: r.RemoteAddr, Capabilities: Capabilities()}
+	c, err := newConn(s, socket, offer, model, beta)
+	if err != nil {
+		_ = socket.Close(websocket.StatusInternalError, "")
+		return
+	}
+	if err := s.check(r, offer); err != nil {
+		c.turnAway(err)
+		c.hangUp()
+		return
+	}
+	c.serve(r.Context())
+}
+
+// check turns a client away before it has said anything, where that can be known.
+func (s *Server) check(r *http.Request, o transport.Offer) error {
+	q := r.URL.Query()
+	if q.Get("call_id") != "" || q.Get("intent") != "" {
+		return &transport.RefusedError{
+			Code: transport.RefusedInvalid, Reason: "call_id and intent: there are conversations only, named by model",
+		}
+	}
+	if s.config.Check == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.Begin)
+	defer cancel()
+	return s.config.Check(ctx, o)
+}
+
+// protocols are the subprotocols that a client offers.
+func protocols(r *http.Request) (list []string) {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(line, ",") {
+			list = append(list, strings.TrimSpace(p))
+		}
+	}
+	return list
+}
+
+// token is the client's, of its header or its subprotocols.
+func token(r *http.Request, offered []string) string {
+	const bearer = "Bearer "
+	if h := r.Header.Get("Authorization"); len(h) > len(bearer) && strings.EqualFold(h[:len(bearer)], bearer) {
+		return strings.TrimSpace(h[len(bearer):])
+	}
+	for _, p := range offered {
+		if t, ok := strings.CutPrefix(p, protocolToken); ok {
+			return t
+		}
+	}
+	return ""
+}
