@@ -117,6 +117,14 @@ func (k *watch) toolItem(it *session.Item, fresh bool) {
 	x.written, x.due = true, false
 }
 
+// thinks follows the beginning of an attempt of a language model.
+func (k *watch) thinks(e *session.Generate) {
+	k.asks(e)
+	k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
+	k.nested(e.TimeoutMS)
+	k.written(e)
+}
+
 // asks follows a turn's model that is asked: for the first time, or again because its tools
 // have answered.
 func (k *watch) asks(e *session.Generate) {

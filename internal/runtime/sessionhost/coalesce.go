@@ -79,18 +79,6 @@ func coalesce(old, in session.Input) coalescing {
 	return differs
 }
 
-// newerWords meets the words of an utterance with later ones: each interim transcript replaces
-// the one before.
-func newerWords(old, in *session.Transcript) coalescing {
-	switch {
-	case old.Invocation != in.Invocation:
-		return goesOn
-	case old.Final || in.Final:
-		return differs
-	}
-	return outdated
-}
-
 // sameState meets a state with what was said of it last.
 func sameState(old, in session.Input) coalescing {
 	switch in := in.(type) { //nolint:gochecksumtype // the others are no states
@@ -106,6 +94,18 @@ func sameState(old, in session.Input) coalescing {
 		return lastWord(old, func(*session.Snapshots) coalescing { return outdated })
 	}
 	return differs
+}
+
+// newerWords meets the words of an utterance with later ones: each interim transcript replaces
+// the one before.
+func newerWords(old, in *session.Transcript) coalescing {
+	switch {
+	case old.Invocation != in.Invocation:
+		return goesOn
+	case old.Final || in.Final:
+		return differs
+	}
+	return outdated
 }
 
 // opens says that an input can open a turn.
