@@ -107,6 +107,13 @@ func newConn(s *Server, socket *websocket.Conn, offer transport.Offer, model str
 
 // serve handles a client until its session is over.
 func (c *conn) serve(ctx context.Context) {
+	orderly := false
+	defer func() {
+		if !orderly { // an event has made something panic; what is held then is held for good
+			_ = c.socket.CloseNow()
+			c.tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
+		}
+	}()
 	c.mu.Lock()
 	c.emit(evCreated, object{"session": c.set.describe()})
 	c.mu.Unlock()
@@ -120,6 +127,7 @@ func (c *conn) serve(ctx context.Context) {
 	c.hangUp()
 	cancel()
 	readers.Wait()
+	orderly = true
 }
 
 // read takes messages off the wire. It ends with the wire.

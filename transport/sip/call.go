@@ -66,6 +66,9 @@ func (c *call) open(_ context.Context, _ transport.Bootstrap, in transport.Ingre
 	c.media.start(c.tell, c.control, func() {
 		c.server.log.Warn("sip: nothing is heard of the caller", "call", c.id)
 		c.left(transport.LinkGone)
+	}, func(v any, stack []byte) {
+		c.server.log.Error("sip: the sound of a call has crashed", "call", c.id, "panic", v, "stack", string(stack))
+		c.lose()
 	})
 	if c.offer.held() {
 		in.Muted(true)
@@ -152,7 +155,7 @@ func (c *call) WriteFrame(f *transport.Frame) error {
 	if c.ending() {
 		return errOver
 	}
-	return c.media.write(f.PCM)
+	return c.media.write(f.Generation, f.PCM)
 }
 
 // ending says whether the call holds nothing any more.
@@ -165,7 +168,8 @@ func (c *call) ending() bool {
 	}
 }
 
-// Fence has nothing to drop: nothing is held behind WriteFrame.
+// Fence has nothing to drop: behind WriteFrame nothing is held but the end of a filter's
+// memory, which no other output is mixed with.
 func (c *call) Fence(transport.Fence) {}
 
 // Close hangs up.

@@ -36,6 +36,7 @@ func (s *Server) handle(server *sipgo.Server) {
 				s.respond(req, tx, sip.StatusBadRequest, "From, To, Call-ID, CSeq and Via are needed")
 				return
 			}
+			defer s.crashed(req, tx)
 			h(req, tx)
 		})
 	}

@@ -14,6 +14,10 @@ import (
 	"github.com/parley-voice/parley/transport"
 )
 
+// mostMissing bounds the silence that a jump of the chunks stands for: 10 s, however long
+// those are.
+const mostMissing = 10 * transport.SampleRate
+
 // errHungUp says that the gateway has told of a hang-up.
 var errHungUp = errors.New("telephony: the caller has hung up")
 
@@ -70,7 +74,7 @@ func (c *caller) media(m *message) error {
 			return
 		}
 		// Chunks have one length; the one before tells it.
-		gap := transport.Gap{Sequence: -1, Missing: missing * c.ear.samples(c.length), Reason: transport.GapLost}
+		gap := transport.Gap{Sequence: -1, Missing: min(missing*c.ear.samples(c.length), mostMissing), Reason: transport.GapLost}
 		c.ear.reset()
 		c.link.feed.After(func() { c.link.in.Gap(gap) })
 	})
