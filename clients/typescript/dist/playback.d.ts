@@ -55,6 +55,8 @@ export declare class Playback {
     private tell;
     /** Drops an output, and tells where it really stopped; session = everything, for good. */
     fence(generation: number, session?: boolean): void;
+    /** Begins anew, for another session: nothing that waits is heard, and nothing is told of it. */
+    reset(): void;
 }
 /** What the page sends to the player. */
 export type ToPlayer = {
@@ -67,10 +69,15 @@ export type ToPlayer = {
     kind: "fence";
     generation: number;
     session: boolean;
+} | {
+    kind: "reset";
+    run: number;
 };
 /** What the player sends to the page. */
 export interface FromPlayer {
     heard: Heard;
+    /** Of the latest reset: what was on its way then is of the session before. */
+    run: number;
     dry: number;
     lost: number;
 }
