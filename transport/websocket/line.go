@@ -105,6 +105,11 @@ func (l *line) attach(c *conn, resume *wire.Resume) bool {
 	for _, e := range missed {
 		c.out.Send(outbox.Message{Data: e.data})
 	}
+	if welcome.Missed > 0 { // fences may be among them, and what the client holds is still to stop
+		for _, f := range l.outputs.fences() {
+			l.sayLocked(&f)
+		}
+	}
 	l.outputs.moved()
 	l.mu.Unlock()
 	if resume == nil {
