@@ -70,9 +70,6 @@ func (c *call) open(_ context.Context, _ transport.Bootstrap, in transport.Ingre
 		c.server.log.Error("sip: the sound of a call has crashed", "call", c.id, "panic", v, "stack", string(stack))
 		c.lose()
 	})
-	if c.offer.held() {
-		in.Muted(true)
-	}
 	return c, nil
 }
 
@@ -303,7 +300,7 @@ func (c *call) expired() {
 func (c *call) control(p press) {
 	c.mu.Lock()
 	c.controls++
-	key := eventabi.IdempotencyKey(c.id + "/" + strconv.Itoa(c.controls))
+	key := eventabi.IdempotencyKey("dtmf-" + strconv.Itoa(c.controls)) // a Call-ID may be longer than a key
 	c.mu.Unlock()
 	c.tell(func(in transport.Ingress) {
 		in.Control(transport.Control{Kind: "dtmf", Digit: p.digit, DurationMS: p.held.Milliseconds(), Key: key})

@@ -6,12 +6,14 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/pion/rtp"
 
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/transporttest"
@@ -86,4 +88,34 @@ func TestNothingOfTheOutputBefore(t *testing.T) {
 			t.Errorf("packet %d is as loud as %d", i, most)
 		}
 	}
+}
+
+// TestLongCallID: a caller whose Call-ID is long is heard pressing keys all the same.
+func TestLongCallID(t *testing.T) {
+	c := &call{id: strings.Repeat("x", 400), controls: 11}
+	var got transport.Control
+	c.in = keyed{got: &got}
+	c.control(press{digit: "5"})
+	if got.Digit != "5" || got.Key == "" || len(got.Key) > eventabi.MaxIDLength {
+		t.Errorf("%+v", got)
+	}
+}
+
+// keyed takes one control.
+type keyed struct {
+	transport.Ingress
+	got *transport.Control
+}
+
+func (k keyed) Control(c transport.Control) { *k.got = c }
+
+// TestCallsOnHold: who calls on hold is muted when the session can take it, and not before.
+func TestCallsOnHold(t *testing.T) {
+	s, host := serve(t, Config{}, transporttest.Config{})
+	session := newPhone(t, s, "udp").call(host, "a=sendonly")
+	transporttest.Await(session, func(m transporttest.Muted) bool { return m.On })
+	if n := session.Early(); n != 0 {
+		t.Errorf("%d calls came before the session had begun", n)
+	}
+	session.Close("enough")
 }

@@ -54,9 +54,10 @@ func (c *caller) read(ctx context.Context) error {
 }
 
 // key is the next idempotency key. A gateway sends nothing twice: each control is its own.
+// The name of the stream is no part of it: a gateway's may be longer than a key.
 func (c *caller) key() eventabi.IdempotencyKey {
 	c.controls++
-	return eventabi.IdempotencyKey(fmt.Sprintf("%s/%d", c.stream, c.controls))
+	return eventabi.IdempotencyKey(fmt.Sprintf("dtmf-%d", c.controls))
 }
 
 // media hands on sound, in order.
