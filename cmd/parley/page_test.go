@@ -66,7 +66,7 @@ func picture(t *testing.T, b *pagetest.Browser, name string) {
 	b.Picture(filepath.Join(*pagePictures, name+".png"))
 }
 
-const interrupted = `parley.conversation.turns.filter((t) => t.interrupted && t.silentAt !== undefined && t.noticed !== undefined)`
+const interrupted = `parley.conversation.turns.filter((t) => t.noticedBy === "voice" && t.silentAt !== undefined)`
 
 // A person speaks to the page by microphone, is answered aloud, and interrupts. The page
 // falls silent, and plays nothing of what was fenced.
@@ -82,20 +82,22 @@ func TestPageTalks(t *testing.T) {
 	b.Await("the caller's words, for good", `document.querySelector(".line.caller:not(.partial)")`)
 	b.Await("an answer that is heard", `document.querySelector(".line.agent .word.heard")`)
 	b.Await("where its time went", `document.querySelectorAll("#turns .fall li").length >= 4`)
+	// Whenever the agent has finished it is asked for something long: so there is always somebody
+	// to interrupt when the recording comes round.
+	b.Eval(`void setInterval(() => {
+		const { turns, floor } = parley.conversation;
+		if (!floor.caller && !floor.agent && turns.at(-1).state !== "thinking") parley.client.text("tell me a story");
+	}, 700)`, nil)
 	for n := 1; n <= *pageRuns; n++ {
-		if n > 1 || *pageRuns == 1 { // what was interrupted is answered; a story is long enough to be interrupted as well
-			b.Eval(`parley.client.text("tell me a story")`, nil)
-		}
 		b.Await("an interruption", interrupted+`.length >= `+string(mustJSON(n)))
 	}
+	b.Await("where it was cut", `document.querySelector(".line.agent.cut .verdict")`)
 	picture(t, b, "talking")
 	var got struct {
 		Leaked  int
 		Stops   []float64
+		Sure    []float64
 		Fenced  []float64
-		Cut     int
-		Text    string
-		Lost    int
 		Latency float64
 	}
 	b.Eval(`(async () => {
@@ -104,15 +106,12 @@ func TestPageTalks(t *testing.T) {
 			leaked: (await parley.sound.account()).leaked,
 			stops: turns.map((t) => Math.max(0, t.silentAt - t.noticed)),
 			fenced: turns.filter((t) => t.fencedAt).map((t) => Math.max(0, t.silentAt - t.fencedAt)),
-			cut: document.querySelectorAll(".line.agent.cut .verdict").length,
+			sure: turns.map((t) => Math.max(0, t.silentAt + performance.timeOrigin - t.confirmedAt)),
 			latency: parley.sound.latencyMs,
 		};
 	})()`, &got)
 	if got.Leaked != 0 {
 		t.Errorf("%d samples of a fenced output were heard", got.Leaked)
-	}
-	if got.Cut == 0 {
-		t.Error("no line shows where it was cut")
 	}
 	b.Click("#connect")
 	b.Await("the end", `!parley.client`)
@@ -121,6 +120,7 @@ func TestPageTalks(t *testing.T) {
 		t.Error(body)
 	}
 	tellMeasured(t, "voice noticed in the page to silence in its worklet", got.Stops)
+	tellMeasured(t, "interruption confirmed by the server to silence in the page's worklet", got.Sure)
 	tellMeasured(t, "fence in the page to silence in its worklet", got.Fenced)
 	t.Logf("the browser says that sound takes %.0f ms more to the ear", got.Latency)
 }

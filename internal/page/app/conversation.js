@@ -34,14 +34,15 @@ export const describe = (turn) => STATES[turn.state] + (turn.state === "failed" 
 export class Conversation {
   items = [];
   turns = [];
-  floor = { caller: false, agent: false };
+  #caller = false;
+  #sounding = false;
   /** Grows with each change. */
   version = 0;
   #rate;
   #pace = PACE;
   #speechEnd;
   #utterance; // the last one's end, until a turn takes it
-  #suspected; // when the caller was heard to begin while the agent was audible
+  #suspected; // when the caller began while the agent had the floor, and how: { at, by }
   #number = 0;
 
   constructor(rate = 16000) {
@@ -51,6 +52,11 @@ export class Conversation {
   /** Samples a second of the agent's sound, as agreed. */
   set rate(hz) {
     this.#rate = hz;
+  }
+
+  /** Who has the floor. An agent that pauses for breath, or is held while it is not known whether the caller means it, still does. */
+  get floor() {
+    return { caller: this.#caller, agent: this.#sounding || this.turns.at(-1)?.state === "speaking" };
   }
 
   #add(item) {
@@ -89,6 +95,7 @@ export class Conversation {
   typed(text, now) {
     this.#add({ kind: "caller", of: "", text, final: true, typed: true });
     this.#utterance = { speechEnd: now, end: now, final: now };
+    if (this.floor.agent) this.#suspected = { at: now, by: "text" };
   }
 
   /** The user has let go of the key to talk. */
@@ -97,9 +104,9 @@ export class Conversation {
   }
 
   speech(began, now) {
-    this.floor.caller = began;
+    this.#caller = began;
     if (!began) this.#speechEnd = now;
-    else if (this.floor.agent) this.#suspected = now;
+    else if (this.floor.agent) this.#suspected = { at: now, by: "voice" };
     this.version++;
   }
 
@@ -108,7 +115,11 @@ export class Conversation {
     let item = this.items.findLast((one) => one.kind === "caller" && one.of === of && !one.final);
     if (item === undefined) {
       if (text === "") return;
-      if (this.items.at(-1)?.typed && this.items.at(-1).text === text) return; // said again by the server
+      const typed = this.items.findLast((one) => one.typed && !one.echoed && one.text === text);
+      if (typed !== undefined && final) { // the server says it again
+        typed.echoed = true;
+        return;
+      }
       item = this.#add({ kind: "caller", of, text, final });
     }
     item.text = text;
@@ -159,12 +170,13 @@ export class Conversation {
 
   /** The agent's sound begins or ends at the loudspeaker, as the page's own ear has it. */
   sounds(on, at, generation) {
-    this.floor.agent = on;
+    this.#sounding = on;
     this.version++;
+    if (on) this.#suspected = undefined; // it was none, and the agent goes on
     const turn = this.#of(generation) ?? this.turns.at(-1);
     if (turn === undefined) return;
     if (on) turn.marks.heard ??= at;
-    else turn.silentAt = at;
+    else if (turn.noticed === undefined || turn.silentAt === undefined || turn.silentAt < at) turn.silentAt = at;
     this.#touch(turn);
   }
 
@@ -189,11 +201,11 @@ export class Conversation {
     this.#touch(turn);
   }
 
-  signal({ signal, turn_id: id, reason = "", scope = "" }, now) {
+  signal({ signal, turn_id: id, reason = "", scope = "", wall_clock_timestamp_ms: wall }, now) {
     if (signal === "turn_open") return this.#opens(id, now);
     if (signal === "end_of_utterance") {
       this.#utterance = { speechEnd: this.#speechEnd ?? now, end: now };
-      this.floor.caller = false;
+      this.#caller = false;
       this.#speechEnd = undefined;
       this.version++;
       return;
@@ -208,7 +220,9 @@ export class Conversation {
         break;
       case "barge_in":
         turn.interrupted = true;
-        turn.noticed ??= this.#suspected ?? now;
+        turn.noticed ??= this.#suspected?.at ?? now;
+        turn.noticedBy ??= this.#suspected?.by;
+        turn.confirmedAt = wall;
         this.#suspected = undefined;
         break;
       case "cancel":
@@ -271,7 +285,7 @@ export class Conversation {
 
   /** The connection has gone: nobody is heard. */
   quiet() {
-    this.floor = { caller: false, agent: false };
+    this.#caller = this.#sounding = false;
     this.version++;
   }
 
