@@ -4,6 +4,12 @@
 
 import { BrowserAudio } from "./client/browser.js";
 
+/** Frames that are on their way when the server holds its sound: what comes behind them says that it does not. */
+const UNDER_WAY = 3;
+
+/** How long the page holds what it has when the server says nothing more, ms. */
+const HELD = 1000;
+
 export class Sound {
   /** Told when the agent's sound begins or ends: (on, instant in ms of performance.now()). */
   onSound = () => {};
@@ -19,9 +25,10 @@ export class Sound {
   muted = false;
   #audio;
   #ear;
-  #offset = Infinity; // from the device's clock to performance.now(), ms
   #fenced = new Set();
   #asks = [];
+  #sounding = false;
+  #held; // while playback is held: { frames, timer }
 
   constructor(audio, ear) {
     this.#audio = audio;
@@ -61,11 +68,16 @@ export class Sound {
   attach(client) {
     // Ahead of the player's own listener: what follows is another output.
     client.on("audio", ({ generation }) => {
+      if (this.#held !== undefined && ++this.#held.frames > UNDER_WAY) this.hold(false);
       if (generation === this.generation || this.#fenced.has(generation)) return;
       this.generation = generation;
       this.#ear.port.postMessage({ fenced: false });
     });
+    // The server holds its sound when somebody begins to speak, until it knows whether that is
+    // an interruption. What the page has ahead would be heard meanwhile.
+    client.on("speech", ({ began }) => this.hold(began && this.#sounding));
     client.on("fence", ({ generation, session }) => {
+      this.hold(false);
       if (session) this.generation = 0;
       this.#fenced.add(generation);
       if (this.#fenced.size > 64) this.#fenced.delete(this.#fenced.values().next().value);
@@ -73,7 +85,16 @@ export class Sound {
     this.#audio.attach(client);
   }
 
+  /** Stops playback before the next sample, or lets it go on there. */
+  hold(on) {
+    if (on === (this.#held !== undefined)) return;
+    clearTimeout(this.#held?.timer);
+    this.#held = on ? { frames: 0, timer: setTimeout(() => this.hold(false), HELD) } : undefined;
+    this.#audio.pause(on);
+  }
+
   detach() {
+    this.hold(false);
     this.#audio.detach();
     this.generation = 0;
     this.#fenced.clear();
@@ -114,18 +135,20 @@ export class Sound {
   }
 
   #hears(data) {
-    // What comes soonest shows best how the two clocks lie.
-    this.#offset = Math.min(this.#offset, performance.now() - 1000 * data.now);
+    // The device's clock runs ahead of its sound by fits: each message is its own bridge to the
+    // page's clock, and late by its way here at most.
+    const instant = (at) => performance.now() - 1000 * (data.now - at);
     switch (data.kind) {
       case "level":
         this.levels.agent = data.peak;
         break;
       case "sound":
-        this.onSound(data.on, 1000 * data.at + this.#offset);
+        this.#sounding = data.on;
+        this.onSound(data.on, instant(data.at));
         break;
       case "account":
         this.leaked = data.leaked;
-        this.#asks.shift()?.({ leaked: data.leaked, last: 1000 * data.last + this.#offset });
+        this.#asks.shift()?.({ leaked: data.leaked, last: instant(data.last) });
         break;
     }
   }
