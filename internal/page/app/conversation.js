@@ -10,6 +10,9 @@
 const ITEMS = 300;
 const TURNS = 60;
 
+/** Words of one answer that are shown. */
+const WORDS = 3000;
+
 /** Letters a second that a voice speaks, until this session's own voice has shown its pace. */
 const PACE = 15;
 
@@ -140,6 +143,7 @@ export class Conversation {
     let item = this.items.findLast((one) => one.kind === "agent" && one.turn === id);
     item ??= this.#add({ kind: "agent", turn: id, words: [], letters: 0, heard: 0, state: "speaking" });
     for (const word of text.match(/\S+\s*/g) ?? []) {
+      if (item.words.length >= WORDS) break;
       item.words.push({ text: word, from: item.letters });
       item.letters += word.length;
     }

@@ -33,7 +33,7 @@ class Ear extends AudioWorkletProcessor {
       this.port.postMessage({ kind: "sound", on: false, at: this.#last, now });
     }
     if (now - this.#told >= EVERY) {
-      if (this.#peak > 0 || this.#told !== 0) this.port.postMessage({ kind: "level", peak: this.#peak, now });
+      this.port.postMessage({ kind: "level", peak: this.#peak, now });
       this.#peak = 0;
       this.#told = now;
     }

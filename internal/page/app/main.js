@@ -76,9 +76,14 @@ async function connect() {
   status("wait", "Connecting …");
   controls();
   let one, opened;
+  const opening = Sound.open(byId("output").value); // at once: some browsers let sound begin on a gesture only
+  opening.catch(() => {}); // it is looked at below
+  let explain = ofConnecting;
   try {
-    opened = await Sound.open(byId("output").value); // first: some browsers let sound begin on a gesture only
     await server.ready((starting) => starting && status("wait", "The server is loading its engines …"), abort.signal);
+    explain = ofLoudspeaker;
+    opened = await opening;
+    explain = ofConnecting;
     one = new ParleyClient({
       url: server.endpoint, token: () => server.tokenFor(one.session), metrics: true,
       formats: { in: [opened.format], out: [opened.format] }, wishes: { turn_end: mode() },
@@ -91,11 +96,11 @@ async function connect() {
     await listen();
   } catch (error) {
     one?.close();
-    void opened?.close();
+    opening.then((o) => o.close(), () => {});
     if (connecting === abort) {
       connecting = undefined;
       status("off", "Not connected");
-      complain(opened === undefined ? ofLoudspeaker(error) : ofConnecting(error));
+      complain(explain(error));
     }
   }
   controls();
@@ -283,9 +288,16 @@ addEventListener("pagehide", () => client?.close());
 
 const lists = new Lists(server, () => client?.session ?? "");
 
-function frame() {
+/** Meters are drawn so often, ms: oftener costs the processor more than the eye gains. */
+const METERS = 60;
+let metered = 0;
+
+function frame(now) {
   view.draw(conversation);
-  if (sound) view.meters(sound.levels);
+  if (sound && now - metered >= METERS) {
+    metered = now;
+    view.meters(sound.levels);
+  }
   requestAnimationFrame(frame);
 }
 requestAnimationFrame(frame);

@@ -4,11 +4,14 @@
 
 import { BrowserAudio } from "./client/browser.js";
 
-/** Frames that are on their way when the server holds its sound: what comes behind them says that it does not. */
-const UNDER_WAY = 3;
+/** What was on its way when the server began to hold its sound has come by then, ms: what comes later says that it goes on. */
+const UNDER_WAY = 250;
 
 /** How long the page holds what it has when the server says nothing more, ms. */
-const HELD = 1000;
+const HELD = 1500;
+
+/** Messages of the ear, of which 20 come in a second. */
+const OFFSETS = 30;
 
 export class Sound {
   /** Told when the agent's sound begins or ends: (on, instant in ms of performance.now()). */
@@ -26,9 +29,11 @@ export class Sound {
   #audio;
   #ear;
   #fenced = new Set();
+  #offsets = []; // from the device's clock to performance.now(), ms
   #asks = [];
   #sounding = false;
-  #held; // while playback is held: { frames, timer }
+  #held; // while playback is held: { since, timer }
+  #came = -Infinity; // when the last frame did
 
   constructor(audio, ear) {
     this.#audio = audio;
@@ -68,14 +73,17 @@ export class Sound {
   attach(client) {
     // Ahead of the player's own listener: what follows is another output.
     client.on("audio", ({ generation }) => {
-      if (this.#held !== undefined && ++this.#held.frames > UNDER_WAY) this.hold(false);
+      this.#came = performance.now();
+      if (this.#held !== undefined && this.#came - this.#held.since > UNDER_WAY) this.hold(false);
       if (generation === this.generation || this.#fenced.has(generation)) return;
       this.generation = generation;
       this.#ear.port.postMessage({ fenced: false });
     });
     // The server holds its sound when somebody begins to speak, until it knows whether that is
     // an interruption. What the page has ahead would be heard meanwhile.
-    client.on("speech", ({ began }) => this.hold(began && this.#sounding));
+    client.on("speech", ({ began }) => {
+      if (began && (this.#sounding || performance.now() - this.#came < UNDER_WAY)) this.hold(true);
+    });
     client.on("fence", ({ generation, session }) => {
       this.hold(false);
       if (session) this.generation = 0;
@@ -89,7 +97,7 @@ export class Sound {
   hold(on) {
     if (on === (this.#held !== undefined)) return;
     clearTimeout(this.#held?.timer);
-    this.#held = on ? { frames: 0, timer: setTimeout(() => this.hold(false), HELD) } : undefined;
+    this.#held = on ? { since: performance.now(), timer: setTimeout(() => this.hold(false), HELD) } : undefined;
     this.#audio.pause(on);
   }
 
@@ -135,9 +143,12 @@ export class Sound {
   }
 
   #hears(data) {
-    // The device's clock runs ahead of its sound by fits: each message is its own bridge to the
-    // page's clock, and late by its way here at most.
-    const instant = (at) => performance.now() - 1000 * (data.now - at);
+    // A message that comes late has been on its way; the soonest of the last ones shows how the
+    // device's clock lies to the page's. The device's own may stand still when it is starved.
+    this.#offsets.push(performance.now() - 1000 * data.now);
+    if (this.#offsets.length > OFFSETS) this.#offsets.shift();
+    const offset = Math.min(...this.#offsets);
+    const instant = (at) => 1000 * at + offset;
     switch (data.kind) {
       case "level":
         this.levels.agent = data.peak;
