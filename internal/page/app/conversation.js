@@ -97,7 +97,7 @@ export class Conversation {
   /** The user has typed. */
   typed(text, now) {
     this.#add({ kind: "caller", of: "", text, final: true, typed: true });
-    this.#utterance = { speechEnd: now, end: now, final: now };
+    this.#utterance = { speechEnd: now };
     if (this.floor.agent) this.#suspected = { at: now, by: "text" };
   }
 
@@ -256,12 +256,13 @@ export class Conversation {
 
   #opens(id, now) {
     if (this.turn(id) !== undefined) return;
-    const said = this.#utterance ?? { speechEnd: this.#speechEnd ?? now, end: now };
+    const said = this.#utterance ?? { speechEnd: this.#speechEnd ?? now };
     this.#utterance = undefined;
     const turn = {
       id, index: ++this.#number, number: (this.turns.at(-1)?.number ?? 0) + 1, state: "thinking", reason: "", waits: {},
-      marks: { speechEnd: said.speechEnd, utteranceEnd: said.end, opened: now },
+      marks: { speechEnd: said.speechEnd, opened: now },
     };
+    if (said.end !== undefined) turn.marks.utteranceEnd = said.end;
     if (said.final !== undefined) turn.marks.final = said.final;
     this.turns.push(turn);
     if (this.turns.length > TURNS) this.turns.shift();

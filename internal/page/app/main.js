@@ -49,8 +49,8 @@ function controls() {
   tell(button, on ? "Hang up" : connecting ? "Cancel" : "Start talking");
   const hears = on && sound?.listening;
   byId("mute").disabled = !hears || mode() === "client";
-  const muted = Boolean(sound?.muted) && mode() === "vad";
-  byId("mute").setAttribute("aria-pressed", String(muted));
+  const muted = hears && sound.muted && mode() === "vad";
+  byId("mute").setAttribute("aria-pressed", String(Boolean(muted)));
   byId("stop").disabled = !on;
   byId("send").disabled = !on;
   byId("push").hidden = mode() !== "client";
