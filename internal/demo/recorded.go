@@ -21,7 +21,7 @@ import (
 // a note of the report tells of it.
 func Recorded(path string, now func() time.Time) (report.Data, error) {
 	c := NewCollector(console.New(io.Discard, false, nil), NewDirector(nil, func(time.Duration, Cue) {}))
-	c.remark("This is a recording's: it has what happened and when, and neither words nor sound.")
+	c.remark("This is a recording's: it has what happened and when, and neither words nor sound; nor what the fence took, nor what came behind it at the sink.")
 	r, err := replay.Watch(path, now, watcher{c})
 	if err != nil {
 		return report.Data{}, err
@@ -29,6 +29,11 @@ func Recorded(path string, now func() time.Time) (report.Data, error) {
 	d := c.refused()
 	d.Session.ID, d.Session.Recording, d.Session.Digest, d.Session.Mode = r.Session, path, r.Digest, report.ModeReal
 	d.Session.DurationMs = max(1, report.Millis(time.Duration(r.Duration)))
+	for i := range d.Turns {
+		if cancel := d.Turns[i].Cancel; cancel != nil {
+			cancel.FenceAppliedMs, cancel.CancelToFenceUs = nil, nil // measured by the shell alone
+		}
+	}
 	if d.Session.Reason == "" {
 		d.Session.State = ""
 	}
