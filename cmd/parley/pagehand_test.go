@@ -77,6 +77,20 @@ func TestPageByHand(t *testing.T) {
 	b.Press("Escape")
 	b.Await("it stops", `document.querySelector("#turns li.turn .state").textContent === "was stopped" && document.querySelector(".line.agent.cut .verdict")`)
 
+	var cut struct {
+		Leaked int
+		Ms     float64
+	}
+	b.Await("silence", `parley.conversation.turns.at(-1).silentBy`)
+	b.Eval(`(async () => {
+		const { silentBy, fencedAt } = parley.conversation.turns.at(-1);
+		return { leaked: (await parley.sound.account()).leaked, ms: silentBy - fencedAt };
+	})()`, &cut)
+	if cut.Leaked != 0 {
+		t.Errorf("%d samples of a fenced output were heard", cut.Leaked)
+	}
+	t.Logf("fence in the page to silence in its worklet, at the latest: %.0f ms", cut.Ms)
+
 	outside(b)
 	b.Press("m")
 	b.Await("muted", `document.querySelector("#mute").getAttribute("aria-pressed") === "true" && parley.sound.muted`)

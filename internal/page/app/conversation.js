@@ -172,15 +172,15 @@ export class Conversation {
     this.#touch(item);
   }
 
-  /** The agent's sound begins or ends at the loudspeaker, as the page's own ear has it. */
-  sounds(on, at, generation) {
+  /** The agent's sound begins or ends at the loudspeaker, as the page's own ear has it; it was so at the latest then. */
+  sounds(on, at, generation, latest = at) {
     this.#sounding = on;
     this.version++;
     if (on) this.#suspected = undefined; // it was none, and the agent goes on
     const turn = this.#of(generation) ?? this.turns.at(-1);
     if (turn === undefined) return;
     if (on) turn.marks.heard ??= at;
-    else if (turn.noticed === undefined || turn.silentAt === undefined || turn.silentAt < at) turn.silentAt = at;
+    else [turn.silentAt, turn.silentBy] = [at, latest];
     this.#touch(turn);
   }
 

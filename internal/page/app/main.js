@@ -113,7 +113,7 @@ function begin(one, opened) {
   const talk = (conversation = new Conversation());
   view.clear();
   opened.attach(one);
-  opened.onSound = (on, at) => talk.sounds(on, on ? at + opened.latencyMs : at, opened.generation);
+  opened.onSound = (on, at, latest) => talk.sounds(on, on ? at + opened.latencyMs : at, opened.generation, latest);
   opened.onHeard = (heard) => talk.heard(heard);
   const listeners = {
     transcript: (m) => talk.transcript(m, now()),

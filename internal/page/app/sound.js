@@ -14,7 +14,7 @@ const HELD = 1500;
 const OFFSETS = 30;
 
 export class Sound {
-  /** Told when the agent's sound begins or ends: (on, instant in ms of performance.now()). */
+  /** Told when the agent's sound begins or ends: (on, instant in ms of performance.now(), when it was at the latest). */
   onSound = () => {};
   /** Told how far an output was heard. */
   onHeard = () => {};
@@ -155,7 +155,7 @@ export class Sound {
         break;
       case "sound":
         this.#sounding = data.on;
-        this.onSound(data.on, instant(data.at));
+        this.onSound(data.on, instant(data.at), performance.now() - 1000 * (data.now - data.at));
         break;
       case "account":
         this.leaked = data.leaked;
