@@ -33,10 +33,7 @@ func browser() (string, error) {
 // profile is a folder for a browser, whose children let go of their files a moment after it.
 func profile(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "parley-chromium-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
 	t.Cleanup(func() {
 		for range 50 {
 			if os.RemoveAll(dir) == nil {

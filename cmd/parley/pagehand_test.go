@@ -14,7 +14,10 @@ import (
 )
 
 // quiet is a microphone in a silent room.
-func quiet(t *testing.T) string { return microphone(t, 10*time.Second) }
+func quiet(t *testing.T) string {
+	t.Helper()
+	return microphone(t, 10*time.Second)
+}
 
 // judged fails on what axe-core finds serious.
 func judged(t *testing.T, b *pagetest.Browser, axe, when string) {

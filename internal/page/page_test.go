@@ -110,7 +110,7 @@ func TestIDs(t *testing.T) {
 func TestConversation(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skipf("no node: %v: install Node 20 or later", err)
+		t.Skipf("no node: %v: install Node 20 or later (TestFilesAreWhole needs none)", err)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()

@@ -68,10 +68,7 @@ func Find(t *testing.T) string {
 func Open(t *testing.T, o Options) *Browser {
 	t.Helper()
 	chromium := Find(t)
-	profile, err := os.MkdirTemp("", "parley-chromium-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	profile := t.TempDir()
 	args := []string{
 		"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-default-apps", "--mute-audio", "--hide-scrollbars",
