@@ -84,7 +84,7 @@ func TestPageByHand(t *testing.T) {
 		Leaked int
 		Ms     float64
 	}
-	b.Await("silence", `parley.conversation.turns.at(-1).silentBy`)
+	b.Await("silence that lasts", `performance.now() - parley.conversation.turns.at(-1).fencedAt > 500 && parley.conversation.turns.at(-1).silentBy`)
 	b.Eval(`(async () => {
 		const { silentBy, fencedAt } = parley.conversation.turns.at(-1);
 		return { leaked: (await parley.sound.account()).leaked, ms: silentBy - fencedAt };
@@ -115,6 +115,13 @@ func TestPageByHand(t *testing.T) {
 	b.Await("this session in the list", `document.querySelector("#sessions-rows").textContent.includes("(this page)")`)
 	b.Await("it says of the device what it can", `document.querySelectorAll("#input option").length > 1`)
 	seen(t, b, axe, "lists")
+	choose := func(field string) {
+		b.Eval(`{ const f = document.querySelector("`+field+`"); f.value = f.options[1].value; f.dispatchEvent(new Event("change")); }`, nil)
+	}
+	choose("#output")
+	b.Await("the loudspeaker that was chosen", `parley.sound.sinkId === document.querySelector("#output").value`)
+	choose("#input")
+	b.Await("the microphone that was chosen", `parley.sound.deviceId === document.querySelector("#input").value && document.querySelector("#trouble").hidden`)
 	b.Click("#connect")
 	b.Await("the end", `!parley.client && document.querySelector("#status-text").textContent === "Not connected" && document.querySelector("#trouble").hidden`)
 	looksAtRecording(t, p, b)
@@ -172,7 +179,7 @@ func TestPageLosesItsServer(t *testing.T) {
 	b.Await("it comes back", `parley.connected && [...document.querySelectorAll(".line.note")].some((l) => l.textContent === "The connection is back.")`)
 	b.Await("a countdown", `told.some((text) => /^Connection lost. Trying again in \d\.\d s$/.test(text))`)
 	p.signal(t)
-	b.Await("it says that the session has ended", `!parley.client && `+title+` !== ""`)
+	b.Await("it says that the session has ended", `!parley.client && `+title+` === "The server was asked to end."`)
 	picture(t, b, "ended")
 	p.ended(t, 0)
 	b.Click("#connect")
@@ -182,6 +189,30 @@ func TestPageLosesItsServer(t *testing.T) {
 			t.Error(f)
 		}
 	}
+}
+
+// Held down, the key opens the microphone; let go, it ends what was said, and that is
+// answered.
+func TestPagePushToTalk(t *testing.T) {
+	pagetest.Find(t)
+	p := serveProcess(t, nil)
+	b := pagetest.Open(t, pagetest.Options{Microphone: microphone(t, time.Second, "young-man", 2*time.Second)})
+	b.Visit(p.url + "/")
+	b.Click(`input[name=mode][value=client]`)
+	b.Click("#connect")
+	b.Await("a connection", `parley.connected && parley.sound.listening`)
+	outside(b)
+	b.Down(" ")
+	b.Await("what is said", `document.querySelector("#partial .text").textContent !== "" && parley.conversation.items.some((i) => i.kind === "caller" && !i.final)`)
+	b.Await("the end of a sentence", `!parley.conversation.floor.caller`)
+	var turns int
+	if b.Eval(`parley.conversation.turns.length`, &turns); turns != 0 {
+		t.Errorf("%d turns while the key was down", turns)
+	}
+	b.Up(" ")
+	b.Await("an answer", `document.querySelector(".line.agent .word.heard")`)
+	b.Await("it is heard to its end, and the microphone is shut", `parley.conversation.turns.length === 1 && parley.conversation.turns[0].state === "said" && parley.sound.muted`)
+	picture(t, b, "push")
 }
 
 // Without a microphone one can type, and is told how to get it.

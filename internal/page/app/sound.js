@@ -25,6 +25,7 @@ export class Sound {
   /** Samples that were heard behind a fence: zero, always. */
   leaked = 0;
   listening = false;
+  deviceId = "";
   muted = false;
   #audio;
   #ear;
@@ -63,6 +64,11 @@ export class Sound {
 
   get format() {
     return this.#audio.format;
+  }
+
+  /** The devices in use; empty = as the system has it. */
+  get sinkId() {
+    return this.#audio.context.sinkId ?? "";
   }
 
   get latencyMs() {
@@ -110,6 +116,7 @@ export class Sound {
 
   async listen(deviceId) {
     await this.#audio.listen(deviceId ? { deviceId: { exact: deviceId } } : {});
+    this.deviceId = deviceId ?? "";
     this.listening = true;
   }
 
