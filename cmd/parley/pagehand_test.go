@@ -137,13 +137,10 @@ func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
 			Open bool
 		}
 	}
-	servesUntil(t, "the recording is closed", func() bool {
-		_, body := p.get(t, "/api/recordings")
-		if err := json.Unmarshal([]byte(body), &list); err != nil {
-			t.Fatal(err)
-		}
-		return len(list.Recordings) == 1 && !list.Recordings[0].Open
-	})
+	_, body := p.get(t, "/api/recordings")
+	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Recordings) != 1 || list.Recordings[0].Open {
+		t.Fatalf("%s %v", body, err)
+	}
 	at := "/api/recordings/" + list.Recordings[0].Name + "/timeline.html"
 	if code, body := p.get(t, at); code != http.StatusOK || !strings.Contains(body, "neither words nor sound") {
 		t.Fatalf("%d %.400s", code, body)
@@ -151,15 +148,6 @@ func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
 	b.Visit(p.url + at)
 	b.Await("its drawing", `document.querySelector("svg *")`)
 	picture(t, b, "timeline")
-}
-
-func servesUntil(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(pagetest.Patience); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it does not come: %s", what)
-		}
-	}
 }
 
 const title = `document.querySelector("#trouble-title").textContent`
@@ -248,11 +236,14 @@ func TestPageWithToken(t *testing.T) {
 	put("nonsense")
 	b.Click("#connect")
 	b.Await("it says that it is none", title+` === "The token was not accepted."`)
-	r := runParley(t, "", "token", "issue", "--keys", "file://"+keys, "--tenant", "acme", "--transport", "websocket")
-	if r.code != exitOK {
-		t.Fatal(r.errOut)
+	issued := func(kind string) string {
+		r := runParley(t, "", "token", "issue", "--keys", "file://"+keys, "--tenant", "acme", "--transport", kind)
+		if r.code != exitOK {
+			t.Fatal(r.errOut)
+		}
+		return strings.TrimSpace(r.out)
 	}
-	put(strings.TrimSpace(r.out))
+	put(issued("websocket"))
 	b.Click("#connect")
 	b.Await("a connection", `parley.connected && document.querySelector("#trouble").hidden`)
 	b.Click("#sessions summary")
@@ -260,5 +251,13 @@ func TestPageWithToken(t *testing.T) {
 	if code, body := p.get(t, "/api/recordings"); code != http.StatusUnauthorized {
 		t.Errorf("%d %s", code, body)
 	}
+	b.Click("#connect")
+	b.Await("the end", `!parley.client`)
+	put(issued("status"))
+	b.Click("#recordings summary")
+	b.Await("the recording of the tenant's session", `document.querySelector("#recordings-rows .link")`)
+	b.Eval(`{ const { submit } = HTMLFormElement.prototype; HTMLFormElement.prototype.submit = function () { this.target = "_self"; submit.call(this); }; }`, nil)
+	b.Click("#recordings-rows .link")
+	b.Await("its timeline", `document.querySelector("svg *")`)
 	b.Faults() // what was refused is logged
 }

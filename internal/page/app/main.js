@@ -34,6 +34,7 @@ function status(state, text) {
 
 function complain(what) {
   byId("trouble").hidden = what === undefined;
+  byId("trouble").dataset.of = "";
   tell(byId("trouble-title"), what?.title ?? "");
   tell(byId("trouble-remedy"), what?.remedy ?? "");
 }
