@@ -55,7 +55,7 @@ func (c *conn) hears() {
 	heard := c.playout.heard(time.Now(), c.config.Behind)
 	c.mu.Unlock()
 	for _, p := range heard {
-		c.tell(func(in transport.Ingress) { in.Played(p) })
+		c.Tell(func(in transport.Ingress) { in.Played(p) })
 	}
 }
 
