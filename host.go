@@ -142,13 +142,15 @@ func (h *Host) Drain() {
 	h.mu.Unlock()
 }
 
-// Close takes no more sessions and ends those that run, as Runtime.Close does, whose
-// runtime is closed with it. It returns when all have ended.
+// Close takes no more sessions and ends those that run, as Runtime.Close does; the runtime
+// is closed with it. It returns when all have ended, or says what is left.
 func (h *Host) Close(ctx context.Context) error {
 	h.Drain()
 	err := h.runtime.Close(ctx)
 	h.stop()
-	h.workers.Wait()
+	if err == nil { // else somebody does not return, and would not here either
+		h.workers.Wait()
+	}
 	return err
 }
 

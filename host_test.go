@@ -485,6 +485,78 @@ func TestHostKeepsEnded(t *testing.T) {
 	}
 }
 
+// Clients that come while the host closes are let in and end, or are refused; nobody is
+// left, and nothing waits for ever.
+func TestHostCloseWhileBeginning(t *testing.T) {
+	x := tokens(t)
+	h, err := hostRuntime(t, func(c *Config) { c.MaxSessions = 100 }).Host(HostConfig{Authenticate: x.Authenticate, Ended: x.Ended, Recheck: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients sync.WaitGroup
+	for range 40 {
+		token := issue(t, x, TokenClaims{})
+		clients.Go(func() {
+			s, err := h.Begin(t.Context(), offer(token), (&wire{}).open)
+			if err == nil {
+				<-s.Done()
+			} else if code := refusal(err); code != transport.RefusedDraining && code != transport.RefusedInternal {
+				t.Errorf("refused with %v", err)
+			}
+		})
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	clients.Wait()
+	for _, s := range h.Sessions() {
+		if s.State != StateEnded {
+			t.Errorf("left over: %+v", s)
+		}
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+}
+
+// A link that does not return from its close is told of, and holds nobody up for ever.
+func TestHostCloseHeldUp(t *testing.T) {
+	x := tokens(t)
+	h, err := hostRuntime(t, nil).Host(HostConfig{Authenticate: x.Authenticate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := &stuckWire{release: make(chan struct{})}
+	s, err := h.Begin(t.Context(), offer(issue(t, x, TokenClaims{})), stuck.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := h.Close(ctx); err == nil {
+		t.Error("a session that cannot end is not told of")
+	}
+	close(stuck.release)
+	done(t, s)
+}
+
+type stuckWire struct {
+	wire
+	release chan struct{}
+}
+
+func (w *stuckWire) open(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error) {
+	if _, err := w.wire.open(ctx, b, in); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *stuckWire) Close(string) error {
+	<-w.release
+	return nil
+}
+
 // Every fault of a configuration at once.
 func TestHostConfigValidate(t *testing.T) {
 	_, err := hostRuntime(t, nil).Host(HostConfig{Recheck: -1, ExpiryGrace: -1, KeepEnded: -1, Grants: Grants{Voices: []string{""}}})

@@ -31,15 +31,20 @@ type Ingress interface {
 	// Capabilities.Ack is not AckEstimate. What was heard is then what was acknowledged.
 	Played(p Playout)
 	// Muted says that the user has switched the microphone off or on again: no sound until
-	// then is silence that is meant, and no stall.
+	// then is silence that is meant, and no stall. An utterance that is open is over with it,
+	// unless the client alone ends utterances.
 	Muted(on bool)
 	// Control hands on a control that is the transport's own, such as a DTMF digit; it
 	// becomes a transport_control signal.
 	Control(c Control)
-	// Context adds to the conversation without asking for an answer.
+	// Context adds to the conversation without asking for an answer, at its place in the order
+	// of the calls. It is at most 32768 characters long. What the assistant is said to have said
+	// counts as heard.
 	Context(c Context)
 	// Respond asks for an answer to what was said so far, without new words: a greeting, or
-	// the answer of a client that ends its turns by hand.
+	// the answer of a client that ends its turns by hand. It interrupts nothing. A SignalSink
+	// learns what became of it by its key: on the signal turn_open, or on reject or defer with
+	// the reason, which is turn_in_progress while an answer is being given or due.
 	Respond(key eventabi.IdempotencyKey)
 	// Configure changes what a client may choose, from the next turn on.
 	Configure(w Wishes)

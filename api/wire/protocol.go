@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/parley-voice/parley/api/eventabi"
 )
 
 // The names of the handshake.
@@ -71,6 +73,7 @@ type Fault struct {
 	Code    string
 	Field   string // empty = the message as a whole
 	Message string
+	Key     eventabi.IdempotencyKey // of the message, as far as it can be read
 }
 
 // The codes of faults.

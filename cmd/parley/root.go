@@ -36,7 +36,8 @@ type environment struct {
 	stdout, stderr io.Writer
 	// started is set when a command begins its work; errors before that are usage.
 	started bool
-	mounts  []serve.Mount // of parley serve
+	// mounts are the transports of parley serve.
+	mounts func(*serve.Config) []serve.Mount
 }
 
 // exitError is an error with an exit code of its own. A nil err means that the command
@@ -81,7 +82,7 @@ func silentExit(code int) error { return &exitError{code: code} }
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return runIn(ctx, args, &environment{stdin: stdin, stdout: stdout, stderr: stderr, mounts: mounts()})
+	return runIn(ctx, args, &environment{stdin: stdin, stdout: stdout, stderr: stderr, mounts: mounts})
 }
 
 // runIn is run in an environment.

@@ -134,7 +134,8 @@ func runServe(ctx context.Context, env *environment, f *configFlags) error {
 	if err != nil {
 		return beginError(err)
 	}
-	s, err := serve.New(c, serve.Program{Mounts: env.mounts, Log: serveLog(env.stderr, c), Build: programVersion()})
+	list := env.mounts(c)
+	s, err := serve.New(c, serve.Program{Mounts: list, Log: serveLog(env.stderr, c), Build: programVersion()})
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
@@ -145,7 +146,7 @@ func runServe(ctx context.Context, env *environment, f *configFlags) error {
 	if err != nil {
 		return errors.Join(err, s.Close(canceled(ctx)))
 	}
-	tellServe(env.stdout, c, s, env.mounts, a)
+	tellServe(env.stdout, c, s, list, a)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintf(env.stderr, "ending: no new sessions; those that run may finish for %v; once more ends them at once\n", drainTime(c))
@@ -249,7 +250,7 @@ func tellServe(w io.Writer, c *serve.Config, s *serve.Server, mounts []serve.Mou
 	fmt.Fprintln(w, "\nParley is serving.")
 	line("page", s.URL())
 	for _, m := range mounts {
-		line("connect", m.Path+"  "+m.About)
+		line("connect", strings.TrimSpace(m.Path+"  "+m.About))
 	}
 	for _, role := range [...][2]string{{"stt", "hears"}, {"llm", "answers"}, {"tts", "speaks"}} {
 		for _, e := range a.engines {

@@ -34,10 +34,14 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := asked()
 	defer stop()
-	env := &environment{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, mounts: append(mounts(), serve.Mount{
-		Path: "/test", Kind: servetest.Kind, About: "tests",
-		New: func(h transport.Host, _ serve.MountOptions) (http.Handler, error) { return servetest.New(h), nil },
-	})}
+	env := &environment{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, mounts: func(c *serve.Config) []serve.Mount {
+		return append(mounts(c), serve.Mount{
+			Path: "/test", Kind: servetest.Kind, About: "tests",
+			New: func(h transport.Host, _ serve.MountOptions) (http.Handler, func(context.Context) error, error) {
+				return servetest.New(h), nil, nil
+			},
+		})
+	}}
 	os.Exit(runIn(ctx, os.Args[1:], env))
 }
 

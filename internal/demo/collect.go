@@ -116,6 +116,8 @@ func (c *Collector) signal(at time.Duration, e *eventabi.Envelope) {
 		c.remark(string(e.Signal) + ": " + e.Reason)
 	case is == eventabi.SignalDiscontinuity && e.EdgeID == "":
 		c.remark("caller audio is missing: " + e.Reason)
+	case is == eventabi.SignalSilence, is == eventabi.SignalStall:
+		c.note(at, condition(e))
 	case is == eventabi.SignalProviderError:
 		text := "provider error: " + e.Reason
 		if c.detail != "" {
@@ -318,4 +320,15 @@ func (c *Collector) evidence(r *session.Evidence) {
 	if r.EndOfSpeech != 0 {
 		t.EOUMs = report.At(time.Duration(r.EndOfSpeech))
 	}
+}
+
+// condition says what kind of quiet it is.
+func condition(e *eventabi.Envelope) string {
+	switch {
+	case e.Signal == eventabi.SignalStall:
+		return "no caller audio comes"
+	case e.Reason == "user_muted":
+		return "the caller has switched the microphone off"
+	}
+	return "the caller does not speak"
 }

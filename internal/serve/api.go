@@ -91,6 +91,9 @@ func (s *Server) handler() http.Handler {
 // mounted says whether a path will be a transport's.
 func (s *Server) mounted(path string) bool {
 	for _, m := range s.program.Mounts {
+		if m.Path == "" {
+			continue
+		}
 		at := m.Path[strings.LastIndexByte(m.Path, ' ')+1:] // behind a method
 		if path == at || strings.HasSuffix(at, "/") && strings.HasPrefix(path, at) {
 			return true
@@ -332,7 +335,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 
 // transportStatus is one way in.
 type transportStatus struct {
-	Path  string `json:"path"`
+	Path  string `json:"path,omitempty"` // empty = not by this port
 	Kind  string `json:"transport_kind"`
 	About string `json:"about"`
 }

@@ -40,8 +40,8 @@ type Config struct {
 	} `set:"auth"`
 
 	Session struct {
-		Tenant   string `set:"tenant" doc:"The tenant of development mode."`
-		Pipeline string `set:"pipeline" doc:"The pipeline version of development mode."`
+		Tenant   string `set:"tenant" doc:"The tenant of development mode, and of calls that have no token of their own."`
+		Pipeline string `set:"pipeline" doc:"The pipeline version of those."`
 		Max      int64  `set:"max" doc:"Sessions at a time; 0 = what the processors carry." min:"0" max:"20000"`
 		Keep     int64  `set:"keep_ended" doc:"Sessions that ended and are still listed." min:"1" max:"10000"`
 		Drain    int64  `set:"drain_timeout_ms" doc:"How long sessions may finish when the process is asked to end." min:"0" max:"600000"`
@@ -67,6 +67,26 @@ type Config struct {
 		Language     string `set:"language" doc:"BCP 47; empty = the engines' own."`
 	} `set:"agent"`
 
+	Transports struct {
+		WebSocket   bool               `set:"websocket" doc:"Parley's own protocol at /v1/ws (docs/websocket.md)."`
+		Compression bool               `set:"websocket_compression" doc:"Its clients may ask for compressed text; each that does costs about 1.2 MB."`
+		Realtime    bool               `set:"realtime" doc:"OpenAI's Realtime API at /v1/realtime (docs/realtime.md)."`
+		RTVI        bool               `set:"rtvi" doc:"Pipecat's clients, RTVI over WebSocket, at /v1/rtvi/ (docs/rtvi.md)."`
+		Telephony   bool               `set:"telephony" doc:"Media streams of telephone providers at /twilio/stream (docs/telephony.md)."`
+		Twilio      settings.Reference `set:"twilio_auth_token" doc:"The secret that Twilio signs its requests with. With it calls are answered at /twilio/voice, and every request there has to be signed."`
+	} `set:"transports"`
+
+	SIP struct {
+		Listen   string             `set:"listen" doc:"Address and port of the SIP gateway, UDP and TCP, such as 127.0.0.1:5060; empty = there is none."`
+		Address  string             `set:"address" doc:"The IP that callers send sound to; empty = the one that they reached."`
+		Lowest   int64              `set:"rtp_lowest" doc:"The range of ports for sound begins here." min:"1024" max:"65534"`
+		Highest  int64              `set:"rtp_highest" doc:"And ends here; a call takes two." min:"1025" max:"65535"`
+		Peers    []string           `set:"peers" doc:"Addresses that may call, such as 192.0.2.0/24; none = all."`
+		User     string             `set:"user" doc:"The user that callers name themselves, for sip.password."`
+		Password settings.Reference `set:"password" doc:"The password that callers have to know; empty = nobody is asked."`
+		Tones    bool               `set:"tones" doc:"Digits are looked for in the sound of calls that cannot send them as events."`
+	} `set:"sip"`
+
 	Log struct {
 		Level  string `set:"level" doc:"What is logged to standard error." enum:"debug,info,warn,error"`
 		Format string `set:"format" doc:"How it is written." enum:"text,json"`
@@ -88,6 +108,9 @@ func Default() *Config {
 	c.Session.Tenant, c.Session.Pipeline, c.Session.Keep, c.Session.Drain = "local", "voice-1", 200, 30000
 	g := &c.Grants
 	g.Instructions, g.TurnEnd, g.Answer, g.Interrupt, g.TextOnly, g.Tools = true, true, true, true, true, true
+	t := &c.Transports
+	t.WebSocket, t.Compression, t.Realtime, t.RTVI, t.Telephony = true, true, true, true, true
+	c.SIP.Lowest, c.SIP.Highest = 20000, 20999
 	c.Agent.LLM, c.Log.Level, c.Log.Format = "auto", "info", "text"
 	c.HTTP.HeaderBytes, c.HTTP.BodyBytes, c.HTTP.HeaderTimeout, c.HTTP.IdleTimeout = 32<<10, 64<<10, 5000, 120000
 	c.HTTP.Connections = 8192
@@ -124,10 +147,39 @@ func (c *Config) Problems() (list []settings.Problem) {
 	if c.PublicURL != "" && origin(c.PublicURL) == "" {
 		problem("public_url", "%q: write scheme and host, such as https://voice.example", c.PublicURL)
 	}
+	list = append(list, c.sipProblems()...)
 	for _, f := range [...]struct{ path, value string }{{"session.tenant", c.Session.Tenant}, {"session.pipeline", c.Session.Pipeline}} {
 		if f.value == "" || len(f.value) > 128 || strings.Trim(f.value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-") != "" {
 			problem(f.path, "%q: use 1 to 128 characters of A-Z a-z 0-9 . _ : -", f.value)
 		}
+	}
+	return list
+}
+
+// sipProblems are those of the telephone gateway. Who calls it has no token of its own, so
+// beyond loopback it has to be known by address or password.
+func (c *Config) sipProblems() (list []settings.Problem) {
+	problem := func(path, format string, args ...any) {
+		list = append(list, settings.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	host, _, err := net.SplitHostPort(c.SIP.Listen)
+	switch {
+	case c.SIP.Listen == "":
+	case err != nil:
+		problem("sip.listen", "%q: write an address and a port, such as 127.0.0.1:5060", c.SIP.Listen)
+	case c.Development() && !loopbackHost(host):
+		problem("sip.listen", "%q is beyond loopback, where development mode would let everybody call: use auth.mode token, or an address of loopback", c.SIP.Listen)
+	}
+	for _, p := range c.SIP.Peers {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			problem("sip.peers", "%q: write an address with its length, such as 192.0.2.0/24", p)
+		}
+	}
+	if c.SIP.Lowest >= c.SIP.Highest {
+		problem("sip.rtp_highest", "%d: use more than sip.rtp_lowest, which is %d", c.SIP.Highest, c.SIP.Lowest)
+	}
+	if (c.SIP.User == "") != (c.SIP.Password == "") {
+		problem("sip.password", "user and password go together: set both, or neither")
 	}
 	return list
 }

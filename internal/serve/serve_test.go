@@ -93,7 +93,9 @@ func listening(t *testing.T, change func(*Config)) *world {
 	w := &world{}
 	s, err := New(c, Program{
 		Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Build: "test",
-		Mounts: []Mount{{Path: "/test", Kind: servetest.Kind, About: "tests", New: func(h transport.Host, _ MountOptions) (http.Handler, error) { return servetest.New(h), nil }}},
+		Mounts: []Mount{{Path: "/test", Kind: servetest.Kind, About: "tests", New: func(h transport.Host, _ MountOptions) (http.Handler, func(context.Context) error, error) {
+			return servetest.New(h), nil, nil
+		}}},
 		Getenv: func(name string) string { return map[string]string{"OPERATOR": "a-secret-of-the-operator"}[name] },
 	})
 	if err != nil {
@@ -604,6 +606,18 @@ func TestProblems(t *testing.T) {
 		c.Auth.Keys = ref
 		if _, err := New(c, Program{Getenv: func(string) string { return "" }}); err == nil || !strings.Contains(err.Error(), "auth.keys") {
 			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	for want, change := range map[string]func(*Config){
+		"sip.listen":      func(c *Config) { c.SIP.Listen = "0.0.0.0:5060" },
+		"sip.peers":       func(c *Config) { c.SIP.Peers = []string{"192.0.2.1"} },
+		"sip.password":    func(c *Config) { c.SIP.User = "desk" },
+		"sip.rtp_highest": func(c *Config) { c.SIP.Highest = 20000 },
+	} {
+		c := Default()
+		change(c)
+		if p := c.Problems(); len(p) != 1 || p[0].Path != want {
+			t.Errorf("%s: %v", want, p)
 		}
 	}
 	c = Default()

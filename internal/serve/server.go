@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,13 +22,16 @@ import (
 
 // Mount is a transport and its place.
 type Mount struct {
-	// Path as http.ServeMux takes it; with a slash at its end it is a folder.
+	// Path as http.ServeMux takes it; with a slash at its end it is a folder. Empty = the
+	// transport does not come in by the server's port, and New gives nil for a handler.
 	Path string
 	Kind transport.Kind
 	// About says in a few words who connects there.
 	About string
-	// New makes the transport, once the engines are warm.
-	New func(h transport.Host, o MountOptions) (http.Handler, error)
+	// New makes the transport, once the engines are warm. end, if there is one, is called
+	// when the sessions have ended: what is left of the transport goes away then, within its
+	// context.
+	New func(h transport.Host, o MountOptions) (handler http.Handler, end func(context.Context) error, err error)
 }
 
 // MountOptions is what a transport is told of the server.
@@ -38,6 +42,15 @@ type MountOptions struct {
 	OriginPatterns []string
 	// PublicURL is what clients call the server; empty = as they do.
 	PublicURL string
+	// Check looks at an offer's token as Begin will, for transports that answer before they
+	// begin a session.
+	Check func(ctx context.Context, o transport.Offer) error
+	// Issue makes a token for a call that somebody else vouches for, such as a provider by
+	// its signature. The session is of session.tenant.
+	Issue func(kind transport.Kind) (token string, err error)
+	Log   *slog.Logger
+	// Getenv looks up what references to secrets name.
+	Getenv func(string) string
 }
 
 // Program is what a Server is part of.
@@ -67,6 +80,7 @@ type Server struct {
 	host     atomic.Pointer[parley.Host]
 	runtime  atomic.Pointer[parley.Runtime]
 	mounts   atomic.Pointer[http.ServeMux]
+	closers  []func(context.Context) error
 	overflow atomic.Int64 // connections
 }
 
@@ -185,12 +199,12 @@ func (s *Server) Start(r *parley.Runtime) error {
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	s.host.Store(host)
+	s.runtime.Store(r)
 	mux, err := s.mount(host)
 	if err != nil {
 		return err
 	}
-	s.host.Store(host)
-	s.runtime.Store(r)
 	s.mounts.Store(mux)
 	s.state.CompareAndSwap(int32(starting), int32(ready))
 	return nil
@@ -204,15 +218,35 @@ func (s *Server) mount(host transport.Host) (mux *http.ServeMux, err error) {
 		}
 	}()
 	mux = http.NewServeMux()
-	options := MountOptions{OriginPatterns: s.door.patterns(), PublicURL: s.config.PublicURL}
+	options := MountOptions{
+		OriginPatterns: s.door.patterns(), PublicURL: s.config.PublicURL, Log: s.program.Log, Getenv: s.program.Getenv,
+		Check: func(ctx context.Context, o transport.Offer) error {
+			_, err := s.authenticate(ctx, o)
+			return err
+		},
+		Issue: s.vouched,
+	}
 	for _, m := range s.program.Mounts {
-		h, err := m.New(host, options)
+		h, end, err := m.New(host, options)
 		if err != nil {
-			return nil, fmt.Errorf("serve: %s at %s: %w", m.Kind, m.Path, err)
+			return nil, fmt.Errorf("serve: %s at %s: %w", m.Kind, cmp.Or(m.Path, "an address of its own"), err)
 		}
-		mux.Handle(m.Path, h)
+		if end != nil {
+			s.closers = append(s.closers, end)
+		}
+		if m.Path != "" {
+			mux.Handle(m.Path, h)
+		}
 	}
 	return mux, nil
+}
+
+// vouched issues a token for a call that somebody vouches for.
+func (s *Server) vouched(kind transport.Kind) (string, error) {
+	text, _, err := s.tokens.Issue(parley.TokenClaims{
+		Tenant: s.config.Session.Tenant, Pipeline: eventabi.PipelineVersion(s.config.Session.Pipeline), Transport: string(kind),
+	})
+	return text, err
 }
 
 // authenticate lets in who has a token, and in development mode everybody: a token that is
@@ -240,13 +274,16 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	rest, stop := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer stop()
+	for _, end := range s.closers {
+		err = errors.Join(err, end(rest))
+	}
 	if e := s.http.Shutdown(rest); e != nil {
 		err = errors.Join(err, s.http.Close())
 	}
 	return err
 }
 
-// closeGrace is how long requests that are no sessions may take at the end.
+// closeGrace is how long at the end transports may take, and requests that are no sessions.
 const closeGrace = 2 * time.Second
 
 // limited is a listener that closes what comes beyond its room: somebody who opens

@@ -328,3 +328,18 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// A client may ask for an answer before anybody has spoken: with or without words of the
+// application it is greeted.
+func TestGreetsWhoSaysNothing(t *testing.T) {
+	r := responder(t)
+	for name, messages := range map[string][]provider.Message{
+		"nothing":          nil,
+		"instructions":     {{Role: provider.RoleSystem, Text: "Be brief."}},
+		"and more of them": {{Role: provider.RoleSystem, Text: "Be brief."}, {Role: provider.RoleSystem, Text: "The caller is in a hurry."}},
+	} {
+		if a := r.reply(messages); a.skill != skillGreeting || !strings.HasPrefix(a.text, disclosure) {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}

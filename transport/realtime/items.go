@@ -24,8 +24,11 @@ const (
 	partOutputAudio = "output_audio"
 )
 
-// maxText bounds what one item of a client may hold, in bytes.
-const maxText = 256 << 10
+const (
+	// maxText bounds what one item may hold, in bytes, and mostWeight all of them.
+	maxText    = 256 << 10
+	mostWeight = 4 << 20
+)
 
 // item is one of the conversation, as the client knows it.
 type item struct {
@@ -109,10 +112,16 @@ func (l *items) last() any {
 // add puts an item at the end and gives the one before it.
 func (l *items) add(it *item) (previous any) {
 	previous = l.last()
-	if len(l.list) >= l.most {
-		l.list = slices.Delete(l.list, 0, len(l.list)-l.most+1)
-	}
 	l.list = append(l.list, it)
+	weight := 0
+	for i := len(l.list) - 1; i >= 0; i-- {
+		x := l.list[i]
+		weight += len(x.text) + len(x.args) + len(x.output)
+		if i < len(l.list)-1 && (len(l.list)-i > l.most || weight > mostWeight) {
+			l.list = slices.Delete(l.list, 0, i+1)
+			break
+		}
+	}
 	return previous
 }
 

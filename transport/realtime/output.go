@@ -19,6 +19,7 @@ func (c *conn) message(r *response) *item {
 	if r.message != nil {
 		return r.message
 	}
+	c.settleWords(r.turn)
 	it := &item{id: newID("item"), kind: kindMessage, role: string(transport.ContextAssistant), status: statusInProgress, known: true}
 	r.message, r.index = it, len(r.output)
 	r.output = append(r.output, it)
@@ -183,9 +184,7 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 		c.utteranceOver(e.Reason)
 		return
 	case eventabi.SignalReject, eventabi.SignalDefer:
-		if a := c.asked; a != nil && a.key == e.IdempotencyKey {
-			c.refused(e.Reason)
-		}
+		c.turnedDown(e)
 		return
 	}
 	if e.TurnID == "" {
@@ -217,6 +216,17 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 	case eventabi.SignalClose:
 		t.closed = true
 		c.settle(t)
+	}
+}
+
+// turnedDown tells that an answer will not come: one that was asked for, or one to what the
+// caller has said; the lock is held.
+func (c *conn) turnedDown(e *eventabi.Envelope) {
+	switch a := c.asked; {
+	case a != nil && a.key == e.IdempotencyKey:
+		c.refused(e.Reason)
+	case e.IdempotencyKey == "":
+		c.fail("", &fault{Type: errServer, Code: codeRefused, Message: "There will be no answer: " + short(e.Reason) + "."})
 	}
 }
 

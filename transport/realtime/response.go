@@ -26,6 +26,7 @@ type turn struct {
 	calls    bool   // tools were called: what it says with their results is another response
 	expects  bool   // the client's response.create that goes with them
 	asked    *request
+	words    []*utterance // whose words it waits for
 }
 
 // maxTurns bounds the turns that are told apart. One is live, and one may be heard.
@@ -151,6 +152,11 @@ func (c *conn) turnOpened(e *eventabi.Envelope) {
 		a.timer.Stop()
 		if a.text != nil {
 			c.later(c.restore)
+		}
+	}
+	for _, u := range c.speech.known {
+		if !u.item.known {
+			t.words = append(t.words, u)
 		}
 	}
 	c.open(t)

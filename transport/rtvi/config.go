@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 	// https://voice.example; empty = as the request calls it. The connect endpoint leads
 	// there.
 	URL string
+	// Check looks at the token of a request to connect, so that one that will be refused is
+	// told at once; nil = it is told when the session is to begin.
+	Check func(ctx context.Context, o transport.Offer) error
 	// Version is told to clients as that of the library, beside its name.
 	Version string
 	// Message answers a client-message that is the application's: what it gives is the data

@@ -4,6 +4,7 @@ package rtvi
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -73,12 +74,23 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = wish.validate()
 	}
+	if err == nil && s.config.Check != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), s.config.Begin)
+		defer cancel()
+		o := transport.Offer{Kind: Kind, Token: socket.Bearer(r), Remote: r.RemoteAddr, Capabilities: Capabilities()}
+		err = s.config.Check(ctx, o)
+	}
 	var to *url.URL
 	if err == nil {
 		to, err = socketURL(s.config.URL, r)
 	}
 	if err != nil {
-		answer(w, http.StatusBadRequest, map[string]any{"detail": err.Error()}) // where clients look for it
+		status := http.StatusBadRequest
+		var refused *transport.RefusedError
+		if errors.As(err, &refused) {
+			status = refused.HTTPStatus()
+		}
+		answer(w, status, object{"detail": err.Error()}) // where clients look for it
 		return
 	}
 	if !wish.empty() {
@@ -86,14 +98,14 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		to.RawQuery = url.Values{"config": {base64.RawURLEncoding.EncodeToString(config)}}.Encode()
 	}
 	s.count(func(s *Stats) { s.Connects++ })
-	o := map[string]any{"wsUrl": to.String()} // clients refuse fields that they do not know
+	o := object{"wsUrl": to.String()} // clients refuse fields that they do not know
 	if t := socket.Bearer(r); t != "" {
 		o["token"] = t
 	}
 	answer(w, http.StatusOK, o)
 }
 
-func answer(w http.ResponseWriter, status int, o map[string]any) {
+func answer(w http.ResponseWriter, status int, o object) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/parley-voice/parley/internal/voices"
+	"github.com/parley-voice/parley/transport"
+	"github.com/parley-voice/parley/transport/codec"
 )
 
 // TestHalves: packets of any whole 10 ms, in whatever order, become the same frames.
@@ -200,4 +204,29 @@ func FuzzMedia(f *testing.F) {
 			m.read(time.Duration(i)*20*time.Millisecond, from, data)
 		}
 	})
+}
+
+// TestTonesInSpeech: people who speak press no keys.
+func TestTonesInSpeech(t *testing.T) {
+	all, err := voices.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	down, err := codec.NewResampler(transport.SampleRate, codec.G711Rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds := 0
+	for _, v := range all {
+		clip, err := v.Clip()
+		if err != nil {
+			t.Fatal(err)
+		}
+		narrow := down.Resample(nil, clip.PCM)
+		seconds += len(narrow) / codec.G711Rate
+		if got := tell(newTones(), codec.MuLaw.Decode(nil, codec.MuLaw.Encode(nil, narrow))); got != "" {
+			t.Errorf("%s presses %q", v.ID, got)
+		}
+	}
+	t.Logf("%d voices, %d s", len(all), seconds)
 }

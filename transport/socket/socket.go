@@ -243,6 +243,8 @@ func (s *Socket) HangUp() {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
+	late := time.AfterFunc(s.config.Close, func() { _ = s.wire.CloseNow() })
 	_ = s.wire.Close(code, strings.ToValidUTF8(reason, ""))
+	late.Stop()
 	_ = s.wire.CloseNow()
 }

@@ -23,7 +23,7 @@ func (c *conn) handle(l *line, kind websocket.MessageType, data []byte) *wire.Fa
 		if f == nil {
 			return nil
 		}
-		c.complain(f, nil)
+		c.complain(f)
 		if f.Code == wire.FaultOrder {
 			c.server.counts.disorder.Add(1)
 			return nil
@@ -32,13 +32,14 @@ func (c *conn) handle(l *line, kind websocket.MessageType, data []byte) *wire.Fa
 	}
 	m, f := wire.ReadClient(data)
 	if f != nil {
-		c.complain(f, m)
+		c.complain(f)
 	}
 	if m == nil {
 		return f
 	}
 	if f = c.message(l, m); f != nil {
-		c.complain(f, m)
+		f.Key = wire.KeyOf(m)
+		c.complain(f)
 	}
 	return f
 }

@@ -321,6 +321,44 @@ func TestLostLinkHearsNothing(t *testing.T) {
 	wantSeen(t, b, "[t1 started 4000 t1 flushed 144000]") // there is nobody to ask
 }
 
+// What was sent to a link that is lost is not waited for before it is back, and then as long
+// as any other sound; a fence that waits for the client's word waits no longer.
+func TestLostLinkIsNotWaitedFor(t *testing.T) {
+	b := newAckBench(t)
+	b.play("t1", 1, 1600, false)
+	b.EndOfAudio(b.at, "t1", 1)
+	b.run(100)
+	b.Away()
+	b.run(5000)
+	wantSeen(t, b, "[]")
+	b.Back(b.at)
+	b.run(1999)
+	wantSeen(t, b, "[]")
+	b.run(1)
+	wantSeen(t, b, "[t1 started 1600 t1 completed 1600]")
+
+	b = newAckBench(t)
+	b.play("t1", 1, 32000, false)
+	b.run(500)
+	b.ack("t1", 4000)
+	b.Fence(b.at, "t1", 1, false)
+	b.Away()
+	wantSeen(t, b, "[t1 started 4000 t1 flushed 4000]")
+}
+
+// A client that plays no more hears no more, also one that had been silent.
+func TestFinalStandsWhileTheEstimateRuns(t *testing.T) {
+	b := newAckBench(t)
+	b.play("t1", 1, 10*16000, false)
+	b.run(3000)
+	told := b.progress(t)
+	b.final("t1", 100)
+	b.run(1000)
+	if p := b.progress(t); p != told {
+		t.Errorf("heard %d; want %d, where it was when the client said that there is no more", p, told)
+	}
+}
+
 // Who hangs up has heard, at the rate of speech, since the last word; who was cut off has
 // heard what the client has said.
 func TestHangUpCreditsTheTail(t *testing.T) {
@@ -342,6 +380,14 @@ func TestHangUpCreditsTheTail(t *testing.T) {
 	b.run(200)
 	b.Left(b.at) // no more than was sent
 	wantSeen(t, b, "[t1 started 800 t1 completed 1600]")
+
+	b = newAckBench(t)
+	b.play("t1", 1, 1600, false) // more is to come
+	b.run(100)
+	b.ack("t1", 800)
+	b.run(200)
+	b.Left(b.at)
+	wantSeen(t, b, "[t1 started 800 t1 moved 1600]")
 
 	b = newAckBench(t)
 	b.play("t1", 1, 32000, false)
