@@ -56,6 +56,7 @@ func rings() []ring {
 		{"internal/audio", nil, leaf},
 		{"internal/engines", []string{"internal/engines", "internal/audio"}, leaf},
 		{"internal/voices", []string{"internal/audio"}, leaf},
+		{"internal/thirdparty", []string{".", "api", "internal", "node", "provider", "transport$"}, "the world that it gives to other people's clients is Parley itself, with engines of the tests"},
 		{"internal/arch", nil, "what judges the tree must not depend on it"},
 		{"cmd", []string{".", "api", "internal", "node", "provider", "transport"}, "commands list their adapters, and nothing imports a command"},
 		{"examples", []string{".", "api", "node", "provider", "transport"}, "an example shows what a user can do, and a user cannot import the inside"},

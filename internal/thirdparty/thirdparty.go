@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thirdparty
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Required is the variable that makes it a failure that a client cannot be run: set it to
+// "required".
+const Required = "PARLEY_CLIENTS"
+
+// Program is a folder with programs that use a client.
+type Program struct {
+	Folder string // of the source tree, seen from the test
+	Lock   string // the file in it that names the versions
+	Tool   string // what they are run with
+	// Install gives the commands that install what Lock names into dir, where they are run.
+	Install func(dir string) [][]string
+}
+
+// Node are programs that are run with node.
+func Node(folder string) Program {
+	return Program{folder, "package-lock.json", "node", func(string) [][]string {
+		return [][]string{{"npm", "ci", "--no-audit", "--no-fund"}}
+	}}
+}
+
+// Python are programs that are run with the python of a virtual environment, venv.
+func Python(folder string) Program {
+	return Program{folder, "requirements.txt", "python3", func(dir string) [][]string {
+		pip := filepath.Join(dir, "venv", "bin", "pip")
+		return [][]string{{"python3", "-m", "venv", "venv"}, {pip, "install", "-q", "--no-deps", "-r", "requirements.txt"}}
+	}}
+}
+
+// Unable skips a test that cannot run its client.
+func Unable(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv(Required) == "required" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format+" ("+Required+"=required makes it a failure)", args...)
+}
+
+// Browser finds a Chromium.
+func Browser(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	Unable(t, "no Chromium is on this machine")
+	return ""
+}
+
+// Install gives a folder with the programs and what their lock file names.
+func Install(t testing.TB, p Program) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("conversations take as long as they are to be heard")
+	}
+	if _, err := exec.LookPath(p.Tool); err != nil {
+		Unable(t, "%s is not on this machine", p.Tool)
+	}
+	content, err := os.ReadFile(filepath.Join(p.Folder, p.Lock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		Unable(t, "there is no cache to install to: %v", err)
+	}
+	sum := sha256.Sum256(content)
+	dir := filepath.Join(cache, "parley", "clients", filepath.Base(p.Folder)+"-"+p.Tool+"-"+hex.EncodeToString(sum[:6]))
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	release := lockFolder(t, dir)
+	defer release()
+	if err := os.CopyFS(filepath.Join(dir, "new"), os.DirFS(p.Folder)); err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, filepath.Join(dir, "new"), dir)
+	done := filepath.Join(dir, ".installed")
+	if _, err := os.Stat(done); err == nil {
+		return dir
+	}
+	for _, command := range p.Install(dir) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		c := exec.CommandContext(ctx, command[0], command[1:]...)
+		c.Dir = dir
+		out, err := c.CombinedOutput()
+		cancel()
+		if err != nil {
+			Unable(t, "%s: %v\n%s", strings.Join(command, " "), err, out)
+		}
+	}
+	if err := os.WriteFile(done, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// refresh puts the programs of today into a folder that may have those of yesterday.
+func refresh(t testing.TB, from, to string) {
+	t.Helper()
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() == "node_modules" || e.Name() == "venv" {
+			continue
+		}
+		if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(from); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lockFolder keeps two tests from installing into one folder. One that was left behind is
+// taken over after a while.
+func lockFolder(t testing.TB, dir string) func() {
+	t.Helper()
+	lock := dir + ".lock"
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		err := os.Mkdir(lock, 0o750)
+		if err == nil {
+			return func() { _ = os.Remove(lock) }
+		}
+		if !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(lock); time.Now().After(end) || err == nil && time.Since(info.ModTime()) > 10*time.Minute {
+			_ = os.Remove(lock)
+		}
+	}
+}
