@@ -49,7 +49,7 @@ type Config struct {
 	MessageBytes int64
 	// Buffered bounds the caller's sound that came faster than it is spoken; 0 = DefaultBuffered.
 	Buffered time.Duration
-	// OutputRate is the rate of the sound for clients that name none, in Hz;
+	// OutputRate is the rate of the sound for clients that speak protobuf and name none, in Hz;
 	// 0 = DefaultOutputRate, which is what Pipecat's web clients play.
 	OutputRate int
 	// Lead is the silence before each stretch of sound; 0 = DefaultLead, negative = none.

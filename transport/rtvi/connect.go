@@ -166,15 +166,15 @@ func (w *wishes) validate() error {
 // flags are what the address of a connection asks for.
 type flags struct {
 	wishes  transport.Wishes
-	rate    int  // of the sound for the client, in Hz
+	rate    int  // of the sound for the client, in Hz; 0 = it names none
 	capture bool // the bot's sound goes into messages: of clients that speak JSON
 	signals bool // the session's signals are told as server-message
 }
 
 // readFlags reads the parameters of an address. Those that are not known are the business of
 // whoever is in front.
-func readFlags(q url.Values, c *Config) (flags, error) {
-	f := flags{rate: c.OutputRate, capture: isSet(q, "capture_bot_audio"), signals: isSet(q, "signals")}
+func readFlags(q url.Values) (flags, error) {
+	f := flags{capture: isSet(q, "capture_bot_audio"), signals: isSet(q, "signals")}
 	var w wishes
 	var faults []error
 	if text := q.Get("config"); text != "" {

@@ -81,7 +81,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.connect(w, r)
 		return
 	}
-	flags, err := readFlags(r.URL.Query(), &s.config)
+	flags, err := readFlags(r.URL.Query())
 	if err != nil {
 		s.count(func(s *Stats) { s.Refused++ })
 		http.Error(w, err.Error(), http.StatusBadRequest)
