@@ -65,7 +65,7 @@ const (
 	DefaultMessageBytes = 2 << 20 // clients send up to 1 MB
 	DefaultBuffered     = time.Minute
 	DefaultOutputRate   = 24000
-	DefaultLead         = 60 * time.Millisecond
+	DefaultLead         = 80 * time.Millisecond
 )
 
 // The limits of what can be set.

@@ -51,9 +51,10 @@ type conn struct {
 	said   string
 	voice  voice
 	calls  map[string]string // names of functions that the client runs
-	output segment
-	text   bool // answers are written, not spoken
-	spoken bool // how answers are is back to that after the next turn has opened
+	pieces int               // that were told
+	output []segment         // of the turn that messages are of
+	text   bool              // answers are written, not spoken
+	spoken bool              // how answers are is back to that after the next turn has opened
 	muted  bool
 	quiet  *time.Timer
 }

@@ -20,11 +20,15 @@ type speech struct {
 	announced bool // user-started-speaking was told
 }
 
-// segment is a piece of what the bot says, until it was heard.
+// segment is a piece of what the bot says, until all of its turn was heard: there is no word
+// of where in the sound a piece ends.
 type segment struct {
 	number int
 	text   string
 }
+
+// maxSegments bounds those of a turn that are told as spoken when it was heard.
+const maxSegments = 64
 
 // timestamp is now, as Pipecat writes it.
 func timestamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000+00:00") }
@@ -81,15 +85,14 @@ func (c *conn) understood(t transport.Text) {
 
 // say tells a piece of what the bot says; the lock is held.
 func (c *conn) say(text string) {
-	c.heardSegment()
 	c.emit(outLLMText, object{"text": text})
 	words := strings.TrimSpace(text)
 	if words == "" {
 		return
 	}
 	c.emit(outTranscription, object{"text": words})
-	c.output.number++
-	o := object{"text": words, "output_type": "sentence", "aggregated_by": "sentence", "segment_id": c.output.number}
+	c.pieces++
+	o := object{"text": words, "output_type": "sentence", "aggregated_by": "sentence", "segment_id": c.pieces}
 	switch {
 	case c.legacy:
 		o["spoken"] = !c.text
@@ -103,22 +106,26 @@ func (c *conn) say(text string) {
 	if c.text {
 		return
 	}
-	c.output.text = words
+	if len(c.output) < maxSegments {
+		c.output = append(c.output, segment{c.pieces, words})
+	}
 	c.emit(outTTSText, object{"text": words})
 }
 
-// heardSegment tells that a piece was heard to its end: the next one begins. The lock is
-// held.
-func (c *conn) heardSegment() {
-	words := c.output.text
-	if c.output.text = ""; words == "" || c.legacy {
+// heard tells that what was said of a turn was heard to its end; the lock is held.
+func (c *conn) heard() {
+	said := c.output
+	c.output = c.output[:0]
+	if c.legacy {
 		return
 	}
-	c.emit(outBotOutput, object{
-		"text": words, "output_type": "sentence", "aggregated_by": "sentence", "segment_id": c.output.number,
-		"will_be_spoken": true, "spoken_status": "completed",
-		"spoken_progress": object{"accumulated_text": words, "remaining_text": ""},
-	})
+	for _, s := range said {
+		c.emit(outBotOutput, object{
+			"text": s.text, "output_type": "sentence", "aggregated_by": "sentence", "segment_id": s.number,
+			"will_be_spoken": true, "spoken_status": "completed",
+			"spoken_progress": object{"accumulated_text": s.text, "remaining_text": ""},
+		})
+	}
 }
 
 // writeInterruption sends the frame that Pipecat's native clients stop playing for; the lock

@@ -149,7 +149,7 @@ func (c *conn) cut(t *turn) {
 	if c.speech.voiced { // who interrupted is told first
 		c.announce()
 	}
-	c.output = segment{number: c.output.number}
+	c.output = c.output[:0]
 	c.emit(outInterrupted, nil)
 	if c.binary && c.ready {
 		c.writeInterruption()
@@ -173,7 +173,10 @@ func (c *conn) finish(t *turn) {
 
 // end tells the ends of what has begun; the lock is held.
 func (c *conn) end(t *turn) {
-	c.heardSegment()
+	if !t.stopped() && t.played {
+		c.heard()
+	}
+	c.output = c.output[:0]
 	c.emit(outLLMStopped, nil)
 	if t.speaking {
 		t.speaking = false
