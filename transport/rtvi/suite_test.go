@@ -22,7 +22,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it waits a lot")
+		t.Skip("it waits a lot; TestTurns and TestFaults cover it without")
 	}
 	for _, form := range []wire{{binary: true}, {binary: false}} {
 		name := map[bool]string{true: "protobuf", false: "json"}[form.binary]
