@@ -59,17 +59,19 @@ type World struct {
 	items map[int64]string
 }
 
-// NewWorld starts one, until the test ends. reply answers a prompt in place of the two; nil =
-// they do.
-func NewWorld(t testing.TB, reply func(provider.Prompt) string) *World {
+// NewWorld starts one, until the test ends. llm is who answers; nil = the two do.
+func NewWorld(t testing.TB, llm provider.LLM) *World {
 	t.Helper()
 	w := &World{items: map[int64]string{}}
 	stt := &providertest.FakeSTT{Utterances: []providertest.Utterance{providertest.Say(Ask, 4000), providertest.Say(Cut, 4000)}}
-	llm := &providertest.FakeLLM{Replies: []string{Story, Noon}, Reply: reply}
+	if llm == nil {
+		fake := &providertest.FakeLLM{Replies: []string{Story, Noon}}
+		fake.Wait, fake.Latency = true, provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
+		llm = fake
+	}
 	tts := &providertest.FakeTTS{}
-	stt.Wait, llm.Wait, tts.Wait = true, true, true
+	stt.Wait, tts.Wait = true, true
 	stt.Latency = provider.Latency{First: 30 * time.Millisecond}
-	llm.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
 	tts.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
 	r, err := parley.New(parley.Config{
 		STT: stt, LLM: llm, TTS: tts, MaxSessions: 16, TurnBudget: 20 * time.Second, ProviderTimeout: 10 * time.Second,

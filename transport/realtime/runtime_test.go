@@ -40,8 +40,8 @@ type world struct {
 	cert  string // file
 }
 
-// newWorld starts one. reply answers a prompt.
-func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
+// newWorld starts one. llm is who answers; nil = a story, and then the time.
+func newWorld(t *testing.T, llm provider.LLM) *world {
 	t.Helper()
 	var w world
 	var s *realtime.Server
@@ -49,7 +49,7 @@ func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
 	secure := httptest.NewTLSServer(plain.Config.Handler)
 	t.Cleanup(secure.Close)
 	t.Cleanup(plain.Close)
-	w.World = thirdparty.NewWorld(t, reply) // it ends before the servers
+	w.World = thirdparty.NewWorld(t, llm) // it ends before the servers
 	var err error
 	if s, err = realtime.New(realtime.Config{}, w.Host); err != nil {
 		t.Fatal(err)
@@ -62,16 +62,6 @@ func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
 		t.Fatal(err)
 	}
 	return &w
-}
-
-// voice writes a recording as raw samples at 24000 Hz, and gives the file.
-func voice(t *testing.T, id string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), id+".pcm")
-	if err := os.WriteFile(file, codec.EncodePCM(nil, voiced(t, id)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // voiced is a recording at 24000 Hz.
@@ -137,7 +127,7 @@ func (m *microphone) close() {
 // has said that it stopped.
 func TestConversation(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes as long as it is to be heard")
+		t.Skip("it takes as long as it is to be heard; TestInterruption does not")
 	}
 	w := newWorld(t, nil)
 	c := dial(t, w.url, http.Header{"Authorization": {"Bearer " + token}})

@@ -20,6 +20,7 @@ import (
 	"github.com/parley-voice/parley/internal/audio"
 	"github.com/parley-voice/parley/internal/thirdparty"
 	"github.com/parley-voice/parley/provider"
+	"github.com/parley-voice/parley/provider/providertest"
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/rtvi"
 )
@@ -29,7 +30,7 @@ import (
 const programs = "../../clients/thirdparty/rtvi"
 
 // world is Parley itself behind a server, with a page.
-func world(t *testing.T, page string, reply func(provider.Prompt) string) (url string, w *thirdparty.World, results <-chan string) {
+func world(t *testing.T, page string, llm provider.LLM) (url string, w *thirdparty.World, results <-chan string) {
 	t.Helper()
 	var s *rtvi.Server
 	came := make(chan string, 1)
@@ -49,7 +50,7 @@ func world(t *testing.T, page string, reply func(provider.Prompt) string) (url s
 	})
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
-	w = thirdparty.NewWorld(t, reply) // it ends before the server
+	w = thirdparty.NewWorld(t, llm) // it ends before the server
 	var err error
 	if s, err = rtvi.New(rtvi.Config{}, w.Host); err != nil {
 		t.Fatal(err)
@@ -117,7 +118,6 @@ func TestPipecatBrowser(t *testing.T) {
 	if saw.Error != "" {
 		t.Fatalf("%s\n%v", saw.Error, names(saw.Log))
 	}
-	_ = os.WriteFile("/tmp/scratch-rtvi/page.json", []byte(text), 0o600)
 	checkPage(t, saw.Log)
 	got := w.Record()
 	if len(got) < 4 || got[0] != "user: "+thirdparty.Ask || !strings.HasPrefix(got[1], "interrupted assistant: Once upon") ||
@@ -203,7 +203,7 @@ func TestPipecatEval(t *testing.T) {
 	dir := thirdparty.Install(t, thirdparty.Python(programs))
 	for _, scenario := range []string{"story", "cut"} {
 		t.Run(scenario, func(t *testing.T) {
-			url, w, _ := world(t, "", answer)
+			url, w, _ := world(t, "", &providertest.FakeLLM{Reply: answer})
 			at := t.TempDir()
 			text, err := os.ReadFile(filepath.Join(programs, scenario+".yaml"))
 			if err != nil {
