@@ -44,99 +44,99 @@ func Python(folder string) Program {
 }
 
 // Unable skips a test that cannot run its client.
-func Unable(t testing.TB, format string, args ...any) {
-	t.Helper()
+func Unable(tb testing.TB, format string, args ...any) {
+	tb.Helper()
 	if os.Getenv(Required) == "required" {
-		t.Fatalf(format, args...)
+		tb.Fatalf(format, args...)
 	}
-	t.Logf(format, args...)
-	t.Skip("TestConformance covers the protocol without ("+Required+"=required makes it a failure)")
+	tb.Logf(format, args...)
+	tb.Skip("TestConformance covers the protocol without (" + Required + "=required makes it a failure)")
 }
 
 // Browser finds a Chromium.
-func Browser(t testing.TB) string {
-	t.Helper()
+func Browser(tb testing.TB) string {
+	tb.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	Unable(t, "no Chromium is on this machine")
+	Unable(tb, "no Chromium is on this machine")
 	return ""
 }
 
 // Install gives a folder with the programs and what their lock file names.
-func Install(t testing.TB, p Program) string {
-	t.Helper()
+func Install(tb testing.TB, p Program) string {
+	tb.Helper()
 	if testing.Short() {
-		t.Skip("conversations take as long as they are to be heard; TestConformance covers the protocol without")
+		tb.Skip("conversations take as long as they are to be heard; TestConformance covers the protocol without")
 	}
 	if _, err := exec.LookPath(p.Tool); err != nil {
-		Unable(t, "%s is not on this machine", p.Tool)
+		Unable(tb, "%s is not on this machine", p.Tool)
 	}
 	content, err := os.ReadFile(filepath.Join(p.Folder, p.Lock))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		Unable(t, "there is no cache to install to: %v", err)
+		Unable(tb, "there is no cache to install to: %v", err)
 	}
 	sum := sha256.Sum256(content)
 	dir := filepath.Join(cache, "parley", "clients", filepath.Base(p.Folder)+"-"+p.Tool+"-"+hex.EncodeToString(sum[:6]))
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	release := lockFolder(t, dir)
+	release := lockFolder(tb, dir)
 	defer release()
 	if err := os.CopyFS(filepath.Join(dir, "new"), os.DirFS(p.Folder)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	refresh(t, filepath.Join(dir, "new"), dir)
+	refresh(tb, filepath.Join(dir, "new"), dir)
 	done := filepath.Join(dir, ".installed")
 	if _, err := os.Stat(done); err == nil {
 		return dir
 	}
 	for _, command := range p.Install(dir) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Minute)
 		c := exec.CommandContext(ctx, command[0], command[1:]...)
 		c.Dir = dir
 		out, err := c.CombinedOutput()
 		cancel()
 		if err != nil {
-			Unable(t, "%s: %v\n%s", strings.Join(command, " "), err, out)
+			Unable(tb, "%s: %v\n%s", strings.Join(command, " "), err, out)
 		}
 	}
 	if err := os.WriteFile(done, nil, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }
 
 // refresh puts the programs of today into a folder that may have those of yesterday.
-func refresh(t testing.TB, from, to string) {
-	t.Helper()
+func refresh(tb testing.TB, from, to string) {
+	tb.Helper()
 	entries, err := os.ReadDir(from)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, e := range entries {
 		if e.Name() == "node_modules" || e.Name() == "venv" {
 			continue
 		}
 		if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := os.RemoveAll(from); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // lockFolder keeps two tests from installing into one folder. One that was left behind is
 // taken over after a while.
-func lockFolder(t testing.TB, dir string) func() {
-	t.Helper()
+func lockFolder(tb testing.TB, dir string) func() {
+	tb.Helper()
 	lock := dir + ".lock"
 	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		err := os.Mkdir(lock, 0o750)
@@ -144,7 +144,7 @@ func lockFolder(t testing.TB, dir string) func() {
 			return func() { _ = os.Remove(lock) }
 		}
 		if !errors.Is(err, os.ErrExist) {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if info, err := os.Stat(lock); time.Now().After(end) || err == nil && time.Since(info.ModTime()) > 10*time.Minute {
 			_ = os.Remove(lock)

@@ -60,8 +60,8 @@ type World struct {
 }
 
 // NewWorld starts one, until the test ends. llm is who answers; nil = the two do.
-func NewWorld(t testing.TB, llm provider.LLM) *World {
-	t.Helper()
+func NewWorld(tb testing.TB, llm provider.LLM) *World {
+	tb.Helper()
 	w := &World{items: map[int64]string{}}
 	stt := &providertest.FakeSTT{Utterances: []providertest.Utterance{providertest.Say(Ask, 4000), providertest.Say(Cut, 4000)}}
 	if llm == nil {
@@ -81,7 +81,7 @@ func NewWorld(t testing.TB, llm provider.LLM) *World {
 		Segmenter: func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	w.Host, err = r.Host(parley.HostConfig{
 		Authenticate: func(_ context.Context, o transport.Offer) (parley.Grant, error) {
@@ -97,13 +97,13 @@ func NewWorld(t testing.TB, llm provider.LLM) *World {
 		Watch: func(parley.Grant, transport.Kind) func(*parley.Notice) { return w.observe },
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+	tb.Cleanup(func() {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(tb.Context()), 20*time.Second)
 		defer stop()
 		if err := w.Host.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return w
@@ -137,15 +137,15 @@ func (w *World) Record() (list []string) {
 }
 
 // Voice is a recording of a person, at 16000 Hz.
-func Voice(t testing.TB, id string) []int16 {
-	t.Helper()
+func Voice(tb testing.TB, id string) []int16 {
+	tb.Helper()
 	v, err := voices.Lookup(id)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	clip, err := v.Clip()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return clip.PCM
 }

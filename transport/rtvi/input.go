@@ -25,7 +25,7 @@ func (c *conn) takeFrame(ctx context.Context, data []byte) (json.RawMessage, err
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
-	switch f.kind {
+	switch f.kind { //nolint:exhaustive // its type has the numbers of protobuf
 	case frameAudio:
 		err = c.hear(f.content, f.rate, f.channels)
 	case frameText, frameTranscription:

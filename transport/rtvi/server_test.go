@@ -63,7 +63,7 @@ func TestConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.CloseNow()
+	defer func() { _ = socket.CloseNow() }()
 	kind, data := wire{binary: true}.message(event{"type": "client-ready", "data": event{"version": "2.1.0"}})
 	if err := socket.Write(t.Context(), kind, data); err != nil {
 		t.Fatal(err)
