@@ -92,7 +92,7 @@ race: need-go
 clients: need-go ## other people's clients, unchanged, against Parley; needs node, python and Chromium
 	$(say) 'other people'\''s clients'
 	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|Serializer' \
-		./transport/realtime ./transport/rtvi ./transport/telephony
+		./transport/realtime ./transport/rtvi ./transport/telephony ./cmd/parley
 
 .PHONY: bench
 bench: engines build ## the speed targets, as ratios beside their denominators

@@ -151,3 +151,29 @@ func lockFolder(tb testing.TB, dir string) func() {
 		}
 	}
 }
+
+// Run runs a program of a client where it lies, and gives what it writes.
+func Run(tb testing.TB, dir string, within time.Duration, command ...string) (output string, err error) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), within)
+	defer cancel()
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	c.Dir = dir
+	c.Env = append(os.Environ(), "NO_COLOR=1", "COLUMNS=200")
+	c.WaitDelay = 10 * time.Second
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+// Evaluate has Pipecat's harness, installed in dir, hold a bot to a scenario that lies in
+// another folder. Its own log is part of the output.
+func Evaluate(tb testing.TB, dir, scenario, url string) string {
+	tb.Helper()
+	at := filepath.Dir(scenario)
+	out, err := Run(tb, at, 4*time.Minute, filepath.Join(dir, "venv", "bin", "pipecat"), "eval", "run", filepath.Base(scenario),
+		"--verbose", "--logs-dir", filepath.Join(tb.TempDir(), "logs"), "--debug", "--bot-url", url)
+	if err != nil {
+		tb.Fatalf("%v\n%s", err, out)
+	}
+	return out
+}

@@ -214,21 +214,8 @@ func TestPipecatEval(t *testing.T) {
 			}
 			recording(t, filepath.Join(at, "ask.wav"), thirdparty.Voice(t, "young-man"))
 			recording(t, filepath.Join(at, "cut.wav"), thirdparty.Voice(t, "amiable-woman"))
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-			defer cancel()
-			run := exec.CommandContext(ctx, filepath.Join(dir, "venv", "bin", "pipecat"), "eval", "run", scenario+".yaml", "--verbose",
-				"--logs-dir", "logs", "--bot-url", "ws"+strings.TrimPrefix(url, "http")+"/v1/rtvi/ws?token="+thirdparty.Token)
-			run.Dir = at
-			run.Env = append(os.Environ(), "NO_COLOR=1", "COLUMNS=200")
-			out, err := run.CombinedOutput()
-			if err != nil {
-				logs, _ := filepath.Glob(filepath.Join(at, "logs", "*.eval.log"))
-				for _, file := range logs {
-					log, _ := os.ReadFile(file)
-					out = append(out, log...)
-				}
-				t.Fatalf("%v\n%s\nrecord: %q", err, out, w.Record())
-			}
+			out := thirdparty.Evaluate(t, dir, filepath.Join(at, scenario+".yaml"),
+				"ws"+strings.TrimPrefix(url, "http")+"/v1/rtvi/ws?token="+thirdparty.Token)
 			t.Logf("%s\nrecord: %q", out, w.Record())
 		})
 	}
