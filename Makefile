@@ -91,7 +91,7 @@ race: need-go
 .PHONY: clients
 clients: need-go ## other people's clients, unchanged, against Parley; needs node, python and Chromium
 	$(say) 'other people'\''s clients'
-	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|Serializer' \
+	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|ParleyServe' \
 		./transport/realtime ./transport/rtvi ./transport/telephony ./cmd/parley
 
 .PHONY: bench

@@ -33,6 +33,16 @@ type Config struct {
 	Idle         time.Duration // after how long Handler.Idle is called, once
 }
 
+// Wire is a WebSocket as a Socket needs it, which *websocket.Conn is.
+type Wire interface {
+	Read(ctx context.Context) (websocket.MessageType, []byte, error)
+	Write(ctx context.Context, kind websocket.MessageType, data []byte) error
+	Ping(ctx context.Context) error
+	SetReadLimit(n int64)
+	Close(code websocket.StatusCode, reason string) error
+	CloseNow() error
+}
+
 // Message is one of the client's.
 type Message struct {
 	Binary bool
@@ -50,7 +60,7 @@ type Handler interface {
 // Socket is one client's WebSocket. Its methods may be called from any goroutine.
 type Socket struct {
 	config Config
-	wire   *websocket.Conn
+	wire   Wire
 	out    *outbox.Outbox
 	work   chan func()
 	over   chan struct{}
@@ -67,7 +77,7 @@ type Socket struct {
 }
 
 // New takes a WebSocket over. Serve has to be called, which lets go of it.
-func New(wire *websocket.Conn, c Config) (*Socket, error) {
+func New(wire Wire, c Config) (*Socket, error) {
 	s := &Socket{
 		config: c, wire: wire, work: make(chan func(), maxWork), over: make(chan struct{}),
 		code: websocket.StatusNormalClosure,
