@@ -16,5 +16,5 @@
 //  3. The first reason of an end is the one that is told, in the close frame.
 //  4. A half-open connection says nothing by itself: a client is asked whether it is there.
 //  5. Serve returns with no goroutine left, the session told that its link is gone, and the
-//     wire closed within Config.Close.
+//     wire closed: Config.Close each for what waits and for the farewell.
 package socket

@@ -113,7 +113,7 @@ func (s *Socket) Serve(ctx context.Context, h Handler) {
 	readers.Go(func() { s.read(ctx, messages) })
 	readers.Go(func() { s.ping(ctx) })
 	s.loop(ctx, h, messages)
-	s.HangUp()
+	s.hangUp(cancel) // a reader that is cancelled breaks the wire, which CloseNow does not while it is being closed
 	cancel()
 	readers.Wait()
 }
@@ -240,7 +240,10 @@ func (s *Socket) Flush() error {
 // HangUp ends what is left: the session is told that its client is gone, what was said last
 // is written, and the wire is closed. Serve ends with it; it is for a client that is turned
 // away without one.
-func (s *Socket) HangUp() {
+func (s *Socket) HangUp() { s.hangUp(func() { _ = s.wire.CloseNow() }) }
+
+// hangUp is HangUp; cut is what ends a farewell that takes too long.
+func (s *Socket) hangUp(cut func()) {
 	s.mu.Lock()
 	state := transport.LinkGone
 	if s.left {
@@ -253,7 +256,7 @@ func (s *Socket) HangUp() {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
-	late := time.AfterFunc(s.config.Close, func() { _ = s.wire.CloseNow() })
+	late := time.AfterFunc(s.config.Close, cut)
 	_ = s.wire.Close(code, strings.ToValidUTF8(reason, ""))
 	late.Stop()
 	_ = s.wire.CloseNow()

@@ -146,7 +146,7 @@ func TestEnds(t *testing.T) {
 		"leaves": {func(c *websocket.Conn, _ *socket.Socket) { _ = c.Close(websocket.StatusNormalClosure, "") }, []transport.LinkState{transport.LinkLeft}},
 		"drops":  {func(c *websocket.Conn, _ *socket.Socket) { _ = c.CloseNow() }, []transport.LinkState{transport.LinkGone}},
 		"big": {func(c *websocket.Conn, _ *socket.Socket) {
-			_ = c.Write(context.Background(), websocket.MessageText, make([]byte, 1<<11))
+			_ = c.Write(t.Context(), websocket.MessageText, make([]byte, 1<<11))
 		}, []transport.LinkState{transport.LinkGone}},
 		"closed": {func(_ *websocket.Conn, s *socket.Socket) {
 			s.Unbind()
