@@ -215,8 +215,9 @@ func (c *Collector) converse(r *session.Converse, text string) {
 	if r.Item.HeardErrorMS > 0 {
 		t.HeardErrorMs = report.At(time.Duration(r.Item.HeardErrorMS) * time.Millisecond)
 	}
-	if t.PlaybackEndMs != nil {
-		heard := strings.TrimSpace(text)
+	heard := strings.TrimSpace(text)
+	if t.PlaybackEndMs != nil && (c.told.turn != t.TurnID || c.told.heard != heard) {
+		c.told = told{t.TurnID, heard} // a client's word may come later, and say the same
 		unheard := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(t.Reply), heard))
 		c.view.Said(millis(*t.PlaybackEndMs), heard, unheard)
 	}

@@ -43,6 +43,7 @@ type Collector struct {
 	items   []userItem
 	detail  string // of the outcome of the last call, for people
 	aside   aside
+	told    told
 	caption caption
 	ended   string
 	waits   *waits.Keeper
@@ -70,6 +71,9 @@ type aside struct {
 	text      string // final, not shown yet
 	dismissed bool
 }
+
+// told is the reply that was shown last, as far as it was heard.
+type told struct{ turn, heard string }
 
 // held is a hold that lasts.
 type held struct {

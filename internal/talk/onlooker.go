@@ -97,8 +97,7 @@ func (o *onlooker) signal(at time.Duration, e *eventabi.Envelope) {
 	case eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled:
 		o.agent = false
 		o.director.AgentStopped(at)
-		o.view.Said(at, strings.TrimSpace(o.reply.String()), "")
-		o.reply.Reset()
+		o.said(at, e.Signal == eventabi.SignalPlaybackCancelled)
 	case eventabi.SignalBargeIn:
 		if i := o.index[e.TurnID]; i > 0 {
 			o.view.BargeIn(at, i, 0)
@@ -106,6 +105,16 @@ func (o *onlooker) signal(at time.Duration, e *eventabi.Envelope) {
 	case eventabi.SignalReject, eventabi.SignalDefer, eventabi.SignalProviderError, eventabi.SignalFallback, eventabi.SignalDegrade:
 		o.view.Mark(at, "server", string(e.Signal)+e.Reason, fmt.Sprintf("%s: %s", e.Signal, e.Reason), true)
 	}
+}
+
+// said ends a reply. Where in it the agent fell silent a client is not told.
+func (o *onlooker) said(at time.Duration, cut bool) {
+	text := strings.TrimSpace(o.reply.String())
+	if cut {
+		text = strings.TrimSpace(text + " (cut off)")
+	}
+	o.view.Said(at, text, "")
+	o.reply.Reset()
 }
 
 // mostTurns is how many turns keep their number.

@@ -177,6 +177,9 @@ func (x *conversation) hold(ctx context.Context) error {
 	for _, n := range x.config.Notes {
 		x.config.View.Note(x.line.now(), n)
 	}
+	if !x.voice() { // who only types is not silent
+		x.mute()
+	}
 	x.listen()
 	tick := time.NewTicker(frameTime)
 	defer tick.Stop()
@@ -274,10 +277,11 @@ func (x *conversation) sound() {
 	}
 }
 
-// answered shows how long the answer to what was typed has taken, to the first sample that
+// answered is called when the agent is heard, and shows how long the answer to what was typed has taken, to the first sample that
 // was heard.
 func (x *conversation) answered(at time.Duration) {
-	if x.flow.typedAt.IsZero() || x.flow.asked > 0 || !x.flow.playing {
+	x.flow.quiet = at
+	if x.flow.typedAt.IsZero() || x.flow.asked > 0 {
 		return
 	}
 	x.config.View.Latency(at, time.Since(x.flow.typedAt), nil)
@@ -356,7 +360,7 @@ func (x *conversation) follow(at time.Duration, e *eventabi.Envelope) {
 		if f.live == e.TurnID {
 			f.live = ""
 		}
-	case eventabi.SignalPlaybackStarted:
+	case eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted:
 		f.playing = true
 	case eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled:
 		f.playing = false
@@ -370,7 +374,8 @@ func (x *conversation) follow(at time.Duration, e *eventabi.Envelope) {
 
 // The hints of the keys.
 const (
-	hintKeys  = "type and press Enter; Ctrl-S stops the agent, Ctrl-T mutes, Ctrl-C hangs up"
+	hintKeys  = "type and press Enter; Ctrl-S stops the agent, Ctrl-C hangs up"
+	hintVoice = "speak, or type and press Enter; Ctrl-S stops the agent, Ctrl-T mutes, Ctrl-C hangs up"
 	hintMuted = "muted: Ctrl-T to be heard again; Enter sends, Ctrl-C hangs up"
 	hintEnd   = "hanging up; Ctrl-C once more does not wait"
 )
@@ -380,8 +385,10 @@ func (x *conversation) prompt() {
 	switch {
 	case x.hangup != nil:
 		hint = hintEnd
-	case x.muted:
+	case x.muted && x.voice():
 		hint = hintMuted
+	case x.voice():
+		hint = hintVoice
 	}
 	x.config.View.Input(string(x.editor.line), hint)
 }
@@ -414,7 +421,9 @@ func (x *conversation) typed(in typed) (forced bool) {
 			x.config.View.Note(x.line.now(), err.Error())
 		}
 	case actMute:
-		x.mute()
+		if x.voice() {
+			x.mute()
+		}
 	case actHangUp:
 		if x.hangup != nil {
 			return true
@@ -424,6 +433,9 @@ func (x *conversation) typed(in typed) (forced bool) {
 	x.prompt()
 	return false
 }
+
+// voice says whether the caller can be heard.
+func (x *conversation) voice() bool { return x.config.Microphone != nil || len(x.config.Cues) > 0 }
 
 // mute switches the microphone off, and on again.
 func (x *conversation) mute() {
