@@ -226,6 +226,19 @@ func (c *Client) ToolResult(id, output string, failed bool) error {
 	})
 }
 
+// Renew gives the session a fresh token, of Config.Token, before the one that it runs under
+// expires.
+func (c *Client) Renew(ctx context.Context) error {
+	if c.config.Token == nil {
+		return errors.New("client: token: nil: give a function that gives one")
+	}
+	token, err := c.config.Token(ctx)
+	if err != nil {
+		return fmt.Errorf("client: token: %w", err)
+	}
+	return c.deliver(func(k wire.Keyed) wire.FromClient { return &wire.Renew{Token: token, Keyed: k} })
+}
+
 // deliver sends a message that has to arrive, now or when the connection is back. What the
 // server would refuse is refused here, with the field's name. message is called with the lock
 // held.

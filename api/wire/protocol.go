@@ -83,6 +83,7 @@ const (
 	FaultField      = "invalid_field"  // Field holds what cannot be meant
 	FaultUnknown    = "unknown_field"  // Field was ignored; the message was taken
 	FaultUnexpected = "unexpected"     // not at this point
+	FaultRefused    = "refused"        // the host does not want it
 	FaultOrder      = "out_of_order"   // audio from before what was heard; dropped
 	FaultInternal   = "internal_error" // ours
 )

@@ -43,6 +43,8 @@ type item struct {
 	name   string
 	args   string
 	output string
+	// answered says that a call has a result.
+	answered bool
 
 	// Of sound that was sent.
 	turn       eventabi.TurnID
@@ -154,6 +156,7 @@ func (c *conn) createItem(e *event) *fault {
 	f = c.place(it, e.PreviousItem)
 	if f == nil {
 		c.addWhole(it)
+		c.brought(it)
 	}
 	c.mu.Unlock()
 	if f != nil {
@@ -169,6 +172,22 @@ func (c *conn) createItem(e *event) *fault {
 		in.Context(transport.Context{Role: transport.ContextRole(it.role), Text: it.text, Key: eventabi.IdempotencyKey(it.id)})
 	})
 	return nil
+}
+
+// brought meets an item of the client's; the lock is held.
+func (c *conn) brought(it *item) {
+	if it.kind != kindOutput {
+		for _, t := range c.turns {
+			t.asks = true
+		}
+		return
+	}
+	for _, call := range c.items.list {
+		if call.kind == kindCall && call.call == it.call {
+			c.answered(call)
+			return
+		}
+	}
 }
 
 // place looks whether an item can stand where the client wants it; the lock is held.

@@ -70,18 +70,21 @@ type world struct {
 	items map[int64]string
 }
 
-// newWorld starts one. reply answers a prompt.
-func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
+// newWorld starts one. llm is who answers; nil = a story, and then the time.
+func newWorld(t *testing.T, llm provider.LLM) *world {
 	t.Helper()
 	w := &world{items: map[int64]string{}}
 	stt := &providertest.FakeSTT{Utterances: []providertest.Utterance{
 		providertest.Say("tell me a story", 4000), providertest.Say("what time is it", 4000),
 	}}
-	llm := &providertest.FakeLLM{Replies: []string{story, noon}, Reply: reply}
+	if llm == nil {
+		fake := &providertest.FakeLLM{Replies: []string{story, noon}}
+		fake.Wait, fake.Latency = true, provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
+		llm = fake
+	}
 	tts := &providertest.FakeTTS{}
-	stt.Wait, llm.Wait, tts.Wait = true, true, true
+	stt.Wait, tts.Wait = true, true
 	stt.Latency = provider.Latency{First: 30 * time.Millisecond}
-	llm.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
 	tts.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
 	r, err := parley.New(parley.Config{
 		STT: stt, LLM: llm, TTS: tts, MaxSessions: 16, TurnBudget: 20 * time.Second, ProviderTimeout: 10 * time.Second,
@@ -163,16 +166,6 @@ func (w *world) record() (list []string) {
 	return list
 }
 
-// voice writes a recording as raw samples at 24000 Hz, and gives the file.
-func voice(t *testing.T, id string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), id+".pcm")
-	if err := os.WriteFile(file, codec.EncodePCM(nil, voiced(t, id)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 // voiced is a recording at 24000 Hz.
 func voiced(t *testing.T, id string) []int16 {
 	t.Helper()
@@ -244,7 +237,7 @@ func (m *microphone) close() {
 // has said that it stopped.
 func TestConversation(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes as long as it is to be heard")
+		t.Skip("it takes as long as it is to be heard; TestInterruption does not")
 	}
 	w := newWorld(t, nil)
 	c := dial(t, w.url, http.Header{"Authorization": {"Bearer " + token}})

@@ -25,7 +25,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it waits a lot")
+		t.Skip("it waits a lot; TestEnds and its like do not")
 	}
 	transporttest.Run(t, transporttest.Subject{
 		Kind: realtime.Kind,

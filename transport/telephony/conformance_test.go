@@ -47,7 +47,7 @@ type queued struct {
 }
 
 // callIn calls a server with a token, and waits until its session has begun.
-func callIn(ctx context.Context, address string, host *transporttest.Host, name Dialect, l transporttest.Login) (*provider, error) {
+func callIn(ctx context.Context, address string, sessions func() int, name Dialect, l transporttest.Login) (*provider, error) {
 	d, _ := dialectOf(name)
 	encoding := l.Codec
 	f, err := d.formatOf(encoding, 8000)
@@ -63,7 +63,7 @@ func callIn(ctx context.Context, address string, host *transporttest.Host, name 
 	if p.speak, err = newSpeaker(f); err != nil {
 		return nil, err
 	}
-	before := len(host.Sessions())
+	before := sessions()
 	p.done.Go(func() { p.read(ctx) })
 	p.done.Go(func() { p.play(ctx) })
 	start := map[string]any{"event": "start", d.field: "s1", "start": map[string]any{
@@ -73,7 +73,7 @@ func callIn(ctx context.Context, address string, host *transporttest.Host, name 
 	if err := p.write(start); err != nil {
 		return p, err
 	}
-	for len(host.Sessions()) == before {
+	for sessions() == before {
 		p.mu.Lock()
 		closed := p.closed
 		p.mu.Unlock()
@@ -261,7 +261,7 @@ type endpoint struct {
 }
 
 func (e endpoint) Connect(ctx context.Context, l transporttest.Login) (transporttest.Client, error) {
-	p, err := callIn(ctx, e.address, e.host, e.dialect, l)
+	p, err := callIn(ctx, e.address, func() int { return len(e.host.Sessions()) }, e.dialect, l)
 	if p == nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -54,16 +55,12 @@ func installed(t *testing.T) string {
 		}
 		h.Write(content)
 	}
-	within := filepath.Join(cache, "parley", "clients")
-	dir := filepath.Join(within, "twilio-serializer-"+hex.EncodeToString(h.Sum(nil)[:6]))
+	dir := filepath.Join(cache, "parley", "clients", "twilio-serializer-"+hex.EncodeToString(h.Sum(nil)[:6]))
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
-	if err := os.MkdirAll(within, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := os.MkdirTemp(within, "twilio-serializer-")
-	if err != nil {
+	fresh := dir + "." + strconv.Itoa(os.Getpid()) // beside it, so that it can be renamed
+	if err := os.MkdirAll(fresh, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(fresh) }()

@@ -235,7 +235,7 @@ func (c *conn) keepalive() {
 		err := c.ws.Ping(ctx)
 		cancel()
 		if err != nil {
-			if c.ctx.Err() == nil {
+			if c.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 				c.server.counts.halfopen.Add(1)
 			}
 			c.cut()

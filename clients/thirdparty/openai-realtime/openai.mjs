@@ -4,9 +4,8 @@
 // answered in writing. The library speaks TLS only.
 
 import OpenAI from 'openai';
-import { readFileSync } from 'node:fs';
 import { OpenAIRealtimeWS } from 'openai/realtime/ws';
-import { Log, expect, need, run, sleep, token } from './voice.mjs';
+import { Log, expect, need, recording, run, sleep, token } from './voice.mjs';
 
 await run(async () => {
   const client = new OpenAI({ baseURL: need('REALTIME_HTTPS'), apiKey: token });
@@ -28,7 +27,7 @@ await run(async () => {
   expect(early.error.code === 'input_audio_buffer_commit_empty' && early.error.event_id === 'too-early', 'error', early);
 
   // The whole of a question at once, and the answer when it is asked for.
-  const voice = readFileSync(need('VOICE_ASK'));
+  const voice = recording(need('VOICE_ASK'));
   for (let at = 0; at < voice.length; at += 48_000) {
     rt.send({ type: 'input_audio_buffer.append', audio: voice.subarray(at, at + 48_000).toString('base64') });
   }

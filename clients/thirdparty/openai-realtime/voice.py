@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the programs in this folder have in common: a microphone, and the outcome."""
 
+import array
 import asyncio
 import json
 import os
 import sys
 import time
 import traceback
+import wave
 
 RATE = 24000
 CHUNK_MS = 40
@@ -18,6 +20,19 @@ def need(name):
     if not value:
         sys.exit(f"set {name}; the Go test beside transport/realtime does")
     return value
+
+
+def recording(file):
+    """Reads a WAV file of one channel and 16 bit, and gives its samples at 24000 Hz."""
+    with wave.open(file) as wav:
+        samples = array.array("h", wav.readframes(wav.getnframes()))
+        step = wav.getframerate() / RATE
+    out = array.array("h")
+    for i in range(int(len(samples) / step)):
+        whole = int(i * step)
+        after = samples[min(whole + 1, len(samples) - 1)]
+        out.append(round(samples[whole] + (after - samples[whole]) * (i * step - whole)))
+    return out.tobytes()
 
 
 class Microphone:
@@ -38,8 +53,7 @@ class Microphone:
             await asyncio.sleep(CHUNK_MS / 2000)
 
     def say(self, file):
-        with open(file, "rb") as f:
-            self.said += f.read()
+        self.said += recording(file)
 
     def stop(self):
         self.task.cancel()

@@ -148,6 +148,8 @@ export declare class ParleyClient {
     configure(wishes: Wishes): void;
     /** Answers a tool_call; of one that failed, output says why. */
     toolResult(id: string, output: string, failed?: boolean): void;
+    /** Gives the session a fresh token before the one that it runs under expires; default is what options.token gives. */
+    renew(token?: string): Promise<void>;
     /** Tells how far an output was heard; position in samples of the turn. */
     played(generation: number, position: number, final?: boolean): void;
     /** Asks how long the way to the server and back takes, in ms. */
@@ -159,6 +161,7 @@ export declare class ParleyClient {
     private deliver;
     private get patience();
     private open;
+    private secret;
     private handshake;
     private begin;
     private look;

@@ -146,6 +146,13 @@ export class ParleyClient {
     toolResult(id, output, failed = false) {
         this.deliver({ type: "tool_result", id, output, ...(failed ? { failed } : {}) });
     }
+    /** Gives the session a fresh token before the one that it runs under expires; default is what options.token gives. */
+    async renew(token) {
+        const fresh = token ?? (await this.secret());
+        if (fresh === undefined)
+            throw new Error("parley: there is no token to renew the session with");
+        this.deliver({ type: "renew", token: fresh });
+    }
     /** Tells how far an output was heard; position in samples of the turn. */
     played(generation, position, final = false) {
         if (this.options.acks === false)
@@ -200,8 +207,7 @@ export class ParleyClient {
     }
     // ---- connections ----
     async open() {
-        const { token } = this.options;
-        const secret = typeof token === "function" ? await token() : token;
+        const secret = await this.secret();
         const hello = {
             type: "hello",
             audio: { in: this.options.formats?.in ?? ["pcm_s16le/16000"], out: this.options.formats?.out ?? ["pcm_s16le/16000"] },
@@ -226,6 +232,10 @@ export class ParleyClient {
             throw new Error("parley: there is no WebSocket here: use Node 22, node --experimental-websocket, or options.webSocket");
         }
         return this.handshake(new Constructor(this.address, [SUBPROTOCOL]), hello);
+    }
+    async secret() {
+        const { token } = this.options;
+        return typeof token === "function" ? token() : token;
     }
     handshake(socket, hello) {
         return new Promise((resolve, reject) => {

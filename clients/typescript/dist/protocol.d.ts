@@ -97,6 +97,9 @@ export type FromClient = Hello | ({
     id: string;
     output: string;
     failed?: boolean;
+} & Keyed) | ({
+    type: "renew";
+    token: string;
 } & Keyed) | {
     type: "ping";
     id: number;

@@ -230,6 +230,13 @@ export class ParleyClient {
     this.deliver({ type: "tool_result", id, output, ...(failed ? { failed } : {}) });
   }
 
+  /** Gives the session a fresh token before the one that it runs under expires; default is what options.token gives. */
+  async renew(token?: string): Promise<void> {
+    const fresh = token ?? (await this.secret());
+    if (fresh === undefined) throw new Error("parley: there is no token to renew the session with");
+    this.deliver({ type: "renew", token: fresh });
+  }
+
   /** Tells how far an output was heard; position in samples of the turn. */
   played(generation: number, position: number, final = false): void {
     if (this.options.acks === false) return;
@@ -287,8 +294,7 @@ export class ParleyClient {
   // ---- connections ----
 
   private async open(): Promise<Welcome> {
-    const { token } = this.options;
-    const secret = typeof token === "function" ? await token() : token;
+    const secret = await this.secret();
     const hello: Hello = {
       type: "hello",
       audio: { in: this.options.formats?.in ?? ["pcm_s16le/16000"], out: this.options.formats?.out ?? ["pcm_s16le/16000"] },
@@ -307,6 +313,11 @@ export class ParleyClient {
       throw new Error("parley: there is no WebSocket here: use Node 22, node --experimental-websocket, or options.webSocket");
     }
     return this.handshake(new Constructor(this.address, [SUBPROTOCOL]), hello);
+  }
+
+  private async secret(): Promise<string | undefined> {
+    const { token } = this.options;
+    return typeof token === "function" ? token() : token;
   }
 
   private handshake(socket: Socket, hello: Hello): Promise<Welcome> {

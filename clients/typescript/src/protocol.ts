@@ -73,6 +73,7 @@ export type FromClient =
   | ({ type: "respond" } & Keyed)
   | ({ type: "configure"; wishes: Wishes } & Keyed)
   | ({ type: "tool_result"; id: string; output: string; failed?: boolean } & Keyed)
+  | ({ type: "renew"; token: string } & Keyed)
   | { type: "ping"; id: number }
   | { type: "bye" };
 
