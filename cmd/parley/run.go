@@ -78,7 +78,7 @@ func newRunCommand(env *environment) *cobra.Command {
 func servedNames() (names []string) {
 	for _, field := range settings.Fields(serve.Default()) {
 		name, ok := strings.CutPrefix(field.Path, transportsSection)
-		if ok && !strings.Contains(name, "_") {
+		if ok && field.Type == settings.Switch && !strings.Contains(name, "_") {
 			names = append(names, name)
 		}
 	}

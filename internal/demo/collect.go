@@ -224,8 +224,8 @@ func (c *Collector) converse(r *session.Converse, text string) {
 		t.HeardErrorMs = report.At(time.Duration(r.Item.HeardErrorMS) * time.Millisecond)
 	}
 	heard := strings.TrimSpace(text)
-	if t.PlaybackEndMs != nil && (c.told.turn != t.TurnID || c.told.heard != heard) {
-		c.told = told{t.TurnID, heard} // a client's word may come later, and say the same
+	if t.PlaybackEndMs != nil && (c.uttered.turn != t.TurnID || c.uttered.heard != heard) {
+		c.uttered = uttered{t.TurnID, heard} // a client's word may come later, and say the same
 		unheard := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(t.Reply), heard))
 		c.view.Said(millis(*t.PlaybackEndMs), heard, unheard)
 	}

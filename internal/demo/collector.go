@@ -43,7 +43,7 @@ type Collector struct {
 	items   []userItem
 	detail  string // of the outcome of the last call, for people
 	aside   aside
-	told    told
+	uttered uttered // shown last
 	caption caption
 	ended   string
 	waits   *waits.Keeper
@@ -72,8 +72,8 @@ type aside struct {
 	dismissed bool
 }
 
-// told is the reply that was shown last, as far as it was heard.
-type told struct{ turn, heard string }
+// uttered is the reply that was shown last, as far as it was heard.
+type uttered struct{ turn, heard string }
 
 // held is a hold that lasts.
 type held struct {

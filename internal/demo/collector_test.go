@@ -312,3 +312,18 @@ func TestAdaptationsAreNoted(t *testing.T) {
 		t.Errorf("notes %q, want %q", data.Notes, want)
 	}
 }
+
+// Where the client tells how far it has played, the reply is noted again: it is shown again
+// when that differs, and once when it does not.
+func TestRepliesAreShownOnce(t *testing.T) {
+	c := newTold(t)
+	c.turn(1000, "t1")
+	c.tell(3050, signal(eventabi.SignalPlaybackCancelled, "t1", "", ""))
+	for _, heard := range []string{"Good day,", "Good day,", "Good day, and"} {
+		c.text(3060, &session.Converse{Item: session.Item{Turn: "t1", Role: session.ItemAssistant}}, heard)
+	}
+	if n := strings.Count(c.show.String(), "agent     Good day"); n != 2 {
+		t.Errorf("shown %d times\n%s", n, c.show.String())
+	}
+	c.shows("agent     Good day, [not heard: and good bye.]", "agent     Good day, and [not heard: good bye.]")
+}

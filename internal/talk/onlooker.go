@@ -78,7 +78,7 @@ func (o *onlooker) transcript(at time.Duration, t *wire.Transcript) {
 func (o *onlooker) signal(at time.Duration, e *eventabi.Envelope) {
 	switch e.Signal { //nolint:exhaustive // the few of them that are shown
 	case eventabi.SignalEndOfUtterance:
-		o.caller, o.ended = false, int64(e.RuntimeTimestampMS)
+		o.caller, o.ended = false, e.RuntimeTimestampMS
 	case eventabi.SignalTurnOpen:
 		o.opened(at, e.TurnID)
 	case eventabi.SignalCommit, eventabi.SignalAbort:
@@ -91,7 +91,7 @@ func (o *onlooker) signal(at time.Duration, e *eventabi.Envelope) {
 		o.agent = true
 		o.director.AgentStarted(at)
 		if o.ended > 0 {
-			o.view.Latency(at, time.Duration(int64(e.RuntimeTimestampMS)-o.ended)*time.Millisecond, nil)
+			o.view.Latency(at, time.Duration(e.RuntimeTimestampMS-o.ended)*time.Millisecond, nil)
 			o.ended = 0
 		}
 	case eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled:
