@@ -170,6 +170,7 @@ func (f *talkFlags) hold(ctx context.Context, env *environment, c talk.Config) e
 	}
 	var s talk.Summary
 	err := inRawMode(c.Keys, func() (err error) {
+		defer func() { _ = c.View.Close() }() // also in a panic
 		s, err = talk.Run(ctx, c)
 		return errors.Join(err, c.View.Close())
 	})

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	case "fail":
 		fmt.Fprint(os.Stderr, "cannot open\naudio device: "+strings.Repeat("no ", 1000))
 	case "end":
-		fmt.Print(strings.Repeat("\x00", 2*frameSize))
+		fmt.Fprint(os.Stdout, strings.Repeat("\x00", 2*frameSize))
 		time.Sleep(settle / 4)
 	case "mute":
 		time.Sleep(time.Minute)

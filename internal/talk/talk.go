@@ -160,6 +160,7 @@ func (x *conversation) dial(ctx context.Context) (err error) {
 	c := x.config.Client
 	if x.config.Local != nil {
 		collector := demo.NewCollector(x.config.View, x.director)
+		collector.Forget()
 		x.line, err = x.config.Local.Dial(ctx, c, collector)
 		return err
 	}
@@ -344,9 +345,11 @@ func (x *conversation) ended(e *client.Ended) {
 		return // it was asked to
 	}
 	x.summary.Reason = e.Reason
-	if e.Err != nil {
-		x.cut = errors.Join(x.cut, e.Err)
+	err := e.Err
+	if err == nil {
+		err = fmt.Errorf("the session was ended: %s", e.Reason)
 	}
+	x.cut = errors.Join(x.cut, err)
 }
 
 // follow keeps track of whose moment it is.
