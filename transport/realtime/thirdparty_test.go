@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -202,7 +201,7 @@ func TestOpenAIJS(t *testing.T) {
 		t.Errorf("the client saw %v", saw)
 	}
 	got := w.record()
-	if len(got) != 4 || got[0] != "user: tell me a story" || !strings.HasPrefix(got[1], "interrupted assistant: Once upon") ||
+	if len(got) != 4 || got[0] != "user: tell me a story" || !strings.HasPrefix(got[1], "interrupted assistant: Once") ||
 		got[2] != "user: What time is it?" {
 		t.Errorf("the record is %q", got)
 	}
@@ -228,9 +227,6 @@ func forecaster(t *testing.T) *world {
 	llm, err := scripted.New(scripted.Config{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if !reflect.ValueOf(llm.Descriptor().Capabilities).FieldByName("Tools").IsValid() {
-		t.Skip("this build's models call no tools; TestTools needs none")
 	}
 	return newWorld(t, llm)
 }
