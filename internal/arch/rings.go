@@ -49,6 +49,7 @@ func rings() []ring {
 		{"internal/report", []string{"api", "internal/kernel", "internal/observability", "internal/audio"}, "a report is made from a recording, not from a live session"},
 		{"internal/console", nil, leaf},
 		{"internal/demo", []string{".", "api", "internal", "node$", "provider$", "transport$"}, "the demo is a user of the facade that also looks inside, to show it; cmd hands it its adapters"},
+		{"internal/talk", []string{".", "api", "client$", "internal", "transport$"}, "a conversation at a terminal is a client's, also where the agent is in this process; cmd hands it the transport"},
 		{"internal/bench", []string{".", "api", "internal", "node", "provider$", "provider/providertest", "transport$"}, "what is measured is the inside itself"},
 		{"internal/load", []string{".", "api", "internal", "node", "provider$", "transport$"}, "a crowd is a user of the host itself; it brings engines and transports of its own"},
 		{"internal/serve", []string{".", "api", "internal", "transport$"}, "the server is a user of the facade that also looks inside, to show it; cmd hands it its adapters"},
@@ -58,7 +59,7 @@ func rings() []ring {
 		{"internal/voices", []string{"internal/audio"}, leaf},
 		{"internal/thirdparty", []string{".", "api", "internal", "node", "provider", "transport$"}, "the world that it gives to other people's clients is Parley itself, with engines of the tests"},
 		{"internal/arch", nil, "what judges the tree must not depend on it"},
-		{"cmd", []string{".", "api", "internal", "node", "provider", "transport"}, "commands list their adapters, and nothing imports a command"},
+		{"cmd", []string{".", "api", "client$", "internal", "node", "provider", "transport"}, "commands list their adapters, one of them is a client, and nothing imports a command"},
 		{"examples", []string{".", "api", "node", "provider", "transport"}, "an example shows what a user can do, and a user cannot import the inside"},
 	}
 }
