@@ -173,12 +173,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.signal(at, &r.Envelope)
 	case *session.Converse:
 		c.converse(r, n.Text)
-	case *session.Hold:
-		c.hold(at, r)
-	case *session.Resume:
-		c.resume(at)
-	case *session.Fence:
-		c.fence(at, r, n.FenceTook)
+	case *session.Hold, *session.Resume, *session.Fence:
+		c.playback(at, n)
 	case *session.Evidence:
 		c.evidence(r)
 	case *session.Ended:
@@ -200,6 +196,18 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		// not shown; the recording has them
 	}
 	c.floor(at)
+}
+
+// playback follows what becomes of sound that is on its way.
+func (c *Collector) playback(at time.Duration, n *sessionhost.Notice) {
+	switch r := n.Record.(type) { //nolint:gochecksumtype // the others are not playback's
+	case *session.Hold:
+		c.hold(at, r)
+	case *session.Resume:
+		c.resume(at)
+	case *session.Fence:
+		c.fence(at, r, n.FenceTook)
+	}
 }
 
 func (c *Collector) utteranceEnded(at time.Duration) {
