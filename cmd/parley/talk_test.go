@@ -86,7 +86,8 @@ func TestTalkToServer(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit code %d\n%s%s", code, out, log)
 	}
-	wantInOrder(t, out, "plays     young-man.wav", "hearing   ", "turn 1    active", "latency   audio after", "agent     ", "1 turn in ", "conversation_over")
+	wantInOrder(t, out, "plays     young-man.wav", "hearing   ") // before the turn, or on a busy machine after it has opened
+	wantInOrder(t, out, "plays     young-man.wav", "turn 1    active", "latency   audio after", "agent     ", "1 turn in ", "conversation_over")
 	if clip, _, err := audio.ReadWAVFile(wav); err != nil || clip.Duration() < time.Second {
 		t.Errorf("the WAV has %v, %v", clip.Duration(), err)
 	}
