@@ -87,6 +87,13 @@ race: need-go
 		echo 'make: the race detector needs a C compiler: apt-get install gcc libc6-dev' >&2; exit 1; }; \
 	CC=$$cc CGO_ENABLED=1 $(GO) test -race -short $(RACE_PACKAGES)
 
+# The tests run with every other one as well, where their tools are; here it is a failure that one is missing.
+.PHONY: clients
+clients: need-go ## other people's clients, unchanged, against Parley; needs node, python and Chromium
+	$(say) 'other people'\''s clients'
+	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|ParleyServe' \
+		./transport/realtime ./transport/rtvi ./transport/telephony ./cmd/parley
+
 .PHONY: bench
 bench: engines build ## the speed targets, as ratios beside their denominators
 	$(say) 'benchmarks'
