@@ -88,9 +88,14 @@ func TestPipecatBrowser(t *testing.T) {
 	microphone := filepath.Join(t.TempDir(), "microphone.wav")
 	recording(t, microphone, slices.Concat(pause(time.Second), thirdparty.Voice(t, "young-man"), pause(4*time.Second),
 		thirdparty.Voice(t, "amiable-woman"), pause(90*time.Second)))
+	profile, err := os.MkdirTemp("", "parley-chromium-") //nolint:usetesting // its processes write when it is gone, which TempDir takes for a fault
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+	run := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+profile,
 		"--no-first-run", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
 		"--use-fake-device-for-media-stream", "--use-file-for-fake-audio-capture="+microphone+"%noloop",
 		"--remote-debugging-port=0", url+"/?token="+thirdparty.Token)
