@@ -99,6 +99,11 @@ bench: engines build ## the speed targets, as ratios beside their denominators
 	$(say) 'benchmarks'
 	@$(PARLEY) bench
 
+.PHONY: page
+page: engines build ## talk to the page in Chromium with recorded voices: how fast it falls silent; pictures in page-out/
+	$(say) 'the page, in a browser'
+	@$(GO) test ./cmd/parley -run TestPage -count 1 -timeout 20m -v -page.interruptions 20 -page.pictures '$(CURDIR)/page-out'
+
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target for FUZZTIME (10s) each
 	@GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
@@ -123,4 +128,4 @@ verify: test cross fuzz ## make test, and what is too slow for every change
 
 .PHONY: clean
 clean: ## remove what was built here; the cache of engines and tools stays
-	rm -rf bin dist $(DEMO_OUT)
+	rm -rf bin dist page-out $(DEMO_OUT)
