@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -29,7 +30,12 @@ import (
 const asProgram = "PARLEY_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(asCaller); url != "" {
+		os.Exit(callAndStay(url))
+	}
 	if os.Getenv(asProgram) == "" {
+		flag.Parse()
+		must(flag.Set("test.parallel", "8")) // those that are, mostly wait
 		os.Exit(m.Run())
 	}
 	ctx, stop := asked()
@@ -40,7 +46,7 @@ func TestMain(m *testing.M) {
 			New: func(h transport.Host, _ serve.MountOptions) (http.Handler, func(context.Context) error, error) {
 				return servetest.New(h), nil, nil
 			},
-		})
+		}, briskMount())
 	}}
 	os.Exit(runIn(ctx, os.Args[1:], env))
 }
