@@ -17,7 +17,7 @@ SIM_SEEDS ?= 50
 
 # Where goroutines meet; elsewhere the race detector costs time and has nothing to find. Short: a race shows in few
 # repetitions, and the many are counted without the detector.
-RACE_PACKAGES := . ./internal/serve/... ./internal/controlplane/fleet ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/...
+RACE_PACKAGES := . ./internal/serve/... ./internal/controlplane/fleet ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/... ./client/...
 
 # Revision by git rather than by the go command, which refuses to build in a clone that another user owns.
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)

@@ -5,6 +5,7 @@ package parley
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/parley-voice/parley/transport"
@@ -32,7 +33,6 @@ const (
 	MaxInstructions = 64 << 10
 	maxGranted      = 256
 	maxNameBytes    = 128
-	maxTools        = 128
 	maxToolBytes    = 32 << 10 // description and parameters
 )
 
@@ -107,14 +107,11 @@ func validWishes(w *transport.Wishes) error {
 	default:
 		return refuse("turn_end", "use %s or %s", transport.TurnEndVAD, transport.TurnEndClient)
 	}
-	if len(w.Tools) > maxTools {
-		return refuse("tools", "bring at most %d", maxTools)
+	if err := transport.ValidateTools(w.Tools); err != nil {
+		return &transport.RefusedError{Code: transport.RefusedInvalid, Reason: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	}
 	for i := range w.Tools {
 		t := &w.Tools[i]
-		if t.Name == "" || len(t.Name) > maxNameBytes || !utf8.ValidString(t.Name) {
-			return refuse(fmt.Sprintf("tools[%d].name", i), "use 1 to %d bytes of UTF-8", maxNameBytes)
-		}
 		if len(t.Description)+len(t.Parameters) > maxToolBytes {
 			return refuse(fmt.Sprintf("tools[%d]", i), "description and parameters have at most %d bytes", maxToolBytes)
 		}

@@ -60,9 +60,17 @@ type (
 	TenantStats = admission.TenantStats
 	// PoolStats is how the execution pool stands, and what it counted.
 	PoolStats = nodehost.PoolStats
+	// Tool is a function that the model may call, and Run what runs it.
+	Tool = sessionhost.Tool
+	// ToolCall says which call of a tool is being run.
+	ToolCall = sessionhost.ToolCall
 	// Timing is what a runtime measured of its own punctuality.
 	Timing = sessionhost.Timing
 )
+
+// ToolCallOf gives the call that a Tool's Run was given its context for. Its ID is the
+// idempotency key: a tool that hands it on to what it calls acts once, whatever fails.
+func ToolCallOf(ctx context.Context) (ToolCall, bool) { return sessionhost.ToolCallOf(ctx) }
 
 // Config is what a Runtime runs its calls with.
 type Config struct {
@@ -91,6 +99,11 @@ type Config struct {
 	Language     string // BCP 47; empty = the engines' own
 	Voice        string // of TTS, empty = its own; SecondTTS speaks in its own
 	Policy       Policy
+	// Tools are what the model may call and the program runs; clients may offer others of their
+	// own. ToolTimeout is how long a turn waits for one, 0 = 15 s: then the model is told that
+	// it did not answer.
+	Tools       []Tool
+	ToolTimeout time.Duration
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
 	TurnBudget, ProviderTimeout time.Duration
@@ -139,11 +152,12 @@ func (c *Config) Validate() error {
 	for _, f := range [...]struct {
 		name  string
 		value time.Duration
-	}{{"turn_budget", c.TurnBudget}, {"provider_timeout", c.ProviderTimeout}} {
+	}{{"turn_budget", c.TurnBudget}, {"provider_timeout", c.ProviderTimeout}, {"tool_timeout", c.ToolTimeout}} {
 		if f.value < 0 {
 			faults = append(faults, fmt.Errorf("parley: %s: %v: use 0 for the profile's value, or a positive time", f.name, f.value))
 		}
 	}
+	faults = append(faults, c.validateTools()...)
 	if c.MaxSessions < 0 {
 		faults = append(faults, fmt.Errorf("parley: max_sessions: %d: use 0 for what the processors carry, or a positive number", c.MaxSessions))
 	}
@@ -160,6 +174,19 @@ func (c *Config) Validate() error {
 		faults = append(faults, fmt.Errorf("parley: quotas: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// validateTools checks the tools, each of which runs something.
+func (c *Config) validateTools() (faults []error) {
+	if err := sessionhost.ValidateTools(c.Tools); err != nil {
+		faults = append(faults, fmt.Errorf("parley: %w", err))
+	}
+	for i := range c.Tools {
+		if c.Tools[i].Run == nil {
+			faults = append(faults, fmt.Errorf("parley: tools[%d].run: none is given for %q: give the function that runs it", i, c.Tools[i].Name))
+		}
+	}
+	return faults
 }
 
 // quotas are those in force.
@@ -391,6 +418,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 				Policy:           c.Policy,
 				TurnBudgetMS:     c.TurnBudget.Milliseconds(),
 				InvocationMS:     c.ProviderTimeout.Milliseconds(),
+				ToolTimeoutMS:    c.ToolTimeout.Milliseconds(),
 				AdaptiveActions:  c.actions(),
 				AvailabilityMode: true,
 			},
@@ -401,6 +429,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		Providers:     c.providers(),
 		Endpointer:    c.Endpointer,
 		Segmenter:     c.Segmenter,
+		Tools:         c.Tools,
 		SystemPrompt:  c.SystemPrompt,
 		FallbackReply: c.FallbackReply,
 		Language:      c.Language,

@@ -61,6 +61,8 @@ type Client struct {
 	link     *link // nil while there is none
 	session  eventabi.SessionID
 	turn     eventabi.TurnID // the latest
+	address  string          // where the session is
+	view     int64           // the newest of its routes
 	received int64           // highest seq
 	pending  []pending
 	prefix   string
@@ -87,7 +89,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("client: a random prefix: %w", err)
 	}
-	cl := &Client{config: c, events: newEvents(c.Events), done: make(chan struct{}), prefix: hex.EncodeToString(random[:])}
+	cl := &Client{config: c, events: newEvents(c.Events), done: make(chan struct{}), prefix: hex.EncodeToString(random[:]), address: c.URL}
 	cl.ctx, cl.stop = context.WithCancelCause(context.Background())
 	cl.play = newPlayback(c, cl.ack)
 	l, err := cl.connect(ctx)
@@ -222,6 +224,19 @@ func (c *Client) ToolResult(id, output string, failed bool) error {
 	return c.deliver(func(k wire.Keyed) wire.FromClient {
 		return &wire.ToolResult{ID: id, Output: output, Failed: failed, Keyed: k}
 	})
+}
+
+// Renew gives the session a fresh token, of Config.Token, before the one that it runs under
+// expires.
+func (c *Client) Renew(ctx context.Context) error {
+	if c.config.Token == nil {
+		return errors.New("client: token: nil: give a function that gives one")
+	}
+	token, err := c.config.Token(ctx)
+	if err != nil {
+		return fmt.Errorf("client: token: %w", err)
+	}
+	return c.deliver(func(k wire.Keyed) wire.FromClient { return &wire.Renew{Token: token, Keyed: k} })
 }
 
 // deliver sends a message that has to arrive, now or when the connection is back. What the

@@ -337,6 +337,26 @@ func TestDisplaced(t *testing.T) {
 	}
 }
 
+// TestRoute shows that a client follows its session to another address, and nowhere else.
+func TestRoute(t *testing.T) {
+	w := newWorld(t, transporttest.Config{})
+	a, s := w.dial(client.Config{})
+	router := s.Link().(transport.Router)
+	for view, endpoint := range []string{"", "endpoint-b", "http://127.0.0.1:1", w.url + "/elsewhere"} {
+		if err := router.Route(int64(view), endpoint); (err == nil) != (view > 0) {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
+	await(a, func(c *client.Connected) bool { return c.Resumed })
+	if err := a.SendText("there"); err != nil {
+		t.Fatal(err)
+	}
+	transporttest.Await[transporttest.Text](s, nil)
+	if got := a.Stats().Reconnects; got != 1 {
+		t.Errorf("%d connections more", got)
+	}
+}
+
 // TestGivesUp shows that a client without a server ends in time.
 func TestGivesUp(t *testing.T) {
 	w := newWorld(t, transporttest.Config{})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coder/websocket"
@@ -20,6 +21,9 @@ import (
 // so many messages is as good as lost.
 const outgoing = 512
 
+// errMoved says that the session goes on at another address.
+var errMoved = errors.New("client: the session has moved")
+
 // link is one connection.
 type link struct {
 	ws     *websocket.Conn
@@ -28,6 +32,7 @@ type link struct {
 	cancel context.CancelFunc
 	ctx    context.Context
 	ended  *Ended // the server's word
+	moved  bool   // to another address
 }
 
 type message struct {
@@ -68,6 +73,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 		hello.Token = token
 	}
 	c.mu.Lock()
+	address := c.address
 	if c.session == "" {
 		hello.Session, hello.Wishes = c.config.Session, c.config.Wishes
 	} else {
@@ -78,7 +84,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	ws, response, err := websocket.Dial(ctx, c.config.URL, &websocket.DialOptions{
+	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{
 		Subprotocols: []string{wire.Subprotocol}, HTTPClient: c.config.HTTP, HTTPHeader: c.config.Header,
 	})
 	if err != nil {
@@ -171,6 +177,9 @@ func (c *Client) run(l *link) {
 			c.events.put(last)
 			return
 		}
+		if l.moved {
+			err = errMoved
+		}
 		if l, err = c.comeBack(err); err != nil {
 			c.stop(ErrClosed)
 			if errors.Is(err, ErrClosed) {
@@ -204,6 +213,9 @@ func (c *Client) comeBack(cause error) (*link, error) {
 	for {
 		// Half of the wait is chance: clients that were lost together do not come together.
 		pause := wait/2 + rand.N(wait/2+1)
+		if errors.Is(cause, errMoved) {
+			pause = 0
+		}
 		var refused *RefusedError
 		if errors.As(cause, &refused) {
 			switch refused.Code {
@@ -307,6 +319,8 @@ func (c *Client) hear(l *link, m wire.FromServer, seq int64) {
 		c.events.put(m)
 	case *wire.Fence:
 		c.play.fence(m)
+	case *wire.Route:
+		c.follow(l, m)
 	case *wire.Ended:
 		l.ended = &Ended{Reason: m.Reason}
 	case *wire.AudioBegin:
@@ -327,4 +341,20 @@ func (c *Client) turnIs(turn eventabi.TurnID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turn = turn
+}
+
+// follow goes to another address for the rest of the session. One that would leave
+// encryption, or is older than what is known, is ignored.
+func (c *Client) follow(l *link, r *wire.Route) {
+	u, err := url.Parse(r.Endpoint)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, _ := url.Parse(c.address)
+	secret := now != nil && (now.Scheme == "wss" || now.Scheme == "https")
+	if err != nil || u.Host == "" || u.Scheme != "wss" && (u.Scheme != "ws" || secret) || r.View <= c.view {
+		return
+	}
+	c.view, c.address = r.View, r.Endpoint
+	l.moved = true
+	l.cancel()
 }

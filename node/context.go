@@ -66,9 +66,12 @@ type State interface {
 
 // Message is one item of the conversation.
 type Message struct {
-	Role        string // "system", "user", "assistant"
-	Text        string
+	Role        string // "system", "user", "assistant", "tool_call", "tool_result"
+	Text        string // of a tool_call its arguments, as JSON; of a tool_result the output
 	Interrupted bool
+	Call        string // of tools: what ties a result to its call
+	Name        string // of tools
+	Failed      bool   // tool_result: Text says why
 }
 
 // Telemetry takes counts and never waits.

@@ -5,6 +5,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // Emitter writes one call's stream in good order for an adapter: it numbers the chunks,
@@ -49,6 +50,18 @@ func (e *Emitter) Audio(pcm []int16, rate int) {
 
 // Metadata sends word timing of the speech delivered so far.
 func (e *Emitter) Metadata(words []Word) { e.chunk(Chunk{Kind: ChunkMetadata, Words: words}) }
+
+// ToolCall sends a complete call of a tool. No arguments are an empty object, and what a
+// model made up for a name is cut to what the contract carries.
+func (e *Emitter) ToolCall(name, arguments string) {
+	if strings.TrimSpace(arguments) == "" {
+		arguments = "{}"
+	}
+	if name = strings.ToValidUTF8(name, "_"); len(name) > maxCalledName {
+		name = strings.ToValidUTF8(name[:maxCalledName], "")
+	}
+	e.chunk(Chunk{Kind: ChunkToolCall, Tool: ToolCall{Name: name, Arguments: strings.ToValidUTF8(arguments, "\ufffd")}})
+}
 
 // Final ends the stream with success and returns the outcome of the stream's last
 // chunk, which is another one when the stream had ended before.

@@ -26,6 +26,7 @@ type Capabilities struct {
 	Languages     []string      // BCP 47; empty = unspecified
 	Offline       bool          // needs no network
 	Scripted      bool          // answers are scripted and the engine says so
+	Tools         bool          // LLM: calls tools; without it the runtime offers none
 }
 
 // Descriptor identifies an adapter and what it can do. ID is lower_snake_case and
@@ -72,10 +73,11 @@ type ChunkKind string
 // The chunk kinds.
 const (
 	ChunkStart     ChunkKind = "start"
-	ChunkMetadata  ChunkKind = "metadata"
+	ChunkMetadata  ChunkKind = "metadata"   // of an LLM: it is at work on something that is no text yet
 	ChunkTextDelta ChunkKind = "text_delta" // LLM: new text; STT: the whole interim text of the segment
 	ChunkTextFinal ChunkKind = "text_final"
 	ChunkAudio     ChunkKind = "audio_chunk"
+	ChunkToolCall  ChunkKind = "tool_call" // LLM: a complete call of a tool
 	ChunkFinal     ChunkKind = "final"
 	ChunkError     ChunkKind = "error"
 )
@@ -89,6 +91,7 @@ type Chunk struct {
 	PCM        []int16 // audio_chunk: mono
 	SampleRate int     // audio_chunk: Hz
 	Words      []Word  // text_final (STT) or metadata (TTS): timing where the engine has it
+	Tool       ToolCall
 	Usage      Usage   // final
 	Outcome    Outcome // final (success) and error
 }

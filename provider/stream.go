@@ -24,6 +24,7 @@ const (
 	RuleKindOfModality    StreamRule = "kind_of_modality"    // no text from TTS, no audio from STT and LLM
 	RuleOneTextFinal      StreamRule = "one_text_final"      // STT: one text_final, no text after it, none missing
 	RuleAudioShape        StreamRule = "audio_shape"         // samples, and one positive rate throughout
+	RuleToolShape         StreamRule = "tool_shape"          // a call of a tool has a name and arguments, within bounds
 	RuleConfidenceInRange StreamRule = "confidence_in_range" // at most 1
 	RuleOutcomeMatches    StreamRule = "outcome_matches"     // final is success, error is any other class
 	RuleEnds              StreamRule = "ends"                // a call that returned has ended its stream
@@ -98,7 +99,7 @@ func (s *StreamChecker) Check(c Chunk) error {
 		s.rate = c.SampleRate
 	case ChunkFinal, ChunkError:
 		s.state, s.outcome = streamEnded, c.Outcome
-	case ChunkMetadata, ChunkTextDelta:
+	case ChunkMetadata, ChunkTextDelta, ChunkToolCall:
 	}
 	return nil
 }
@@ -162,6 +163,8 @@ func (s *StreamChecker) brokenBody(c Chunk) *StreamViolation {
 		return s.brokenText(c)
 	case ChunkAudio:
 		return s.brokenAudio(c)
+	case ChunkToolCall:
+		return s.brokenTool(c)
 	case ChunkFinal:
 		if c.Outcome.Class != OutcomeSuccess {
 			return violation(RuleOutcomeMatches, fmt.Sprintf("final carries outcome %q, not success", c.Outcome.Class))
@@ -206,13 +209,25 @@ func (s *StreamChecker) brokenAudio(c Chunk) *StreamViolation {
 	return nil
 }
 
+func (s *StreamChecker) brokenTool(c Chunk) *StreamViolation {
+	switch {
+	case s.modality == ModalitySTT || s.modality == ModalityTTS:
+		return violation(RuleKindOfModality, "a call of a tool from "+string(s.modality))
+	case c.Tool.Name == "" || len(c.Tool.Name) > maxCalledName:
+		return violation(RuleToolShape, fmt.Sprintf("a tool's name of %d bytes must have 1 to %d", len(c.Tool.Name), maxCalledName))
+	case c.Tool.Arguments == "" || len(c.Tool.Arguments) > MaxToolContent:
+		return violation(RuleToolShape, fmt.Sprintf("arguments of %d bytes must have 1 to %d", len(c.Tool.Arguments), MaxToolContent))
+	}
+	return nil
+}
+
 func violation(rule StreamRule, what string) *StreamViolation {
 	return &StreamViolation{Rule: rule, What: what}
 }
 
 func (k ChunkKind) known() bool {
 	switch k {
-	case ChunkStart, ChunkMetadata, ChunkTextDelta, ChunkTextFinal, ChunkAudio, ChunkFinal, ChunkError:
+	case ChunkStart, ChunkMetadata, ChunkTextDelta, ChunkTextFinal, ChunkAudio, ChunkToolCall, ChunkFinal, ChunkError:
 		return true
 	}
 	return false

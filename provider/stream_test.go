@@ -19,6 +19,10 @@ func audio(n, hz int) Chunk {
 	return Chunk{Kind: ChunkAudio, Sequence: n, PCM: make([]int16, 4), SampleRate: hz}
 }
 
+func tool(n int, name, arguments string) Chunk {
+	return Chunk{Kind: ChunkToolCall, Sequence: n, Tool: ToolCall{Name: name, Arguments: arguments}}
+}
+
 func final(n int) Chunk {
 	return Chunk{Kind: ChunkFinal, Sequence: n, Outcome: Outcome{Class: OutcomeSuccess}}
 }
@@ -64,6 +68,13 @@ func TestStreamDiscipline(t *testing.T) {
 		{"rate changes", ModalityTTS, []Chunk{start(), audio(1, 16000), audio(2, 8000)}, RuleAudioShape, 2},
 		{"confidence", ModalitySTT, []Chunk{start(), {Kind: ChunkTextFinal, Sequence: 1, Confidence: 1.5}}, RuleConfidenceInRange, 1},
 		{"confidence NaN", ModalitySTT, []Chunk{start(), {Kind: ChunkTextFinal, Sequence: 1, Confidence: math.NaN()}}, RuleConfidenceInRange, 1},
+		{"tool calls", ModalityLLM, []Chunk{start(), delta(1), tool(2, "a", "{}"), tool(3, "b", "not JSON"), final(4)}, "", 0},
+		{"tool call from stt", ModalitySTT, []Chunk{start(), tool(1, "a", "{}")}, RuleKindOfModality, 1},
+		{"tool call from tts", ModalityTTS, []Chunk{start(), tool(1, "a", "{}")}, RuleKindOfModality, 1},
+		{"tool without a name", ModalityLLM, []Chunk{start(), tool(1, "", "{}")}, RuleToolShape, 1},
+		{"tool with a long name", ModalityLLM, []Chunk{start(), tool(1, strings.Repeat("a", 129), "{}")}, RuleToolShape, 1},
+		{"tool without arguments", ModalityLLM, []Chunk{start(), tool(1, "a", "")}, RuleToolShape, 1},
+		{"tool with long arguments", ModalityLLM, []Chunk{start(), tool(1, "a", strings.Repeat("a", MaxToolContent+1))}, RuleToolShape, 1},
 		{"final with a failure", ModalityLLM, []Chunk{start(), {Kind: ChunkFinal, Sequence: 1, Outcome: Outcome{Class: OutcomeTimeout}}}, RuleOutcomeMatches, 1},
 		{"final without outcome", ModalityLLM, []Chunk{start(), {Kind: ChunkFinal, Sequence: 1}}, RuleOutcomeMatches, 1},
 		{"error with success", ModalityLLM, []Chunk{start(), failed(1, OutcomeSuccess)}, RuleOutcomeMatches, 1},

@@ -65,15 +65,24 @@ func (p Prompt) Validate() error {
 	if len(p.Messages) == 0 {
 		faults = append(faults, errors.New("prompt.messages: is empty; give at least one message"))
 	}
-	for i, m := range p.Messages {
+	calls := map[string]bool{}
+	for i := range p.Messages {
+		m := &p.Messages[i]
 		switch m.Role {
 		case RoleSystem, RoleUser, RoleAssistant:
+		case RoleToolCall, RoleToolResult:
+			if err := m.validateTool(calls); err != nil {
+				faults = append(faults, fmt.Errorf("prompt.messages[%d].%w", i, err))
+			}
 		default:
-			faults = append(faults, fmt.Errorf("prompt.messages[%d].role: %q; use system, user or assistant", i, m.Role))
+			faults = append(faults, fmt.Errorf("prompt.messages[%d].role: %q; use system, user, assistant, tool_call or tool_result", i, m.Role))
 		}
 		if !utf8.ValidString(m.Text) {
 			faults = append(faults, fmt.Errorf("prompt.messages[%d].text: is not valid UTF-8", i))
 		}
+	}
+	if err := ValidateTools(p.Tools); err != nil {
+		faults = append(faults, fmt.Errorf("prompt.%w", err))
 	}
 	if p.MaxTokens < 0 {
 		faults = append(faults, fmt.Errorf("prompt.max_tokens: %d; use 0 for the engine's own limit", p.MaxTokens))

@@ -55,6 +55,14 @@ func bounded(field, value string, most int) *Fault {
 	return nil
 }
 
+// optional is oneOf for a field that may be left out.
+func optional(field, value string, allowed ...string) *Fault {
+	if value == "" {
+		return nil
+	}
+	return oneOf(field, value, allowed...)
+}
+
 func oneOf(field, value string, allowed ...string) *Fault {
 	for _, a := range allowed {
 		if value == a {
@@ -77,7 +85,7 @@ func (h *Hello) check() *Fault {
 	f := first(
 		bounded("token", h.Token, maxToken),
 		identifier("session", string(h.Session)),
-		oneOf("encoding", h.Encoding, "", EncodingJSON),
+		optional("encoding", h.Encoding, EncodingJSON),
 	)
 	if h.Resume != nil {
 		f = first(f, needed("resume.session", string(h.Resume.Session)), identifier("resume.session", string(h.Resume.Session)),
@@ -105,7 +113,7 @@ func formats(field string, list []Format) *Fault {
 }
 
 func (w *Wishes) check() *Fault {
-	f := oneOf("wishes.turn_end", w.TurnEnd, "", "vad", "client")
+	f := optional("wishes.turn_end", w.TurnEnd, "vad", "client")
 	if w.Instructions != nil {
 		f = first(f, bounded("wishes.instructions", *w.Instructions, MaxText))
 	}
@@ -153,6 +161,10 @@ func (m *Configure) check() *Fault { return first(m.Wishes.check(), m.Keyed.chec
 
 func (m *ToolResult) check() *Fault {
 	return first(needed("id", m.ID), identifier("id", m.ID), bounded("output", m.Output, MaxText), m.Keyed.check())
+}
+
+func (m *Renew) check() *Fault {
+	return first(needed("token", m.Token), bounded("token", m.Token, maxToken), m.Keyed.check())
 }
 
 func (*Ping) check() *Fault { return nil }

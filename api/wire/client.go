@@ -154,6 +154,12 @@ type (
 		Failed bool   `json:"failed,omitempty"`
 		Keyed
 	}
+	// Renew gives a fresh token for the session, before the one that it runs under expires.
+	Renew struct {
+		head
+		Token string `json:"token"`
+		Keyed
+	}
 	// Ping asks for a Pong with the same id.
 	Ping struct {
 		head
@@ -184,6 +190,7 @@ func (*Context) clientType() string        { return "context" }
 func (*Respond) clientType() string        { return "respond" }
 func (*Configure) clientType() string      { return "configure" }
 func (*ToolResult) clientType() string     { return "tool_result" }
+func (*Renew) clientType() string          { return "renew" }
 func (*Ping) clientType() string           { return "ping" }
 func (*Bye) clientType() string            { return "bye" }
 
@@ -191,7 +198,7 @@ func (*Bye) clientType() string            { return "bye" }
 func clientMessage(kind string) FromClient {
 	all := []FromClient{
 		&Hello{}, &Text{}, &EndOfUtterance{}, &Cancel{}, &Stop{}, &Played{}, &Mute{}, &Control{}, &Context{},
-		&Respond{}, &Configure{}, &ToolResult{}, &Ping{}, &Bye{},
+		&Respond{}, &Configure{}, &ToolResult{}, &Renew{}, &Ping{}, &Bye{},
 	}
 	for _, m := range all {
 		if m.clientType() == kind {

@@ -23,10 +23,17 @@ func ReadClient(b []byte) (FromClient, *Fault) {
 		return nil, fault(FaultType, "type", "%.40q: see the protocol %s", h.Type, Subprotocol)
 	}
 	told := read(b, m)
-	if told != nil && told.Code != FaultUnknown {
-		return nil, told
+	key := KeyOf(m)
+	if identifier("key", string(key)) != nil {
+		key = ""
+	}
+	if told != nil {
+		if told.Key = key; told.Code != FaultUnknown {
+			return nil, told
+		}
 	}
 	if f := m.check(); f != nil {
+		f.Key = key
 		return nil, f
 	}
 	return m, told

@@ -84,9 +84,9 @@ func TestExamplesOfThePage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"client hello", "client text", "client end_of_utterance", "client cancel", "client stop", "client played", "client mute",
-		"client control", "client context", "client respond", "client configure", "client tool_result", "client ping", "client bye",
+		"client control", "client context", "client respond", "client configure", "client tool_result", "client renew", "client ping", "client bye",
 		"server welcome", "server refused", "server error", "server taken", "server signal", "server transcript", "server speech",
-		"server tool_call", "server metric", "server audio_begin", "server fence", "server pong", "server ended",
+		"server tool_call", "server metric", "server audio_begin", "server fence", "server pong", "server ended", "server route",
 	} {
 		if !seen[want] {
 			t.Errorf("the page has no example of %s", want)

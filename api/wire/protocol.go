@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/parley-voice/parley/api/eventabi"
 )
 
 // The names of the handshake.
@@ -71,6 +73,7 @@ type Fault struct {
 	Code    string
 	Field   string // empty = the message as a whole
 	Message string
+	Key     eventabi.IdempotencyKey // of the message, as far as it can be read
 }
 
 // The codes of faults.
@@ -80,6 +83,7 @@ const (
 	FaultField      = "invalid_field"  // Field holds what cannot be meant
 	FaultUnknown    = "unknown_field"  // Field was ignored; the message was taken
 	FaultUnexpected = "unexpected"     // not at this point
+	FaultRefused    = "refused"        // the host does not want it
 	FaultOrder      = "out_of_order"   // audio from before what was heard; dropped
 	FaultInternal   = "internal_error" // ours
 )

@@ -117,6 +117,12 @@ type (
 		Turn       eventabi.TurnID `json:"turn,omitempty"`
 		Session    bool            `json:"session,omitempty"` // everything, for good
 	}
+	// Route says that the session goes on at another address.
+	Route struct {
+		head
+		View     int64  `json:"view"` // rises with each
+		Endpoint string `json:"endpoint"`
+	}
 	// Pong answers Ping.
 	Pong struct {
 		head
@@ -141,6 +147,7 @@ func (*ToolCall) serverType() string   { return "tool_call" }
 func (*Metric) serverType() string     { return "metric" }
 func (*AudioBegin) serverType() string { return "audio_begin" }
 func (*Fence) serverType() string      { return "fence" }
+func (*Route) serverType() string      { return "route" }
 func (*Pong) serverType() string       { return "pong" }
 func (*Ended) serverType() string      { return "ended" }
 
@@ -148,7 +155,7 @@ func (*Ended) serverType() string      { return "ended" }
 func serverMessage(kind string) FromServer {
 	all := []FromServer{
 		&Welcome{}, &Refused{}, &Error{}, &Taken{}, &Signal{}, &Transcript{}, &Speech{}, &ToolCall{}, &Metric{},
-		&AudioBegin{}, &Fence{}, &Pong{}, &Ended{},
+		&AudioBegin{}, &Fence{}, &Route{}, &Pong{}, &Ended{},
 	}
 	for _, m := range all {
 		if m.serverType() == kind {

@@ -82,7 +82,7 @@ func Load(fsys fs.FS) (*Tree, error) {
 			return err
 		}
 		if d.IsDir() {
-			if slices.Contains(skippedDirs(), name) || d.Name() == ".git" {
+			if slices.Contains(skippedDirs(), name) || d.Name() == ".git" || d.Name() == "node_modules" {
 				return fs.SkipDir
 			}
 			return nil

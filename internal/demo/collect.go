@@ -206,9 +206,17 @@ func (c *Collector) converse(r *session.Converse, text string) {
 	if t == nil {
 		return
 	}
-	if r.Item.Role == session.ItemUser {
+	switch r.Item.Role {
+	case session.ItemUser:
 		c.said(t, &r.Item, text)
 		return
+	case session.ItemToolCall:
+		c.remark("turn " + string(r.Item.Turn) + " calls the tool " + r.Item.Name)
+		return
+	case session.ItemToolResult:
+		c.remark("a tool of turn " + string(r.Item.Turn) + " " + toolOutcome(&r.Item))
+		return
+	case session.ItemAssistant, session.ItemSystem:
 	}
 	t.HeardText = text
 	t.HeardErrorMs = nil
@@ -220,6 +228,16 @@ func (c *Collector) converse(r *session.Converse, text string) {
 		unheard := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(t.Reply), heard))
 		c.view.Said(millis(*t.PlaybackEndMs), heard, unheard)
 	}
+}
+
+func toolOutcome(it *session.Item) string {
+	switch {
+	case it.Failed && it.Text == 0:
+		return "did not answer in time"
+	case it.Failed:
+		return "failed"
+	}
+	return "answered"
 }
 
 // said notes one of the utterances that a turn answers.

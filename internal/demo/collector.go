@@ -154,7 +154,7 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap, *session.Quota,
 		*session.Usage, *session.Admission, *session.Load, *session.Combine, *session.Deliver, *session.EdgePolicy,
 		*session.FlowPolicy, *session.NodePolicy, *session.Unscheduled, *session.Merged, *session.Offer, *session.Overflow, *session.Ready, *session.Release, *session.Skip,
-		*session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.CallTool, *session.ToolCalled, *session.ToolResult, *session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 		// not shown; the recording has them
 	}
 	c.floor(at)

@@ -21,6 +21,8 @@ type call struct {
 	next    int64 // the piece that comes next
 	index   int64 // the number that it will carry
 	ends    bool  // recogniser: the utterance was finalised
+	tools   int64 // calls of tools of this attempt, in all
+	made    int64 // and so far
 	stopped bool  // cancelled, and heeds it
 	done    bool
 	fault   Fault // of this attempt, noFault = none
@@ -112,6 +114,7 @@ func (w *world) finalize(e *session.Finalize) {
 func (w *world) generate(e *session.Generate) {
 	i := w.begin(e.Invocation, think, e.Attempt)
 	w.calls[i].pieces = w.random.Between(1, w.habits.replies)
+	w.callsTools(&w.calls[i], e.NoTools)
 	w.start(i, w.random.Between(30, 300))
 }
 
@@ -290,6 +293,11 @@ func (w *world) piece(e *event, c *call) {
 			c.index = c.pieces + 1 // the end comes by itself
 		}
 		w.after(e.at, w.random.Between(5, 150), e.kind, e.who, e.arg)
+		return
+	}
+	if c.made < c.tools {
+		w.callTool(c)
+		w.after(e.at, w.random.Between(0, 60), e.kind, e.who, e.arg)
 		return
 	}
 	w.end(c, "success", "", false)

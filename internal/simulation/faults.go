@@ -56,6 +56,10 @@ const (
 	PoolSaturated                     // the execution pool has no room for a call
 	PoolClosed                        // it takes nothing any more
 	PoolLimited                       // as many calls of the node are under way as there may be
+	ToolLate                          // a tool answers about when patience ends, or long after
+	ToolSilent                        // a tool never answers
+	ToolTwice                         // a tool answers again
+	ToolFailed                        // a tool says that it failed
 	LoadControlFull                   // the inbox has no room for control
 	LoadDataFull                      // nor for data, and edges get more than they hold
 	LoadTelemetryFull                 // nor for telemetry, and its edge gets more than it holds
@@ -79,7 +83,7 @@ func faultNames() [faultCount]string {
 		"worker_pause", "worker_crash", "worker_two_owners", "worker_lost_renewal", "worker_rotation",
 		"store_rollback", "store_stale", "node_slow", "node_hang", "node_panic", "node_garbage",
 		"disk_full", "disk_slow", "load_flood", "load_admission_race", "load_quota", "load_headroom", "load_levels",
-		"pool_saturated", "pool_closed", "pool_limited", "load_control_full", "load_data_full", "load_telemetry_full", "load_burst", "load_slow_reader", "load_stalled_reader",
+		"pool_saturated", "pool_closed", "pool_limited", "tool_late", "tool_silent", "tool_twice", "tool_failed", "load_control_full", "load_data_full", "load_telemetry_full", "load_burst", "load_slow_reader", "load_stalled_reader",
 		"load_credit_starvation", "load_xoff_storm", "load_sync_loss", "load_tenant_flood",
 	}
 }

@@ -18,6 +18,7 @@ type habits struct {
 	nervous   int64         // of 100 turns, how many are interrupted
 	protect   int64         // of 100 replies, how many have a protected part
 	replies   int64         // segments of a reply, at most
+	tools     int64         // of 100 rounds of the model, how many call tools
 	stamped   bool          // ingress stamps epochs on everything
 	keyed     bool          // clients send idempotency keys
 	prefences bool          // a client's cancel fences before it is queued
@@ -68,6 +69,9 @@ func (w *world) drawHabits() {
 	}
 	if r.Chance(1, 6) {
 		h.protect = r.Between(10, 60)
+	}
+	if r.Chance(1, 3) {
+		h.tools = r.Between(10, 100)
 	}
 	if r.Chance(1, 4) {
 		h.window = timebase.MS(r.Between(1, 20))
@@ -148,6 +152,7 @@ func (w *world) drawSettings() {
 	s.TurnBudgetMS = r.Between(0, 1) * r.Between(200, 4000)
 	s.TurnHardCapMS = r.Between(0, 1) * r.Between(3000, 30000)
 	s.InvocationMS = r.Between(0, 1) * r.Between(300, 1500)
+	s.ToolTimeoutMS = r.Between(0, 1) * r.Between(300, 6000)
 	s.PathBudgetMS = r.Between(0, 1) * r.Between(100, 1500)
 	s.Attempts = r.Between(0, 3)
 	s.DrainMS = r.Between(0, 1) * r.Between(200, 20000)

@@ -58,6 +58,9 @@ type inputs struct {
 	contexts   pool[session.Context]
 	responds   pool[session.Respond]
 	wishes     pool[session.Wishes]
+
+	toolCalls   pool[session.ToolCalled]
+	toolResults pool[session.ToolResult]
 }
 
 func (p *inputs) reset() {
@@ -68,4 +71,5 @@ func (p *inputs) reset() {
 	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
 	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used, p.refused.used = 0, 0, 0, 0, 0, 0
 	p.mutes.used, p.controls.used, p.contexts.used, p.responds.used, p.wishes.used = 0, 0, 0, 0, 0
+	p.toolCalls.used, p.toolResults.used = 0, 0
 }

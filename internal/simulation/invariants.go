@@ -68,6 +68,14 @@ const (
 	NestedInParent        // a call is given no more time than its own and than what is left of its turn
 	BudgetAnswered        // a turn without output has ended or been given a way on when its envelope is over
 
+	// Tools.
+
+	ToolCalledOnce // a call of a tool goes out once, under a key of its own, behind its item, while its turn is live
+	ToolResultOnce // a result is written down once, behind its call, and takes the place of nothing but the word that none came
+	ToolResultKept // the first result of a call is written down in its step, whatever has become of the turn
+	ToolsAwaited   // a turn's model is asked again when every call of its round is answered or given up, not before, and not too often
+	ToolsBounded   // no turn waits for a tool beyond its time
+
 	// Edges.
 
 	EdgeBoundsHold       // no edge holds more than its bounds allow, and nothing that has waited too long comes out
@@ -160,6 +168,7 @@ func invariantNames() [invariantCount]string {
 		"generations_rise", "proposals_are_not_states",
 		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "sheds_are_told", "levels_monotone",
 		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
+		"tool_called_once", "tool_result_once", "tool_result_kept", "tools_awaited", "tools_bounded",
 		"edge_bounds_hold", "offers_accounted", "edge_order_kept", "protected_never_lost", "notice_before_delivery",
 		"atomic_all_or_nothing", "discontinuity_follows", "waits_capped", "lanes_by_priority", "delivered_on_demand",
 		"credits_hold", "no_send_while_stopped", "signals_alternate", "control_never_refused", "edges_drain",

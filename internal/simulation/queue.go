@@ -35,6 +35,7 @@ const (
 	evOffer                      // a node has something for its edge; who is the wire
 	evReady                      // a reader asks for more; who it is
 	evDuplicate                  // a message is delivered again, in a pass of its own
+	evTool                       // a tool answers; who it is
 	evClient                     // the client says something beside sound and text
 	evFrame                      // a caller frame that was held up, in a pass of its own; arg is its position
 )

@@ -35,6 +35,8 @@ func (w *world) perform(e session.Effect) {
 		w.generate(e)
 	case *session.Say:
 		w.say(e)
+	case *session.CallTool:
+		w.runTool(e)
 	case *session.CancelCall:
 		w.cancelled(e)
 	case *session.AppendTerminal:
@@ -317,7 +319,11 @@ func (w *world) nodeSpent() {
 func (w *world) garbage() {
 	w.owners++
 	words := w.text(w.owners, 3, session.TextWords, false)
-	switch w.random.Below(7) {
+	switch w.random.Below(9) {
+	case 7:
+		w.add(&session.ToolCalled{Invocation: "nobody", Name: "tool", Arguments: words})
+	case 8:
+		w.add(&session.ToolResult{Call: "nobody", Output: words})
 	case 6:
 		w.add(&session.AudioGap{Sample: w.position(w.now), Samples: timebase.Samples(w.random.Between(-1, 0))})
 	case 0:

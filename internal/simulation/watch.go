@@ -66,6 +66,7 @@ type watch struct {
 	time  timeWatch
 	loads loadWatch
 	edges edgesWatch
+	tools toolsWatch
 	graph []turn.VoiceEdge
 	said  clientWatch
 }
@@ -80,7 +81,7 @@ type broken struct {
 // lifecycle section 7.1).
 type rules struct {
 	minInterruption, falseInterruption, transcriptWait timebase.Span
-	invocation, envelope, hardCap                      timebase.Span
+	invocation, envelope, hardCap, tool                timebase.Span
 	drain, disconnect, utterance                       timebase.Span
 	attempts                                           int64
 	candidates                                         [3]int64 // of each modality
@@ -139,6 +140,7 @@ func (k *watch) begin(w *world) {
 		pass:  passWatch{speeches: k.pass.speeches[:0], turned: k.pass.turned[:0]},
 		talk:  talkWatch{pending: k.talk.pending[:0]},
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
+		tools: toolsWatch{list: k.tools.list[:0]},
 		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
 	}
 	k.said.begin(w)
@@ -176,8 +178,7 @@ func (k *watch) by(i Invariant, bound timebase.Instant, detail string) {
 
 // effect checks one decision.
 func (k *watch) effect(e session.Effect) {
-	fence, isFence := e.(*session.Fence)
-	if isFence {
+	if fence, is := e.(*session.Fence); is {
 		k.ok(FencesFirst, k.pass.fences, "a fence stands behind another decision")
 		k.fence(fence)
 		return
@@ -215,6 +216,8 @@ func (k *watch) effect(e session.Effect) {
 		k.start(e.Invocation, recognise, "", 1, e.Candidate)
 	case *session.Finalize:
 		k.finalize(e)
+	case *session.CallTool:
+		k.callTool(e)
 	case *session.Generate:
 		k.thinks(e)
 	case *session.Say:
@@ -290,6 +293,7 @@ func (k *watch) settled(w *world) {
 	}
 	k.bounds(w)
 	k.words(w)
+	k.toolsSettled()
 	k.loadSettled(w)
 	k.shedSettled()
 	k.clocks(w)
@@ -319,8 +323,8 @@ func (k *watch) bounds(w *world) {
 	}
 	if k.live >= 0 {
 		k.by(TurnBounded, k.turnBound(), "the live turn")
-		if t := &k.turns[k.live]; !k.rules.early && !t.flows && !t.answered {
-			k.by(BudgetAnswered, t.opened.Add(min(k.rules.envelope, k.rules.hardCap)), "a turn without output")
+		if t := &k.turns[k.live]; !k.rules.early && !t.flows && !t.answered && !t.waits {
+			k.by(BudgetAnswered, min(max(t.opened, t.again).Add(k.rules.envelope), t.opened.Add(k.rules.hardCap)), "a turn without output")
 		}
 	}
 	k.callBounds()

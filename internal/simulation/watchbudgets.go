@@ -189,13 +189,14 @@ func (k *watch) nested(timeoutMS int64) {
 		return
 	}
 	t := &k.turns[k.live]
-	from, limit := t.opened, k.rules.hardCap
+	from := t.opened
 	if k.rules.early {
 		from = max(from, k.talk.over)
 	}
-	if !t.flows && !t.answered {
-		limit = min(limit, k.rules.envelope)
+	left := k.rules.hardCap - k.now.Sub(from)
+	if !t.flows && !t.answered && !t.waits {
+		left = min(left, k.rules.envelope-k.now.Sub(max(from, t.again)))
 	}
-	left := max(timebase.Millisecond, limit-k.now.Sub(from))
+	left = max(timebase.Millisecond, left)
 	k.ok(NestedInParent, timeoutMS >= 1 && timebase.MS(timeoutMS) <= min(k.rules.invocation, left), "a call that is given more time than its turn has")
 }

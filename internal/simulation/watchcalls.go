@@ -26,6 +26,7 @@ type callWatch struct {
 	forgiven  bool  // it was to be tried again when its turn ended: nobody waits for it
 	owner     int32 // recogniser: the utterance
 	revision  int64
+	tools     int64 // that it has called
 }
 
 type callState uint8
@@ -68,6 +69,9 @@ func (k *watch) attemptEnd(in *session.InvocationEnd) {
 	}
 	switch {
 	case c.state == cancelled || c.state == running && (in.Class == "success" || c.kind == recognise):
+		if c.state == running {
+			k.modelEnded(c)
+		}
 		c.state, c.touched = gone, true
 	case c.state == running:
 		c.state, c.touched = waiting, true
@@ -114,6 +118,7 @@ func (k *watch) start(id eventabi.InvocationID, kind callKind, turn eventabi.Tur
 		}
 		k.ok(AttemptsRise, attempt == c.attempt+1 && c.tries <= k.rules.attempts, "attempts do not count up by one, or pass the limit")
 		c.attempt, c.candidate, c.state, c.at = attempt, candidate, running, k.now
+		k.ok(ToolCalledOnce, c.tools == 0, "an attempt that has called tools is followed by another")
 		c.touched, c.overdue = false, false
 		return
 	}

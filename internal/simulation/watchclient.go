@@ -234,10 +234,8 @@ func (c *clientWatch) refused(v *eventabi.Envelope) {
 	c.drop(v.IdempotencyKey)
 }
 
-// thinks checks how an answer is asked for.
-func (k *watch) thinks(e *session.Generate) {
-	k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
-	k.nested(e.TimeoutMS)
+// written checks how an answer is asked for.
+func (k *watch) written(e *session.Generate) {
 	if i := k.turn(e.Turn); i >= 0 {
 		k.ok(WrittenUnspoken, e.Written == (k.turns[i].text || k.turns[i].step == textOnly), "an answer that is to be spoken or written otherwise than wished")
 	}

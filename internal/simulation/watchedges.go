@@ -218,7 +218,8 @@ func takenIn(in session.Input) int {
 	switch in := in.(type) { //nolint:gochecksumtype // everything else is control
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd, *session.Unscheduled,
-		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
+		*session.ToolCalled, *session.ToolResult:
 		return 1
 	case *session.Offer:
 		if in.Kind == session.ItemMetric {

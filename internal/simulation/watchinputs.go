@@ -169,13 +169,19 @@ func (k *watch) control(in session.Input) {
 			k.reader(in.To).demand += in.Count
 		}
 	case *session.Overflow:
-		if in.Lane == eventabi.ControlLane {
-			k.against(rankFailure)
-			k.faulted, k.edges.full = true, true
-		}
+		k.fullLane(in)
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.ToolCalled, *session.ToolResult,
+		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+	}
+}
+
+// fullLane: a full control lane is an invariant that broke.
+func (k *watch) fullLane(in *session.Overflow) {
+	if in.Lane == eventabi.ControlLane {
+		k.against(rankFailure)
+		k.faulted, k.edges.full = true, true
 	}
 }
 
@@ -196,6 +202,10 @@ func (k *watch) data(in session.Input) {
 	case *session.Speech:
 		k.alive(in.Invocation, in.Attempt)
 		k.pass.speeches = append(k.pass.speeches, speechWatch{call: in.Invocation, handle: in.Handle, samples: in.Samples, at: k.now})
+	case *session.ToolCalled:
+		k.toolCalled(in)
+	case *session.ToolResult:
+		k.toolResult(in)
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
 	case *session.Unscheduled:
@@ -232,6 +242,7 @@ func (k *watch) bootstrap(in *session.Bootstrap) {
 		falseInterruption: ms(p.FalseInterruptionMS, 700),
 		transcriptWait:    ms(p.TranscriptWaitMS, 300),
 		invocation:        ms(s.InvocationMS, 1000),
+		tool:              ms(s.ToolTimeoutMS, 15000),
 		hardCap:           ms(s.TurnHardCapMS, 60000),
 		envelope:          ms(s.TurnBudgetMS, 2000),
 		drain:             ms(s.DrainMS, 30000),

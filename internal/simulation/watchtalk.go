@@ -223,11 +223,15 @@ func (k *watch) converse(it *session.Item) {
 	if k.givenItem(it) {
 		return
 	}
-	if it.Role == session.ItemUser {
+	switch it.Role {
+	case session.ItemUser:
 		k.userItem(it, fresh)
-		return
+	case session.ItemAssistant:
+		k.assistantItem(it, fresh)
+	case session.ItemToolCall, session.ItemToolResult:
+		k.toolItem(it, fresh)
+	case session.ItemSystem: // given
 	}
-	k.assistantItem(it, fresh)
 }
 
 func (k *watch) userItem(it *session.Item, fresh bool) {

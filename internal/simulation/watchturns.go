@@ -41,6 +41,11 @@ type turnWatch struct {
 	bare         bool      // it has no words of its own
 	owner        int32     // whose words it answers, 0 = not known
 	wordsDue     bool
+	asked        bool             // its model was asked
+	waits        bool             // for tools, and nothing else of the model
+	cut          bool             // a part of it was cancelled: it may wait for nothing any more
+	again        timebase.Instant // when the model was asked again last, 0 = never
+	rounds       int              // how often
 }
 
 // Stages of a barge-in's sequence (lifecycle section 7).
@@ -326,6 +331,9 @@ func (k *watch) stage(id eventabi.TurnID, to int) {
 
 func (k *watch) cancelSignal(v *eventabi.Envelope) {
 	if v.Scope != eventabi.CancelTurn && v.Scope != eventabi.CancelSession {
+		if i := k.turn(v.TurnID); i >= 0 {
+			k.turns[i].cut = true
+		}
 		return
 	}
 	if v.TurnID == "" {

@@ -49,9 +49,10 @@ type world struct {
 	speech     speech
 	planned    int // acts of the caller that are due
 	calls      []call
-	texts      []text // by handle
-	owners     int32  // utterances and typed texts so far
-	lastHandle int64  // of the last chunk of audio
+	running    []toolRun // tools, of the session
+	texts      []text    // by handle
+	owners     int32     // utterances and typed texts so far
+	lastHandle int64     // of the last chunk of audio
 	keys       int64
 	lastKeyed  keyed
 	frames     int64
@@ -110,7 +111,7 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.now, w.pausedUntil, w.lateFor, w.lateness = 0, 0, 0, 0
 	w.calm, w.phase, w.turns, w.want = false, talking, 0, want
 	w.epoch, w.versions, w.linkDown, w.linkSaid = 1, 1, false, session.LinkResumed
-	w.speech, w.planned, w.calls = speech{}, 0, w.calls[:0]
+	w.speech, w.planned, w.calls, w.running = speech{}, 0, w.calls[:0], w.running[:0]
 	w.device, w.wallOff, w.readNext, w.heldUp = soundDevice{}, 0, 0, 0
 	w.texts, w.owners, w.lastHandle, w.keys = append(w.texts[:0], text{}), 0, 0, 0
 	w.lastKeyed, w.frames, w.live, w.shown, w.owed, w.denied = keyed{}, 0, "", "", w.owed[:0], 0
@@ -352,6 +353,8 @@ func (w *world) handle(e *event) {
 		w.offers(e)
 	case evReady:
 		w.reads(e)
+	case evTool:
+		w.toolAnswers(e)
 	case evClient:
 		w.speaks(e)
 	case evDuplicate:

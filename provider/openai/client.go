@@ -92,13 +92,15 @@ func (c *Client) Descriptor() provider.Descriptor {
 		Capabilities: provider.Capabilities{
 			Streaming: true,
 			Cancel:    true,
+			Tools:     true,
 			Offline:   loopback(c.base.Hostname()),
 		},
 		Expected: c.config.Expected,
 	}
 }
 
-// Generate streams one reply. Each piece of text that the server sends is one text_delta.
+// Generate streams one reply. Each piece of text that the server sends is one text_delta;
+// calls of tools are put together, and handed on at the end.
 func (c *Client) Generate(ctx context.Context, call provider.Call, prompt provider.Prompt, sink provider.Sink) provider.Outcome {
 	out := provider.NewEmitter(sink)
 	out.Start()
@@ -121,7 +123,7 @@ func (c *Client) Generate(ctx context.Context, call provider.Call, prompt provid
 		}
 		return out.Fail(o)
 	}
-	r := reply{out: out}
+	r := reply{out: out, tools: len(prompt.Tools) > 0 && !prompt.NoCalls}
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/json" {
 		return r.single(ctx, resp.Body)
 	}

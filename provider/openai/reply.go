@@ -26,6 +26,8 @@ type reply struct {
 	usage  provider.Usage
 	events int
 	text   bool   // some text was sent
+	tools  bool   // the model may call tools
+	calls  calls  // that it has called
 	finish string // why the model stopped, empty while it goes on
 }
 
@@ -103,6 +105,9 @@ func (r *reply) take(c completion) (o provider.Outcome, bad bool) {
 			r.text = true
 			r.out.TextDelta(text)
 		}
+		if o, bad := r.toolCalls(choice.Delta.ToolCalls, choice.Message.ToolCalls); bad {
+			return o, true
+		}
 		if choice.FinishReason != "" {
 			r.finish = choice.FinishReason
 		}
@@ -110,17 +115,41 @@ func (r *reply) take(c completion) (o provider.Outcome, bad bool) {
 	return provider.Outcome{}, false
 }
 
-// done ends the call by why the model stopped.
+// toolCalls takes pieces of calls, and says that the model is at work; calls that nobody
+// offered are passed over.
+func (r *reply) toolCalls(lists ...[]callDelta) (o provider.Outcome, bad bool) {
+	for _, list := range lists {
+		for i := range list {
+			switch {
+			case !r.tools:
+			case !r.calls.add(&list[i]):
+				return unnamedCall(), true
+			default:
+				r.out.Metadata(nil)
+			}
+		}
+	}
+	return provider.Outcome{}, false
+}
+
+// done ends the call by why the model stopped. What it has called is handed on when it is
+// complete: a stream that breaks off has called nothing.
 func (r *reply) done() provider.Outcome {
 	switch {
 	case r.finish == "content_filter":
 		return r.out.Fail(provider.Outcome{
 			Class: provider.OutcomeBlocked, Reason: "content_filter", Detail: "the server's content filter ended the reply",
 		})
-	case (r.finish == "tool_calls" || r.finish == "function_call") && !r.text:
-		return r.out.Fail(failed("unexpected_tool_call", false, "the model called a tool, though none was offered"))
+	case (r.finish == "tool_calls" || r.finish == "function_call") && !r.text && len(r.calls.list) == 0:
+		return r.out.Fail(failed("unexpected_tool_call", false, "the model called a tool, though it was offered none"))
 	case r.finish == "error":
 		return r.out.Fail(failed("server_error", true, "the server ended the reply with an error"))
+	}
+	if !r.calls.named() {
+		return r.out.Fail(unnamedCall())
+	}
+	for i := range r.calls.list {
+		r.out.ToolCall(r.calls.list[i].name, string(r.calls.list[i].arguments))
 	}
 	return r.out.Final(r.usage)
 }
@@ -134,6 +163,10 @@ func streamError(f fault) provider.Outcome {
 		return provider.Outcome{Class: provider.OutcomeOverload, Reason: "rate_limited", Retryable: true, Detail: "the server is overloaded"}
 	}
 	return failed("server_error", true, "the server reported an error in its answer")
+}
+
+func unnamedCall() provider.Outcome {
+	return failed("malformed_tool_call", true, "a call of a tool names none, or the calls are longer than 256 KiB")
 }
 
 func truncated() provider.Outcome {

@@ -11,8 +11,10 @@ import (
 
 // message is one message of the conversation on the wire.
 type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	Role       string     `json:"role"`
+	Content    *string    `json:"content"` // null beside calls of tools
+	ToolCalls  []wireCall `json:"tool_calls,omitempty"`
+	ToolCallID string     `json:"tool_call_id,omitempty"`
 }
 
 // request is the body of POST /chat/completions.
@@ -24,6 +26,8 @@ type request struct {
 	MaxTokens           int            `json:"max_tokens,omitempty"`
 	MaxCompletionTokens int            `json:"max_completion_tokens,omitempty"`
 	Temperature         *float64       `json:"temperature,omitempty"`
+	Tools               []toolSpec     `json:"tools,omitempty"`
+	ToolChoice          string         `json:"tool_choice,omitempty"`
 }
 
 type streamOptions struct {
@@ -32,9 +36,9 @@ type streamOptions struct {
 
 // body is the request for a prompt.
 func (c *Client) body(p provider.Prompt) ([]byte, error) {
-	r := request{Model: c.config.Model, Stream: true}
-	for _, m := range p.Messages {
-		r.Messages = append(r.Messages, message{Role: string(m.Role), Content: m.Text})
+	r := request{Model: c.config.Model, Stream: true, Messages: conversation(p.Messages), Tools: toolSpecs(p.Tools)}
+	if len(p.Tools) > 0 && p.NoCalls {
+		r.ToolChoice = "none"
 	}
 	if !c.config.OmitUsage {
 		r.StreamOptions = &streamOptions{IncludeUsage: true}
@@ -67,8 +71,9 @@ type completion struct {
 }
 
 type content struct {
-	Content string `json:"content"`
-	Refusal string `json:"refusal"`
+	Content   string      `json:"content"`
+	Refusal   string      `json:"refusal"`
+	ToolCalls []callDelta `json:"tool_calls"`
 }
 
 // fault is what servers put under "error": an object, or with Ollama a bare text.

@@ -5,6 +5,7 @@ package providertest
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/parley-voice/parley/provider"
@@ -48,8 +49,37 @@ func TestLLM(t *testing.T, factory func(t *testing.T) provider.LLM, failures ...
 			"utf_8":       bad(provider.Prompt{Messages: []provider.Message{{Role: provider.RoleUser, Text: "\xff"}}}),
 			"max_tokens":  bad(provider.Prompt{Messages: good.Messages, MaxTokens: -1}),
 			"temperature": bad(provider.Prompt{Messages: good.Messages, Temperature: math.NaN()}),
+			"tool_name":   bad(provider.Prompt{Messages: good.Messages, Tools: []provider.Tool{{Name: "a b"}}}),
+			"tool_result": bad(provider.Prompt{Messages: append(slices.Clone(good.Messages), provider.Message{Role: provider.RoleToolResult, Call: "1"})}),
 		},
 	}.run(t, failures)
+	t.Run("tools", func(t *testing.T) { toolConversation(t, release(t, factory(t)), good) })
+}
+
+// toolConversation: a model answers a conversation in which tools were called, whether it
+// can call some itself or not.
+func toolConversation(t *testing.T, m provider.LLM, good provider.Prompt) {
+	t.Helper()
+	p := provider.Prompt{
+		Temperature: -1,
+		Messages: append(slices.Clone(good.Messages),
+			provider.Message{Role: provider.RoleToolCall, Call: "call_1", Name: "find_story", Text: "{}"},
+			provider.Message{Role: provider.RoleToolCall, Call: "call_2", Name: "find_story", Text: "{}"},
+			provider.Message{Role: provider.RoleToolResult, Call: "call_1", Name: "find_story", Text: "The lighthouse"},
+			provider.Message{Role: provider.RoleToolResult, Call: "call_2", Name: "find_story", Text: "no answer", Failed: true}),
+	}
+	if m.Descriptor().Capabilities.Tools {
+		p.Tools, p.NoCalls = []provider.Tool{{Name: "find_story", Description: "Finds a story."}}, true
+	}
+	r := newRecorder(t, provider.ModalityLLM)
+	o := m.Generate(t.Context(), NewCall(provider.ModalityLLM), p, r.sink)
+	r.verify(true)
+	expect(t, o, provider.OutcomeSuccess, "")
+	for _, c := range r.chunks {
+		if c.Kind == provider.ChunkToolCall {
+			t.Error("the model called a tool though it may call none")
+		}
+	}
 }
 
 // TestTTS holds a synthesiser to the contract, as TestLLM does a language model.

@@ -18,6 +18,8 @@ type FakeLLM struct {
 	Replies []string
 	// Reply replaces Replies.
 	Reply func(provider.Prompt) string
+	// Calls gives the tools that the model calls behind its reply; nil = it knows none.
+	Calls func(provider.Prompt) []provider.ToolCall
 }
 
 var _ provider.LLM = (*FakeLLM)(nil)
@@ -25,7 +27,7 @@ var _ provider.LLM = (*FakeLLM)(nil)
 // Descriptor describes the fake.
 func (f *FakeLLM) Descriptor() provider.Descriptor {
 	return f.descriptor("fake_llm", provider.ModalityLLM, provider.Capabilities{
-		Streaming: true, Cancel: true, Offline: true, Scripted: true,
+		Streaming: true, Cancel: true, Offline: true, Scripted: true, Tools: f.Calls != nil,
 	})
 }
 
@@ -38,6 +40,11 @@ func (f *FakeLLM) Generate(ctx context.Context, call provider.Call, prompt provi
 	for _, word := range strings.SplitAfter(f.reply(prompt), " ") {
 		if word != "" {
 			elements = append(elements, provider.Chunk{Kind: provider.ChunkTextDelta, Text: word})
+		}
+	}
+	if f.Calls != nil {
+		for _, c := range f.Calls(prompt) {
+			elements = append(elements, provider.Chunk{Kind: provider.ChunkToolCall, Tool: c})
 		}
 	}
 	elements = append(elements, success(provider.Usage{OutputTokens: len(elements)}))

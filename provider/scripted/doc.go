@@ -6,7 +6,8 @@
 //
 // It tells the time, repeats, counts, tells a story that is long enough to be
 // interrupted, goes on from what the caller heard of it, and answers anything else by
-// saying what it understood. The table expects bad recognition: it looks for cue words
+// saying what it understood. Where tools are offered it calls the one whose name the caller
+// says, and speaks what that answers. The table expects bad recognition: it looks for cue words
 // and tolerates misheard ones, it does not parse.
 //
 // # Invariants

@@ -78,13 +78,15 @@ func (r *Responder) Descriptor() provider.Descriptor {
 			CancelLatency: time.Millisecond,
 			Languages:     []string{"en"},
 			Offline:       true,
+			Tools:         true,
 			Scripted:      true,
 		},
 		Expected: provider.Latency{First: max(r.config.Pace, time.Millisecond), Next: r.config.Pace},
 	}
 }
 
-// Generate streams the reply word by word. Usage counts words. Prompt.MaxTokens limits
+// Generate streams the reply word by word, and calls the tool that the caller has named.
+// Usage counts words. Prompt.MaxTokens limits
 // the words of the reply; Prompt.Temperature has no meaning here.
 func (r *Responder) Generate(ctx context.Context, call provider.Call, prompt provider.Prompt, sink provider.Sink) provider.Outcome {
 	out := provider.NewEmitter(sink)
@@ -96,7 +98,8 @@ func (r *Responder) Generate(ctx context.Context, call provider.Call, prompt pro
 	for _, m := range prompt.Messages {
 		usage.InputTokens += len(strings.Fields(m.Text))
 	}
-	for _, token := range tokens(r.reply(prompt.Messages).text) {
+	tool, calls := toolCall(&prompt)
+	for _, token := range tokens(r.says(&prompt, tool, calls)) {
 		if prompt.MaxTokens > 0 && usage.OutputTokens == prompt.MaxTokens {
 			break
 		}
@@ -107,7 +110,26 @@ func (r *Responder) Generate(ctx context.Context, call provider.Call, prompt pro
 		out.TextDelta(token)
 		usage.OutputTokens++
 	}
+	if calls {
+		out.ToolCall(tool.Name, tool.Arguments)
+	}
 	return out.Final(usage)
+}
+
+// says is the text of a reply: of a call, of what was called for, or of neither.
+func (r *Responder) says(p *provider.Prompt, tool provider.ToolCall, calls bool) string {
+	text := ""
+	if list := results(p.Messages); len(list) > 0 {
+		text = answered(list)
+	} else if calls {
+		text = calling(tool.Name)
+	} else {
+		return r.reply(p.Messages).text
+	}
+	if !disclosed(p.Messages) {
+		return disclosure + " " + text
+	}
+	return text
 }
 
 // wait pauses for d and reports the context's end at once.

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ type event = map[string]any
 
 // client is a client of the protocol, as far as tests need one.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	socket *websocket.Conn
 	events chan event
 	seen   []event
@@ -38,20 +37,20 @@ type client struct {
 }
 
 // serve starts a server on a host, and gives its address.
-func serve(t *testing.T, c realtime.Config, host transport.Host) string {
-	t.Helper()
+func serve(tb testing.TB, c realtime.Config, host transport.Host) string {
+	tb.Helper()
 	s, err := realtime.New(c, host)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	web := httptest.NewServer(s)
-	t.Cleanup(web.Close)
+	tb.Cleanup(web.Close)
 	return "ws" + strings.TrimPrefix(web.URL, "http") + "/v1/realtime"
 }
 
 // dial connects a client with the token of tests. Protocols in the header are subprotocols.
-func dial(t *testing.T, url string, header http.Header) *client {
-	t.Helper()
+func dial(tb testing.TB, url string, header http.Header) *client {
+	tb.Helper()
 	if header == nil {
 		header = http.Header{}
 	}
@@ -60,31 +59,31 @@ func dial(t *testing.T, url string, header http.Header) *client {
 	if header.Get("Authorization") == "" && protocols == nil {
 		header.Set("Authorization", "Bearer "+transporttest.Token)
 	}
-	socket, answer, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{HTTPHeader: header, Subprotocols: protocols})
+	socket, answer, err := websocket.Dial(tb.Context(), url, &websocket.DialOptions{HTTPHeader: header, Subprotocols: protocols})
 	if answer != nil && answer.Body != nil {
 		answer.Body.Close()
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	socket.SetReadLimit(1 << 24)
-	c := &client{t: t, socket: socket, events: make(chan event, 4096)}
+	c := &client{t: tb, socket: socket, events: make(chan event, 4096)}
 	go func() {
 		defer close(c.events)
 		for {
-			_, data, err := socket.Read(context.WithoutCancel(t.Context()))
+			_, data, err := socket.Read(context.WithoutCancel(tb.Context()))
 			if err != nil {
 				c.closed = err
 				return
 			}
 			var e event
 			if json.Unmarshal(data, &e) != nil {
-				t.Errorf("no JSON came: %s", data)
+				tb.Errorf("no JSON came: %s", data)
 			}
 			c.events <- e
 		}
 	}()
-	t.Cleanup(func() { _ = socket.CloseNow() })
+	tb.Cleanup(func() { _ = socket.CloseNow() })
 	return c
 }
 
@@ -124,10 +123,6 @@ func (c *client) next() event {
 			return nil
 		}
 		c.seen = append(c.seen, e)
-		if os.Getenv("DBG") != "" && e["type"] != "response.output_audio.delta" {
-			b, _ := json.Marshal(e)
-			c.t.Logf("%s %.300s", time.Now().Format("05.000"), b)
-		}
 		return e
 	case <-time.After(patience):
 		c.t.Fatalf("no event came; came before: %v", kinds(c.seen))

@@ -54,7 +54,7 @@ const (
 	DefaultModel      = "parley"
 	DefaultIdle       = time.Second
 	DefaultBegin      = 15 * time.Second
-	DefaultBehind     = 200 * time.Millisecond
+	DefaultBehind     = 300 * time.Millisecond
 	DefaultPing       = 20 * time.Second
 	DefaultClose      = 2 * time.Second
 	DefaultEventBytes = 4 << 20 // a minute of sound in base64

@@ -400,7 +400,9 @@ func (c *conn) hangUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.config.Close)
 	defer cancel()
 	_ = c.out.Close(ctx) // a client that is gone reads nothing
+	late := time.AfterFunc(c.config.Close, func() { _ = c.socket.CloseNow() })
 	_ = c.socket.Close(code, reason)
+	late.Stop()
 	_ = c.socket.CloseNow()
 	c.quiet.Stop()
 	c.playout.timer.Stop()

@@ -107,23 +107,6 @@ func alone(path string, raw json.RawMessage) *fault {
 	return unsupported(path, "it cannot be set for one response; use session.update, or conversation.item.create")
 }
 
-// goesOn says that a turn waits for the results of its tools, or goes on with them, and
-// that the response.create belongs to it; the lock is held.
-func (c *conn) goesOn(a *request) bool {
-	for _, t := range c.turns {
-		if !t.calls || !t.expects || t.closed || t.fenced {
-			continue
-		}
-		t.expects = false
-		if c.active == nil {
-			t.asked = a
-			c.open(t)
-		}
-		return true
-	}
-	return false
-}
-
 // unanswered gives up a response.create that has led to nothing.
 func (c *conn) unanswered(a *request) {
 	c.mu.Lock()

@@ -23,21 +23,20 @@ func (f *fault) Error() string { return f.Code + ": " + f.Param + ": " + f.Messa
 
 // The codes of faults, where OpenAI's clients look for them or its documents name them.
 const (
-	codeJSON       = "invalid_json"
-	codeMissing    = "missing_required_parameter"
-	codeType       = "invalid_type"
-	codeValue      = "invalid_value"
-	codeUnknown    = "unknown_parameter"
-	codeSupport    = "unsupported_parameter"
-	codeNoItem     = "item_not_found"
-	codeItemThere  = "item_id_already_exists"
-	codeNoAudio    = "input_audio_buffer_commit_empty"
-	codeActive     = "conversation_already_has_active_response"
-	codeNotActive  = "response_cancel_not_active"
-	codeRefused    = "response_refused"
-	codeNoCall     = "invalid_tool_call_id"
-	codeSessionEnd = "session_expired"
-	codeGarbage    = "too_many_errors"
+	codeJSON      = "invalid_json"
+	codeMissing   = "missing_required_parameter"
+	codeType      = "invalid_type"
+	codeValue     = "invalid_value"
+	codeUnknown   = "unknown_parameter"
+	codeSupport   = "unsupported_parameter"
+	codeNoItem    = "item_not_found"
+	codeItemThere = "item_id_already_exists"
+	codeNoAudio   = "input_audio_buffer_commit_empty"
+	codeActive    = "conversation_already_has_active_response"
+	codeNotActive = "response_cancel_not_active"
+	codeRefused   = "response_refused"
+	codeNoCall    = "invalid_tool_call_id"
+	codeGarbage   = "too_many_errors"
 )
 
 func missing(param string) *fault {

@@ -28,6 +28,7 @@ const (
 	evItemTruncated    = "conversation.item.truncated"
 	evTranscriptDelta  = "conversation.item.input_audio_transcription.delta"
 	evTranscript       = "conversation.item.input_audio_transcription.completed"
+	evTranscriptFailed = "conversation.item.input_audio_transcription.failed"
 	evResponseCreated  = "response.created"
 	evResponseDone     = "response.done"
 	evOutputAdded      = "response.output_item.added"
@@ -105,7 +106,8 @@ func (c *conn) delta(r *response, f *transport.Frame) {
 	}
 	b := c.out.Buffer(deltaSize)
 	b = append(append(b, `{"type":"`...), name...)
-	b = append(append(b, `","event_id":"`...), c.eventID()...)
+	c.events++
+	b = strconv.AppendInt(append(append(b, `","event_id":"`...), c.prefix...), c.events, 10)
 	b = append(append(b, `","response_id":"`...), r.id...)
 	b = append(append(b, `","item_id":"`...), r.message.id...)
 	b = strconv.AppendInt(append(b, `","output_index":`...), int64(r.index), 10)

@@ -25,9 +25,11 @@ type utterance struct {
 	start     int64  // sample
 	end       int64  // sample where it paused last
 	voiced    bool
-	announced bool // speech_started was sent
-	ended     bool // the session was told its end
-	told      string
+	began     time.Time // to be voiced, last
+	announced bool      // speech_started was sent
+	ended     bool      // the session was told its end
+	told      string    // of the transcript
+	latest    string    // interim transcript
 }
 
 const (
@@ -149,7 +151,7 @@ func (c *conn) WriteSpeech(s transport.Speech) {
 	if !u.announced && s.Sample-u.end > pauseMost { // what it was before was nothing
 		u.start, u.of, u.told = s.Sample, "", ""
 	}
-	u.voiced = true
+	u.voiced, u.began = true, time.Now()
 	if !c.set.manual() && (c.active == nil || !c.set.interrupts()) {
 		c.announce(u)
 	}
@@ -202,19 +204,46 @@ func (c *conn) understood(t transport.Text) {
 	if u == nil {
 		return
 	}
+	if u.item.known {
+		return
+	}
 	if !t.Final {
+		u.latest = t.Text
 		c.partly(u, t.Text)
 		return
 	}
-	u.item.text, u.item.known = t.Text, true
+	c.transcribed(u, t.Text)
+}
+
+// transcribed meets the words of an utterance, which will not change; the lock is held.
+func (c *conn) transcribed(u *utterance, words string) {
+	u.item.text, u.item.known = words, true
 	if !c.set.transcribes() {
 		return
 	}
-	c.partly(u, t.Text)
+	c.partly(u, words)
 	c.emit(evTranscript, object{
-		"item_id": u.item.id, "content_index": 0, "transcript": t.Text,
+		"item_id": u.item.id, "content_index": 0, "transcript": words,
 		"usage": object{"type": "duration", "seconds": float64(u.end-u.start) / transport.SampleRate},
 	})
+}
+
+// settleWords: a turn that speaks has its words. Where the recogniser failed they are the
+// last that it had, and nothing further is told of them; the lock is held.
+func (c *conn) settleWords(t *turn) {
+	for _, u := range t.words {
+		switch {
+		case u.item.known:
+		case u.latest != "":
+			c.transcribed(u, u.latest)
+		case c.set.transcribes():
+			u.item.known = true
+			c.emit(evTranscriptFailed, object{"item_id": u.item.id, "content_index": 0, "error": object{
+				"type": "transcription_error", "code": "not_understood", "message": "No words were understood.", "param": nil,
+			}})
+		}
+	}
+	t.words = nil
 }
 
 // whose finds the utterance that the session calls by a name; the lock is held.

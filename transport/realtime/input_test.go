@@ -91,6 +91,26 @@ func TestUtterance(t *testing.T) {
 	}
 }
 
+// Where the recogniser fails, the answer is to the last words that it had; they are told as
+// the transcript, and where it had none that is told.
+func TestUtteranceHalfUnderstood(t *testing.T) {
+	c, s := start(t, event{"type": "realtime", "audio": event{"input": event{"transcription": event{"model": "x"}}}})
+	s.Speech(transport.Speech{Began: true, Sample: 0})
+	s.Show(transport.Text{From: transport.TextCaller, Of: "u1", Text: "what is"})
+	s.Emit(eventabi.SignalEndOfUtterance, "", "vad")
+	s.Speech(transport.Speech{Began: true, Sample: 32000})
+	s.Emit(eventabi.SignalEndOfUtterance, "", "vad")
+	speak(s, "t1", 1, "Sorry?", 320)
+	if e := c.await("conversation.item.input_audio_transcription.completed"); e["transcript"] != "what is" {
+		t.Errorf("transcript is %v", e["transcript"])
+	}
+	wantKinds(t, c.until("response.output_audio.delta"), append([]string{"conversation.item.input_audio_transcription.failed"}, spoken()[1:]...)...)
+	s.Show(transport.Text{From: transport.TextCaller, Of: "u1", Text: "what is the time", Final: true}) // too late
+	s.Emit(eventabi.SignalClose, "t1", "")
+	s.Emit(eventabi.SignalPlaybackCompleted, "t1", "")
+	wantKinds(t, c.until("response.done"), ended()...)
+}
+
 // Without transcription a client is told no words, and can look them up.
 func TestUtteranceUnread(t *testing.T) {
 	c, s := start(t, event{"type": "realtime"})
@@ -207,7 +227,10 @@ func TestRefusedAnswer(t *testing.T) {
 	c, s := start(t, event{"type": "realtime"})
 	c.send(event{"type": "response.create", "event_id": "ask"})
 	transporttest.Await[transporttest.Respond](s, nil)
-	s.Emit(eventabi.SignalDefer, "", "of_another_proposal")
+	s.Emit(eventabi.SignalDefer, "", "tenant_quota") // an answer to what was said
+	if e := c.await("error"); at(e, "error", "code") != "response_refused" || at(e, "error", "event_id") != nil {
+		t.Errorf("error is %v", e)
+	}
 	s.Signal(eventabi.Envelope{Signal: eventabi.SignalDefer, Reason: "tenant_quota", IdempotencyKey: transporttest.Came[transporttest.Respond](s)[0].Key})
 	if e := c.await("error"); at(e, "error", "code") != "response_refused" || at(e, "error", "event_id") != "ask" {
 		t.Errorf("error is %v", e)

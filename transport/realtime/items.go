@@ -24,8 +24,11 @@ const (
 	partOutputAudio = "output_audio"
 )
 
-// maxText bounds what one item of a client may hold, in bytes.
-const maxText = 256 << 10
+const (
+	// maxText bounds what one item may hold, in bytes, and mostWeight all of them.
+	maxText    = 256 << 10
+	mostWeight = 4 << 20
+)
 
 // item is one of the conversation, as the client knows it.
 type item struct {
@@ -40,6 +43,8 @@ type item struct {
 	name   string
 	args   string
 	output string
+	// answered says that a call has a result.
+	answered bool
 
 	// Of sound that was sent.
 	turn       eventabi.TurnID
@@ -109,10 +114,16 @@ func (l *items) last() any {
 // add puts an item at the end and gives the one before it.
 func (l *items) add(it *item) (previous any) {
 	previous = l.last()
-	if len(l.list) >= l.most {
-		l.list = slices.Delete(l.list, 0, len(l.list)-l.most+1)
-	}
 	l.list = append(l.list, it)
+	weight := 0
+	for i := len(l.list) - 1; i >= 0; i-- {
+		x := l.list[i]
+		weight += len(x.text) + len(x.args) + len(x.output)
+		if i < len(l.list)-1 && (len(l.list)-i > l.most || weight > mostWeight) {
+			l.list = slices.Delete(l.list, 0, i+1)
+			break
+		}
+	}
 	return previous
 }
 
@@ -145,6 +156,7 @@ func (c *conn) createItem(e *event) *fault {
 	f = c.place(it, e.PreviousItem)
 	if f == nil {
 		c.addWhole(it)
+		c.brought(it)
 	}
 	c.mu.Unlock()
 	if f != nil {
@@ -160,6 +172,22 @@ func (c *conn) createItem(e *event) *fault {
 		in.Context(transport.Context{Role: transport.ContextRole(it.role), Text: it.text, Key: eventabi.IdempotencyKey(it.id)})
 	})
 	return nil
+}
+
+// brought meets an item of the client's; the lock is held.
+func (c *conn) brought(it *item) {
+	if it.kind != kindOutput {
+		for _, t := range c.turns {
+			t.asks = true
+		}
+		return
+	}
+	for _, call := range c.items.list {
+		if call.kind == kindCall && call.call == it.call {
+			c.answered(call)
+			return
+		}
+	}
 }
 
 // place looks whether an item can stand where the client wants it; the lock is held.

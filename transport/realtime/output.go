@@ -3,22 +3,18 @@
 package realtime
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/transport"
 )
 
-// quietAfter is how long nothing is heard behind the calls of tools before they end their
-// response: as long as the words that go with them are spoken, that is not.
-const quietAfter = 120 * time.Millisecond
-
 // message gives the item that a response says something in; the lock is held.
 func (c *conn) message(r *response) *item {
 	if r.message != nil {
 		return r.message
 	}
+	c.settleWords(r.turn)
 	it := &item{id: newID("item"), kind: kindMessage, role: string(transport.ContextAssistant), status: statusInProgress, known: true}
 	r.message, r.index = it, len(r.output)
 	r.output = append(r.output, it)
@@ -66,11 +62,21 @@ func (c *conn) WriteFrame(f *transport.Frame) error {
 	if f.Voiced <= 0 {
 		return nil
 	}
-	r := c.outOf(c.turnOf(f.Turn), true)
+	t := c.turnOf(f.Turn)
+	if t.held && !t.stopping() {
+		c.keep(t, f)
+		return nil
+	}
+	r := c.outOf(t, true)
 	if r == nil || r.text { // fenced, or the client has asked for no sound
 		c.server.count(func(s *Stats) { s.Unheard++ })
 		return nil
 	}
+	return c.play(r, f)
+}
+
+// play sends a frame of a response; the lock is held.
+func (c *conn) play(r *response, f *transport.Frame) error {
 	if c.speaking == nil || c.speaking.format != r.format {
 		s, err := newSpeaking(r.format)
 		if err != nil {
@@ -83,9 +89,12 @@ func (c *conn) WriteFrame(f *transport.Frame) error {
 		it.turn, it.generation, it.base = f.Turn, f.Generation, f.Position
 	}
 	it.sent = f.Position + int64(f.Voiced) - it.base
-	r.last = time.Now()
-	c.sent(f, r.last)
+	now := time.Now()
+	c.sent(f, now)
 	c.delta(r, f)
+	if r.calls { // words beside them, whose end is not told
+		c.quiet.Reset(callsEnd)
+	}
 	return nil
 }
 
@@ -116,63 +125,19 @@ func (c *conn) WriteText(t transport.Text) {
 	if u.cut || t.Text == "" {
 		return
 	}
-	if c.active != nil && c.active.turn != u { // it is generated while the one before is heard
-		if u.waiting = true; len(u.text)+len(t.Text) <= maxText {
+	if u.held || c.active != nil && c.active.turn != u { // it is generated while the one before is heard
+		if u.waiting = !u.held; len(u.text)+len(t.Text) <= maxText {
 			u.text += t.Text
 		}
 		return
 	}
 	if r := c.outOf(u, false); r != nil {
-		r.last = time.Now()
 		c.say(r, t.Text)
 	}
 }
 
 // TextWindow says that any number of pieces is taken.
 func (*conn) TextWindow() int { return 0 }
-
-// WriteToolCall hands a call to the client. Its response ends with it, soon.
-func (c *conn) WriteToolCall(call transport.ToolCall) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := c.turnOf(call.Turn)
-	r := c.outOf(t, true)
-	if r == nil {
-		return
-	}
-	it := &item{
-		id: newID("item"), kind: kindCall, status: statusInProgress, call: call.ID, name: call.Name,
-	}
-	index := len(r.output)
-	r.output = append(r.output, it)
-	c.outputAdded(r, it, index)
-	at := object{"response_id": r.id, "item_id": it.id, "output_index": index, "call_id": it.call}
-	it.args, it.status = call.Arguments, statusCompleted
-	if !json.Valid([]byte(it.args)) { // libraries parse it
-		it.args = "{}"
-	}
-	c.emit(evArgumentsDelta, with(at, object{"delta": it.args}))
-	c.emit(evArgumentsDone, with(at, object{"arguments": it.args, "name": it.name}))
-	c.outputDone(r, it, index)
-	t.calls, t.expects = true, true
-	r.calls, r.last = true, time.Now()
-	c.quiet.Reset(quietAfter)
-}
-
-// quieten ends the response whose calls are out when nothing more is said in it.
-func (c *conn) quieten() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.active
-	if r == nil || !r.calls {
-		return
-	}
-	if rest := quietAfter - time.Since(r.last); rest > 0 {
-		c.quiet.Reset(rest)
-		return
-	}
-	c.finish(r)
-}
 
 // WriteSignal follows the turns.
 func (c *conn) WriteSignal(e *eventabi.Envelope) {
@@ -183,9 +148,7 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 		c.utteranceOver(e.Reason)
 		return
 	case eventabi.SignalReject, eventabi.SignalDefer:
-		if a := c.asked; a != nil && a.key == e.IdempotencyKey {
-			c.refused(e.Reason)
-		}
+		c.turnedDown(e)
 		return
 	}
 	if e.TurnID == "" {
@@ -217,6 +180,17 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 	case eventabi.SignalClose:
 		t.closed = true
 		c.settle(t)
+	}
+}
+
+// turnedDown tells that an answer will not come: one that was asked for, or one to what the
+// caller has said; the lock is held.
+func (c *conn) turnedDown(e *eventabi.Envelope) {
+	switch a := c.asked; {
+	case a != nil && a.key == e.IdempotencyKey:
+		c.refused(e.Reason)
+	case e.IdempotencyKey == "":
+		c.fail("", &fault{Type: errServer, Code: codeRefused, Message: "There will be no answer: " + short(e.Reason) + "."})
 	}
 }
 

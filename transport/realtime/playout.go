@@ -11,8 +11,9 @@ import (
 
 // The protocol has one word of what was heard, truncate, which comes when a client has
 // stopped. Until then a client is taken to play what it was sent, Config.Behind later: its
-// buffer and its network. So the session waits for the last word of a client that was
-// interrupted, and takes it when it is more than what was assumed.
+// buffer and its network. While the caller speaks over an answer, and nobody knows yet
+// whether that interrupts it, nothing is assumed. So the session waits for the last word of
+// a client that was interrupted, and takes it when it is not behind what was assumed.
 
 // playout is what a client is taken to play.
 type playout struct {
@@ -33,6 +34,9 @@ const (
 	hearEvery = 100 * time.Millisecond
 	// maxMarks bounds what is remembered: more than Behind can be.
 	maxMarks = 256
+	// doubtMost is how long nothing is assumed: the session takes a client that says nothing
+	// for two seconds for one that cannot.
+	doubtMost = 1500 * time.Millisecond
 )
 
 // sent notes a frame; the lock is held.
@@ -51,12 +55,25 @@ func (c *conn) sent(f *transport.Frame, now time.Time) {
 
 // hears tells the session what the client is taken to have heard by now.
 func (c *conn) hears() {
+	var heard []transport.Playout
+	now := time.Now()
 	c.mu.Lock()
-	heard := c.playout.heard(time.Now(), c.config.Behind)
+	if c.doubtful(now) {
+		c.playout.timer.Reset(hearEvery)
+	} else {
+		heard = c.playout.heard(now, c.config.Behind)
+	}
 	c.mu.Unlock()
 	for _, p := range heard {
 		c.tell(func(in transport.Ingress) { in.Played(p) })
 	}
+}
+
+// doubtful says that the caller speaks over an answer, and may be interrupting it; the lock
+// is held.
+func (c *conn) doubtful(now time.Time) bool {
+	u := c.speech.current
+	return u != nil && u.voiced && !u.announced && c.active != nil && now.Sub(u.began) < doubtMost
 }
 
 // heard takes out what was sent so long ago, the latest place of each turn.

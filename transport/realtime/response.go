@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/transport"
 )
 
 // turn is one of the session's, as far as its responses need it.
@@ -23,9 +24,16 @@ type turn struct {
 	reason   string // of its abort; empty = it was not aborted
 	barged   bool   // by the caller's speech
 	stopped  bool   // by the client's response.cancel
-	calls    bool   // tools were called: what it says with their results is another response
-	expects  bool   // the client's response.create that goes with them
 	asked    *request
+	words    []*utterance // whose words it waits for
+
+	// Of its tools.
+	outstanding int               // calls without a result
+	expects     bool              // the response.create that goes with the results
+	asks        bool              // something was said since to be answered
+	held        bool              // what it says waits for that response.create
+	frames      []transport.Frame // that wait
+	ended       time.Time
 }
 
 // maxTurns bounds the turns that are told apart. One is live, and one may be heard.
@@ -65,7 +73,6 @@ type response struct {
 	message *item // what is being said
 	index   int   // of message in output
 	calls   bool  // tools were called in it
-	last    time.Time
 	format  format
 }
 
@@ -153,11 +160,19 @@ func (c *conn) turnOpened(e *eventabi.Envelope) {
 			c.later(c.restore)
 		}
 	}
+	for _, u := range c.speech.known {
+		if !u.item.known {
+			t.words = append(t.words, u)
+		}
+	}
 	c.open(t)
 }
 
 // settle ends the response of a turn of which nothing is to come; the lock is held.
 func (c *conn) settle(t *turn) {
+	if t.over() && t.ended.IsZero() {
+		t.ended = time.Now()
+	}
 	if c.active != nil && c.active.turn == t && t.over() {
 		c.finish(c.active)
 	}
@@ -184,11 +199,7 @@ func (c *conn) finish(r *response) {
 		if t.fenced || t.cut { // nothing was said of it, and nobody knows of it
 			continue
 		}
-		next := c.open(t)
-		if t.text != "" {
-			c.say(next, t.text)
-			t.text = ""
-		}
+		c.flush(c.open(t), t)
 		c.settle(t)
 		return
 	}

@@ -273,3 +273,88 @@ func TestToolsGoOnByThemselves(t *testing.T) {
 		t.Errorf("an answer was asked for: %v", got)
 	}
 }
+
+// A library that sends results at once, while something is still being said beside the
+// calls, waits for the response that is under way before it sends its response.create.
+func TestToolsBesideSpeech(t *testing.T) {
+	c, s := start(t, event{"type": "realtime"})
+	speak(s, "t1", 1, "I look it up.", 3200)
+	s.ToolCall(transport.ToolCall{ID: "call-1", Turn: "t1", Name: "look", Arguments: "{}"})
+	s.Burst("t1", 1, tone(3200))
+	c.await("response.function_call_arguments.done")
+	c.send(event{"type": "conversation.item.create", "item": event{"type": "function_call_output", "call_id": "call-1", "output": "there"}})
+	first := c.await("response.done") // the results end it
+	if n := len(at(first, "response", "output").([]any)); n != 2 {
+		t.Errorf("the first response has %d items", n)
+	}
+	transporttest.Await[transport.ToolResult](s, nil)
+	s.Emit(eventabi.SignalOutputAccepted, "t1", "")
+	s.Show(transport.Text{From: transport.TextAgent, Of: "t1", Text: "It is there.", Final: true})
+	s.Burst("t1", 1, tone(320)) // it waits for the client
+	c.send(event{"type": "response.create", "response": event{"metadata": event{"a": "b"}}})
+	wantKinds(t, c.until("response.output_audio.delta"), spoken()...)
+	s.Emit(eventabi.SignalClose, "t1", "")
+	s.Emit(eventabi.SignalPlaybackCompleted, "t1", "")
+	done := c.await("response.done")
+	if at(done, "response", "metadata", "a") != "b" || at(done, "response", "output", 0, "content", 0, "transcript") != "It is there." {
+		t.Errorf("response is %v", done["response"])
+	}
+	if got := transporttest.Came[transporttest.Respond](s); len(got) != 0 {
+		t.Errorf("an answer was asked for: %v", got)
+	}
+}
+
+// Words beside a call whose sound comes late are a response of their own, and the results
+// go on in it.
+func TestToolsBeforeSpeech(t *testing.T) {
+	c, s := start(t, event{"type": "realtime"})
+	s.Emit(eventabi.SignalTurnOpen, "t1", "")
+	s.ToolCall(transport.ToolCall{ID: "call-1", Turn: "t1", Name: "look", Arguments: "{}"})
+	c.await("response.done")
+	s.Emit(eventabi.SignalOutputAccepted, "t1", "")
+	s.Show(transport.Text{From: transport.TextAgent, Of: "t1", Text: "I look. ", Final: true})
+	s.Burst("t1", 1, tone(3200))
+	c.await("response.created")
+	c.send(event{"type": "conversation.item.create", "item": event{"type": "function_call_output", "call_id": "call-1", "output": "there"}})
+	c.send(event{"type": "response.create"})
+	transporttest.Await[transport.ToolResult](s, nil)
+	s.Show(transport.Text{From: transport.TextAgent, Of: "t1", Text: "There.", Final: true})
+	s.Burst("t1", 1, tone(3200))
+	s.Emit(eventabi.SignalClose, "t1", "")
+	s.Emit(eventabi.SignalPlaybackCompleted, "t1", "")
+	if done := c.await("response.done"); at(done, "response", "output", 0, "content", 0, "transcript") != "I look. There." {
+		t.Errorf("response is %v", done["response"])
+	}
+}
+
+// The response.create that comes when all is said is answered, and says nothing; one behind
+// something new asks for an answer.
+func TestToolsLateCreate(t *testing.T) {
+	for _, new := range []bool{false, true} {
+		c, s := start(t, event{"type": "realtime"})
+		s.Emit(eventabi.SignalTurnOpen, "t1", "")
+		s.ToolCall(transport.ToolCall{ID: "call-1", Turn: "t1", Name: "look", Arguments: "{}"})
+		c.await("response.done")
+		c.send(event{"type": "conversation.item.create", "item": event{"type": "function_call_output", "call_id": "call-1", "output": "there"}})
+		transporttest.Await[transport.ToolResult](s, nil)
+		s.Show(transport.Text{From: transport.TextAgent, Of: "t1", Text: "It is there.", Final: true})
+		s.Emit(eventabi.SignalClose, "t1", "")
+		c.await("response.done") // nobody has asked for it
+		if new {
+			c.send(event{"type": "conversation.item.create", "item": event{
+				"type": "message", "role": "user", "content": []event{{"type": "input_text", "text": "And now?"}},
+			}})
+		}
+		c.send(event{"type": "response.create"})
+		if new {
+			transporttest.Await[transporttest.Respond](s, nil)
+			continue
+		}
+		if done := c.await("response.done"); at(done, "response", "status") != "completed" || len(at(done, "response", "output").([]any)) != 0 {
+			t.Errorf("response is %v", done["response"])
+		}
+		if got := transporttest.Came[transporttest.Respond](s); len(got) != 0 {
+			t.Errorf("an answer was asked for: %v", got)
+		}
+	}
+}

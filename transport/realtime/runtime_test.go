@@ -4,6 +4,9 @@ package realtime_test
 
 import (
 	"context"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -11,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/internal/kernel/session"
@@ -23,7 +28,6 @@ import (
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/realtime"
-	"github.com/parley-voice/parley/transport/transporttest"
 )
 
 // loud hears speech in recordings without noise: a voice does not fall silent for long
@@ -50,6 +54,8 @@ const (
 		"Its keeper climbed the steps every evening, and counted them aloud. " +
 		"One night the light went out, and nobody could say why it had done so."
 	noon = "It is noon."
+	// token is what clients show here.
+	token = "a-token-of-tests"
 )
 
 // world is Parley itself behind a server, with engines that do what they are told.
@@ -64,18 +70,21 @@ type world struct {
 	items map[int64]string
 }
 
-// newWorld starts one. reply answers a prompt.
-func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
+// newWorld starts one. llm is who answers; nil = a story, and then the time.
+func newWorld(t *testing.T, llm provider.LLM) *world {
 	t.Helper()
 	w := &world{items: map[int64]string{}}
 	stt := &providertest.FakeSTT{Utterances: []providertest.Utterance{
 		providertest.Say("tell me a story", 4000), providertest.Say("what time is it", 4000),
 	}}
-	llm := &providertest.FakeLLM{Replies: []string{story, noon}, Reply: reply}
+	if llm == nil {
+		fake := &providertest.FakeLLM{Replies: []string{story, noon}}
+		fake.Wait, fake.Latency = true, provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
+		llm = fake
+	}
 	tts := &providertest.FakeTTS{}
-	stt.Wait, llm.Wait, tts.Wait = true, true, true
+	stt.Wait, tts.Wait = true, true
 	stt.Latency = provider.Latency{First: 30 * time.Millisecond}
-	llm.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
 	tts.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
 	r, err := parley.New(parley.Config{
 		STT: stt, LLM: llm, TTS: tts, MaxSessions: 16, TurnBudget: 20 * time.Second, ProviderTimeout: 10 * time.Second,
@@ -89,7 +98,7 @@ func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
 	}
 	w.host, err = r.Host(parley.HostConfig{
 		Authenticate: func(_ context.Context, o transport.Offer) (parley.Grant, error) {
-			if o.Token != transporttest.Token {
+			if o.Token != token {
 				return parley.Grant{}, &transport.RefusedError{Code: transport.RefusedToken}
 			}
 			return parley.Grant{}, nil
@@ -110,8 +119,13 @@ func newWorld(t *testing.T, reply func(provider.Prompt) string) *world {
 	plain, secure := httptest.NewServer(s), httptest.NewTLSServer(s)
 	w.url = "ws" + strings.TrimPrefix(plain.URL, "http") + "/v1/realtime"
 	w.https = secure.URL + "/v1"
+	w.cert = filepath.Join(t.TempDir(), "cert.pem")
+	pemmed := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	if err := os.WriteFile(w.cert, pemmed, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer stop()
 		if err := w.host.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -152,16 +166,6 @@ func (w *world) record() (list []string) {
 	return list
 }
 
-// voice writes a recording as raw samples at 24000 Hz, and gives the file.
-func voice(t *testing.T, id string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), id+".pcm")
-	if err := os.WriteFile(file, codec.EncodePCM(nil, voiced(t, id)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 // voiced is a recording at 24000 Hz.
 func voiced(t *testing.T, id string) []int16 {
 	t.Helper()
@@ -180,46 +184,91 @@ func voiced(t *testing.T, id string) []int16 {
 	return r.Resample(nil, clip.PCM)
 }
 
-// speech sends a recording at the pace of speech, and silence behind it.
-func (c *client) speech(pcm []int16) {
-	c.t.Helper()
-	const chunk = 24000 / 25
-	began := time.Now()
-	pcm = append(pcm, make([]int16, 24000)...)
-	for n := 0; len(pcm) > chunk; n++ {
-		c.send(event{"type": "input_audio_buffer.append", "audio": encoded(pcm[:chunk])})
-		pcm = pcm[chunk:]
-		time.Sleep(time.Until(began.Add(time.Duration(n+1) * 40 * time.Millisecond)))
+// microphone sends silence, and what it is told to say, at the pace of speech.
+type microphone struct {
+	mu   sync.Mutex
+	said []int16
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+func (c *client) microphone() *microphone {
+	m := &microphone{stop: make(chan struct{})}
+	m.done.Go(func() {
+		const chunk = 24000 / 25
+		began := time.Now()
+		for n := 1; ; n++ {
+			select {
+			case <-m.stop:
+				return
+			case <-time.After(time.Until(began.Add(time.Duration(n) * 40 * time.Millisecond))):
+			}
+			lump := make([]int16, chunk)
+			m.mu.Lock()
+			m.said = m.said[copy(lump, m.said):]
+			m.mu.Unlock()
+			data, err := json.Marshal(event{"type": "input_audio_buffer.append", "audio": encoded(lump)})
+			if err != nil || c.socket.Write(context.WithoutCancel(c.t.Context()), websocket.MessageText, data) != nil {
+				return
+			}
+		}
+	})
+	c.t.Cleanup(m.close)
+	return m
+}
+
+func (m *microphone) say(pcm []int16) {
+	m.mu.Lock()
+	m.said = append(m.said, pcm...)
+	m.mu.Unlock()
+}
+
+func (m *microphone) close() {
+	select {
+	case <-m.stop:
+	default:
+		close(m.stop)
 	}
+	m.done.Wait()
 }
 
 // The conversation of Parley itself: a question, an answer that is cut short by speech, and
-// the answer to what cut it short.
+// the answer to what cut it short. What the model reads of the answer ends where the client
+// has said that it stopped.
 func TestConversation(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes as long as it is to be heard")
+		t.Skip("it takes as long as it is to be heard; TestInterruption does not")
 	}
 	w := newWorld(t, nil)
-	c := dial(t, w.url, nil)
+	c := dial(t, w.url, http.Header{"Authorization": {"Bearer " + token}})
 	c.await("session.created")
 	c.send(event{"type": "session.update", "session": event{"type": "realtime", "audio": event{"input": event{"transcription": event{"model": "x"}}}}})
 	c.await("session.updated")
-	c.speech(voiced(t, "young-man"))
+	m := c.microphone()
+	m.say(voiced(t, "young-man"))
 	c.await("input_audio_buffer.speech_started")
 	created := c.await("response.created")
-	delta := c.await("response.output_audio.delta")
-	c.speech(voiced(t, "amiable-woman"))
+	item, _ := c.await("response.output_audio.delta")["item_id"].(string)
+	for c.heardOf(item) < 2*24*2000 {
+		c.await("response.output_audio.delta")
+	}
+	m.say(voiced(t, "amiable-woman"))
 	c.await("input_audio_buffer.speech_started")
-	c.send(event{"type": "conversation.item.truncate", "item_id": delta["item_id"], "content_index": 0, "audio_end_ms": 700})
+	sent := c.heardOf(item) / 2 / 24
+	c.send(event{"type": "conversation.item.truncate", "item_id": item, "content_index": 0, "audio_end_ms": sent - 100})
 	done := c.await("response.done")
-	if at(done, "response", "id") != at(created, "response", "id") || at(done, "response", "status") != "cancelled" {
+	if at(done, "response", "id") != at(created, "response", "id") || at(done, "response", "status") != "cancelled" ||
+		at(done, "response", "status_details", "reason") != "turn_detected" {
 		t.Errorf("response is %v", done["response"])
 	}
+	truncated := c.await("conversation.item.truncated")
 	c.await("response.created")
 	if done = c.await("response.done"); at(done, "response", "output", 0, "content", 0, "transcript") != noon {
 		t.Errorf("response is %v", done["response"])
 	}
-	for _, line := range w.record() {
-		t.Log(line)
+	m.close()
+	if truncated["audio_end_ms"] != float64(sent-100) {
+		t.Errorf("truncated at %v ms; %d ms were sent, all but 100 were heard", truncated["audio_end_ms"], sent)
 	}
+	w.cutShort(t, event{"truncated": float64(sent - 100)})
 }

@@ -36,8 +36,10 @@ type call struct {
 	acked   atomic.Uint32 // CSeq of the latest ACK
 	acks    chan struct{} // one has come
 
-	ended sync.Once
-	over  chan struct{} // the call holds nothing any more
+	ended   sync.Once
+	over    chan struct{} // the call holds nothing any more but its name
+	deleted sync.Once
+	done    chan struct{} // and not even that: everything was said
 
 	gate   sync.RWMutex // held for reading while the session is told something
 	closed bool
@@ -47,7 +49,9 @@ type call struct {
 	offer    *offer
 	timer    refresh
 	version  uint64
-	answered bool
+	waiting  bool // for the ACK
+	answered bool // the 200 is on its way, or was
+	parted   bool // the BYE is on its way, or was
 	gone     bool // the session was told that the call is over
 	controls int
 	alarm    *time.Timer // of the session timer
@@ -101,7 +105,7 @@ func (c *call) accept(tx sip.ServerTransaction) {
 	if err == nil && c.ending() {
 		err = errOver
 	}
-	c.answered = err == nil
+	c.waiting = err == nil
 	c.mu.Unlock()
 	if err != nil {
 		c.server.respond(c.dialog.InviteRequest, tx, sip.StatusTemporarilyUnavailable, "Temporarily Unavailable")
@@ -112,10 +116,26 @@ func (c *call) accept(tx sip.ServerTransaction) {
 	for _, h := range append(timer.headers(), sip.NewHeader("Allow", allow), sip.NewHeader("Supported", "timer")) {
 		res.AppendHeader(h)
 	}
-	c.arm()
+	c.dialog.OnState(func(state sip.DialogState) {
+		if state == sip.DialogStateEstablished { // the library has noted the answer, and sends it next
+			c.mu.Lock()
+			c.answered = true
+			c.mu.Unlock()
+			c.arm()
+		}
+	})
 	if err := c.dialog.WriteResponse(res); err != nil && c.dialog.LoadState() != sip.DialogStateEnded {
 		c.server.log.Warn("sip: the call was not confirmed", "call", c.id, "error", err)
 		c.left(transport.LinkGone)
+	}
+	c.mu.Lock()
+	c.waiting = false
+	c.mu.Unlock()
+	if c.ending() { // Close has come too early for a BYE, or for the last that is heard of the call
+		if err := c.part("over"); err != nil {
+			c.server.log.Debug("sip: the BYE was not answered", "call", c.id, "error", err)
+		}
+		c.forget()
 	}
 }
 
@@ -158,19 +178,39 @@ func (c *call) Close(reason string) error {
 		return nil
 	}
 	c.end()
+	err := c.part(reason)
 	c.mu.Lock()
-	answered := c.answered
+	waiting := c.waiting
+	c.mu.Unlock()
+	if !waiting {
+		c.forget()
+	}
+	return err
+}
+
+// part says goodbye once to a caller who was answered.
+func (c *call) part(reason string) error {
+	c.mu.Lock()
+	due := c.answered && !c.parted
+	c.parted = c.parted || due
 	if c.alarm != nil {
 		c.alarm.Stop()
 	}
 	c.mu.Unlock()
-	if !answered || c.dialog.LoadState() == sip.DialogStateEnded {
+	if !due || c.dialog.LoadState() == sip.DialogStateEnded {
 		return nil
 	}
-	return c.goodbye(reason)
+	err := c.goodbye(reason)
+	if c.dialog.LoadState() < sip.DialogStateConfirmed {
+		// A BYE may not overtake the ACK: accept says it when it has waited long enough.
+		c.mu.Lock()
+		c.parted = false
+		c.mu.Unlock()
+	}
+	return err
 }
 
-// goodbye sends the BYE.
+// goodbye sends the BYE, and waits for its answer for a while.
 func (c *call) goodbye(reason string) error {
 	ctx, stop := context.WithTimeout(context.Background(), byeWithin)
 	bye := sip.NewRequest(sip.BYE, c.dialog.InviteRequest.Contact().Address)
@@ -198,16 +238,23 @@ func plain(s string) string {
 	}, s[:min(len(s), 128)])
 }
 
-// end gives back what the call holds.
+// end gives back what the call holds, but for its name.
 func (c *call) end() {
 	c.ended.Do(func() {
 		if c.media != nil {
 			c.media.close()
 		}
+		close(c.over)
+	})
+}
+
+// forget takes the call off the list: nothing that comes is of it any more.
+func (c *call) forget() {
+	c.deleted.Do(func() {
 		c.server.mu.Lock()
 		delete(c.server.calls, c.id)
 		c.server.mu.Unlock()
-		close(c.over)
+		close(c.done)
 	})
 }
 

@@ -45,7 +45,7 @@ func serve(t *testing.T, c Config, hc transporttest.Config) (*Server, *transport
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context())) // until the cleanup
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
 	t.Cleanup(func() {
@@ -66,6 +66,7 @@ type phone struct {
 	agent   *sipgo.UserAgent
 	cache   *sipgo.DialogClientCache
 	rtp     *net.UDPConn
+	from    *net.UDPConn // sends in place of rtp; nil = rtp does
 	session *sipgo.DialogClientSession
 	to      netip.AddrPort // where the answer wants sound
 	event   uint8
@@ -92,14 +93,7 @@ func newPhone(t *testing.T, s *Server, network string) *phone {
 		t.Fatal(err)
 	}
 	p := &phone{t: t, server: s, network: network, agent: agent, changed: make(chan struct{}, 1), timestamp: 4242, sequence: math.MaxUint16 - 3}
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Skipf("a port that was free for UDP is not for TCP: %v", err)
-	}
+	packets, streams := sockets(t)
 	at := netip.MustParseAddrPort(packets.LocalAddr().String())
 	client, err := sipgo.NewClient(agent, sipgo.WithClientHostname("127.0.0.1"), sipgo.WithClientPort(int(at.Port())))
 	if err != nil {
@@ -115,6 +109,9 @@ func newPhone(t *testing.T, s *Server, network string) *phone {
 		reason := ""
 		if h := req.GetHeader("Reason"); h != nil {
 			reason = h.Value()
+		}
+		if from := req.Source(); p.network == "udp" && from != s.Addr("udp").String() {
+			t.Errorf("BYE came from %s; want from the socket that listens, %s", from, s.Addr("udp"))
 		}
 		_ = p.cache.ReadBye(req, tx)
 		p.note(func() { p.byes = append(p.byes, reason) })
@@ -137,6 +134,25 @@ func newPhone(t *testing.T, s *Server, network string) *phone {
 		done.Wait()
 	})
 	return p
+}
+
+// sockets gives one for UDP and one for TCP at the same port.
+func sockets(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		_ = packets.Close() // that port is free for UDP only
+		if t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (p *phone) note(f func()) {
@@ -211,7 +227,7 @@ func (p *phone) dial(ctx context.Context, body []byte, options sipgo.AnswerOptio
 	var refused *sipgo.ErrDialogResponse
 	switch err := session.WaitAnswer(ctx, options); {
 	case errors.As(err, &refused):
-		return int(refused.Res.StatusCode)
+		return refused.Res.StatusCode
 	case err != nil:
 		return 0
 	}
@@ -248,15 +264,26 @@ func (p *phone) call(host *transporttest.Host, lines ...string) *transporttest.S
 // send puts a packet on the wire.
 func (p *phone) send(kind uint8, timestamp uint32, payload []byte) {
 	p.t.Helper()
+	if err := p.sendQuietly(kind, timestamp, payload); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *phone) sendQuietly(kind uint8, timestamp uint32, payload []byte) error {
+	p.mu.Lock()
 	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: kind, SequenceNumber: p.sequence, Timestamp: timestamp, SSRC: 77}, Payload: payload}
 	p.sequence++
+	from := p.from
+	p.mu.Unlock()
+	if from == nil {
+		from = p.rtp
+	}
 	b, err := packet.Marshal()
 	if err != nil {
-		p.t.Fatal(err)
+		return err
 	}
-	if _, err := p.rtp.WriteToUDPAddrPort(b, p.to); err != nil {
-		p.t.Fatal(err)
-	}
+	_, err = from.WriteToUDPAddrPort(b, p.to)
+	return err
 }
 
 // speak sends sound at the pace of speech, in packets of 20 ms.
@@ -457,17 +484,16 @@ func TestSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := p.rtp
-	p.rtp = other
+	p.from = other
 	p.speak(tone(10*whole, 8000))
 	session.AwaitHeard(5 * transport.FrameSamples)
-	p.rtp = first
+	p.from = nil
 	p.speak(tone(2*whole, 8000))
 	stranger, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
 	if err == nil { // where the machine has more than one such address
-		p.rtp = stranger
+		p.from = stranger
 		p.speak(tone(2*whole, 8000))
-		p.rtp = first
+		p.from = nil
 		defer func() { _ = stranger.Close() }()
 	}
 	p.until("foreign packets", func() bool { return s.Stats().Foreign >= 2 })

@@ -74,6 +74,9 @@ type Config struct {
 	Password func(ctx context.Context, user string) (password string, ok bool)
 	// Realm is what callers are told that the password is for; "" = "parley".
 	Realm string
+	// Algorithms are those by which passwords are given, the best first: "MD5", "SHA-256";
+	// none = MD5, since there are callers who give up when the first is unknown to them.
+	Algorithms []string
 	// Token gives the session token of a call. Its error may wrap a *transport.RefusedError.
 	// nil = that of the header X-Parley-Token.
 	Token func(ctx context.Context, i Invite) (token string, err error)
@@ -124,6 +127,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Realm == "" {
 		c.Realm = "parley"
+	}
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = []string{"MD5"}
 	}
 	if c.Silent == 0 {
 		c.Silent = DefaultSilent
@@ -188,6 +194,11 @@ func (c Config) validateBounds(fault func(field string, value any, remedy string
 	for i, codec := range c.Codecs {
 		if (codec != PCMU && codec != PCMA) || slices.Index(c.Codecs, codec) != i {
 			fault(fmt.Sprintf("codecs[%d]", i), codec, "use PCMU and PCMA, each once")
+		}
+	}
+	for i, a := range c.Algorithms {
+		if a != "MD5" && a != "SHA-256" {
+			fault(fmt.Sprintf("algorithms[%d]", i), a, "use MD5 and SHA-256")
 		}
 	}
 	if strings.ContainsAny(c.Realm, "\"\\\r\n") {

@@ -3,12 +3,15 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -51,7 +54,8 @@ func (s *Server) authenticate(ctx context.Context, req *sip.Request) (user strin
 	call, now, stale := string(*req.CallID()), time.Now(), false
 	for _, h := range req.GetHeaders("Authorization") {
 		given, err := digest.ParseCredentials(h.Value())
-		if err != nil || given.Realm != s.config.Realm || given.URI == "" || (given.QOP != "" && given.QOP != "auth") {
+		if err != nil || given.Realm != s.config.Realm || given.URI == "" || (given.QOP != "" && given.QOP != "auth") ||
+			!slices.Contains(s.config.Algorithms, cmp.Or(strings.ToUpper(given.Algorithm), "MD5")) {
 			continue
 		}
 		if !s.fresh(now, given.Nonce, call) {
@@ -72,7 +76,7 @@ func (s *Server) authenticate(ctx context.Context, req *sip.Request) (user strin
 	}
 	answer = sip.NewResponseFromRequest(req, sip.StatusUnauthorized, "Unauthorized", nil)
 	nonce := s.nonce(now, call)
-	for _, algorithm := range []string{"SHA-256", "MD5"} {
+	for _, algorithm := range s.config.Algorithms {
 		answer.AppendHeader(sip.NewHeader("WWW-Authenticate", `Digest realm="`+s.config.Realm+`", nonce="`+nonce+
 			`", algorithm=`+algorithm+`, qop="auth", stale=`+strconv.FormatBool(stale)))
 	}

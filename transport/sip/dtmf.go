@@ -44,7 +44,7 @@ func (e *events) put(at time.Duration, timestamp uint32, payload []byte) (press,
 	var before press
 	var over bool
 	if !e.known || timestamp != e.timestamp {
-		if e.known && int32(timestamp-e.timestamp) < 0 {
+		if e.known && int32(timestamp-e.timestamp) < 0 && at-e.at < lostEnd {
 			return press{}, false // came late, of a key that was told
 		}
 		before, over = e.end()

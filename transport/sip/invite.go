@@ -109,6 +109,7 @@ func (s *Server) invite(req *sip.Request, tx sip.ServerTransaction) {
 	c.offer, c.timer = offer, timer
 	if err := s.answer(c, req, tx, user); err != nil {
 		c.end()
+		c.forget()
 		s.turnDownFor(req, tx, err)
 	}
 }
@@ -127,7 +128,7 @@ func (s *Server) enter(req *sip.Request) (c *call, code int, reason string) {
 	case len(s.calls) >= s.config.Calls:
 		return nil, sip.StatusServiceUnavailable, "Too Many Calls"
 	}
-	c = &call{server: s, id: id, over: make(chan struct{}), acks: make(chan struct{}, 1)}
+	c = &call{server: s, id: id, over: make(chan struct{}), done: make(chan struct{}), acks: make(chan struct{}, 1)}
 	s.calls[id] = c
 	return c, 0, ""
 }
@@ -207,7 +208,7 @@ func (s *Server) turnDownFor(req *sip.Request, tx sip.ServerTransaction, err err
 		warn(err.Error())
 	case errors.As(err, &refused):
 		code, reason = statusOf(refused.Code)
-		if refused.RetryAfter > 0 || refused.Code == transport.RefusedCapacity {
+		if code == sip.StatusServiceUnavailable {
 			headers = append(headers, sip.NewHeader("Retry-After", strconv.Itoa(max(5, int(refused.RetryAfter.Seconds())))))
 		}
 		warn(refused.Error())

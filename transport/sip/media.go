@@ -36,6 +36,26 @@ type heard struct {
 	packets, foreign, malformed, other atomic.Int64
 }
 
+// numbered gives frames and gaps numbers that only rise: those of a sender that counts
+// anew, or whose sound has become later for good, would come twice.
+type numbered struct {
+	transport.Ingress
+	next int64
+}
+
+// Audio takes a frame.
+func (n *numbered) Audio(_ int64, pcm []int16) {
+	n.Ingress.Audio(n.next, pcm)
+	n.next++
+}
+
+// Gap takes a gap, whose concealed part came by Audio before.
+func (n *numbered) Gap(g transport.Gap) {
+	g.Sequence = n.next - g.Concealed/transport.FrameSamples
+	n.next += (g.Missing - g.Concealed) / transport.FrameSamples
+	n.Ingress.Gap(g)
+}
+
 // media is the sound of one call.
 type media struct {
 	count *heard
@@ -52,6 +72,7 @@ type media struct {
 	// Of the goroutine that receives.
 	halves   halves
 	jitter   *jitter.Buffer
+	frames   numbered
 	up       *codec.Resampler
 	wide     []int16
 	plain    []int16
@@ -152,7 +173,10 @@ func (m *media) receive() {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			m.count.malformed.Add(1) // such as a port that nobody listens at
 		}
-		m.tell(func(in transport.Ingress) { m.jitter.Deliver(now, in) })
+		m.tell(func(in transport.Ingress) {
+			m.frames.Ingress = in
+			m.jitter.Deliver(now, &m.frames)
+		})
 		m.look(now)
 	}
 }
@@ -190,7 +214,7 @@ func (m *media) read(now time.Duration, from netip.AddrPort, data []byte) {
 	case p.PayloadType == a.sound:
 		m.accepted = now
 		m.count.packets.Add(1)
-		m.sound(now, p.Timestamp, law(a.codec), p.Payload)
+		m.sound(now, &p, law(a.codec))
 	case p.PayloadType == a.event && a.event > 0:
 		m.accepted = now
 		m.count.packets.Add(1)
@@ -202,14 +226,10 @@ func (m *media) read(now time.Duration, from netip.AddrPort, data []byte) {
 	}
 }
 
-func (m *media) sound(now time.Duration, timestamp uint32, l codec.Law, payload []byte) {
-	if len(payload) > longestPacket {
-		m.count.malformed.Add(1)
-		return
-	}
-	m.plain = l.Decode(m.plain[:0], payload)
+func (m *media) sound(now time.Duration, p *rtp.Packet, l codec.Law) {
+	m.plain = l.Decode(m.plain[:0], p.Payload[:min(len(p.Payload), longestPacket+1)])
 	before := m.halves.malformed
-	m.halves.put(timestamp, m.plain, func(slot int64, pcm []int16) {
+	m.halves.put(now, p.SSRC, p.Timestamp, m.plain, func(slot int64, pcm []int16) {
 		if slot != m.slot+1 {
 			m.up.Reset() // what follows does not join on
 		}

@@ -268,7 +268,7 @@ func (s *Server) leave(agent *sipgo.UserAgent) {
 	}
 	for _, c := range open {
 		select {
-		case <-c.over:
+		case <-c.done:
 		case <-timer.C:
 			timer.Reset(0)
 		}

@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/parley-voice/parley/internal/voices"
+	"github.com/parley-voice/parley/transport"
+	"github.com/parley-voice/parley/transport/codec"
 )
 
 // TestHalves: packets of any whole 10 ms, in whatever order, become the same frames.
@@ -33,7 +37,7 @@ func TestHalves(t *testing.T) {
 		packets[1], packets[2] = packets[2], packets[1]
 		packets = slices.Insert(packets, 4, packets[3]) // twice
 		for _, at := range packets {
-			h.put(base+uint32(at), sound[at:at+size], func(slot int64, pcm []int16) {
+			h.put(time.Duration(at)*time.Second/8000, 7, base+uint32(at), sound[at:at+size], func(slot int64, pcm []int16) {
 				if _, twice := frames[slot]; twice || len(pcm) != whole {
 					t.Errorf("%d ms: slot %d comes again, or has %d samples", ms, slot, len(pcm))
 				}
@@ -56,17 +60,36 @@ func TestHalvesAfterSilence(t *testing.T) {
 	var h halves
 	var slots []int64
 	note := func(slot int64, _ []int16) { slots = append(slots, slot-firstSlot) }
-	h.put(1000, make([]int16, whole), note)
-	h.put(1000+50*whole+3, make([]int16, whole), note) // not quite on a multiple
-	h.put(1000+51*whole+3, make([]int16, whole), note)
-	if fmt.Sprint(slots) != "[0 50 51]" {
+	at := func(n int) time.Duration { return time.Duration(n) * 20 * time.Millisecond }
+	h.put(at(0), 7, 1000, make([]int16, whole), note)
+	h.put(at(50), 7, 1000+50*whole+3, make([]int16, whole), note) // not quite on a multiple
+	h.put(at(51), 7, 1000+51*whole+3, make([]int16, whole), note)
+	h.put(0, 7, 0, make([]int16, 7), note)
+	h.put(0, 7, 0, nil, note)
+	h.put(0, 7, 0, make([]int16, longestPacket+half), note)
+	// Another sender, with numbers of its own; and one that begins to count anew.
+	h.put(at(52), 8, 4000000000, make([]int16, whole), note)
+	h.put(at(53), 8, 4000000000+whole, make([]int16, whole), note)
+	h.put(at(103), 8, 5, make([]int16, whole), note)
+	h.put(at(104), 8, 5+whole, make([]int16, whole), note)
+	if fmt.Sprint(slots) != "[0 50 51 52 53 103 104]" {
 		t.Errorf("slots %v", slots)
 	}
-	h.put(0, make([]int16, 7), note)
-	h.put(0, nil, note)
-	h.put(0, make([]int16, longestPacket+half), note)
-	if h.malformed != 3 || len(slots) != 3 {
-		t.Errorf("%d malformed, slots %v", h.malformed, slots)
+	if h.malformed != 3 || h.restarts != 2 {
+		t.Errorf("%d malformed, %d restarts", h.malformed, h.restarts)
+	}
+}
+
+// TestHalvesOfAnything: whatever comes, slots are numbers that a jitter buffer can take.
+func TestHalvesOfAnything(t *testing.T) {
+	var h halves
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 100000 {
+		h.put(time.Duration(r.Int64N(int64(time.Hour))), uint32(r.IntN(3)), r.Uint32(), make([]int16, half*(1+r.IntN(12))), func(slot int64, _ []int16) {
+			if slot < 0 || slot > 1<<40 {
+				t.Fatalf("slot %d", slot)
+			}
+		})
 	}
 }
 
@@ -101,6 +124,7 @@ func TestEvents(t *testing.T) {
 		{"no end, and the next key", []packet{{0, 1, event('1', false, 160)}, {50 * ms, 900, event('2', false, 160)}, {70 * ms, 900, event('2', true, 320)}}, time.Second, "1/20 2/40"},
 		{"the same key twice", []packet{{0, 1, event('1', true, 160)}, {50 * ms, 900, event('1', true, 160)}}, time.Second, "1/20 1/20"},
 		{"late", []packet{{0, 900, event('2', true, 160)}, {10 * ms, 1, event('1', true, 160)}}, time.Second, "2/20"},
+		{"counts anew", []packet{{0, 900, event('2', true, 160)}, {time.Second, 1, event('1', true, 160)}}, time.Second, "2/20 1/20"},
 		{"wrong", []packet{{0, 1, []byte{1}}, {0, 1, []byte{99, 0, 0, 0}}}, time.Second, ""},
 	} {
 		var e events
@@ -200,4 +224,29 @@ func FuzzMedia(f *testing.F) {
 			m.read(time.Duration(i)*20*time.Millisecond, from, data)
 		}
 	})
+}
+
+// TestTonesInSpeech: people who speak press no keys.
+func TestTonesInSpeech(t *testing.T) {
+	all, err := voices.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	down, err := codec.NewResampler(transport.SampleRate, codec.G711Rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds := 0
+	for _, v := range all {
+		clip, err := v.Clip()
+		if err != nil {
+			t.Fatal(err)
+		}
+		narrow := down.Resample(nil, clip.PCM)
+		seconds += len(narrow) / codec.G711Rate
+		if got := tell(newTones(), codec.MuLaw.Decode(nil, codec.MuLaw.Encode(nil, narrow))); got != "" {
+			t.Errorf("%s presses %q", v.ID, got)
+		}
+	}
+	t.Logf("%d voices, %d s", len(all), seconds)
 }

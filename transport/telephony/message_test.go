@@ -3,7 +3,6 @@
 package telephony
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -233,14 +232,13 @@ func TestSound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		loud := bytes.Repeat([]byte{0}, 0)
 		pcm := make([]int16, 320)
 		for i := range pcm {
 			pcm[i] = 8000
 		}
 		var back []int16
 		for range 3 {
-			loud = s.encode(nil, pcm)
+			loud := s.encode(nil, pcm)
 			if err := l.check(loud); err != nil || l.samples(len(loud)) != 320 {
 				t.Fatalf("%s: %d bytes of a frame: %v", name, len(loud), err)
 			}

@@ -47,6 +47,7 @@ type gateway struct {
 
 	mu      sync.Mutex
 	got     []sent
+	texts   []string // the same, as it came
 	closed  error
 	changed chan struct{}
 }
@@ -91,7 +92,7 @@ func (g *gateway) listen() {
 		if err != nil {
 			g.closed = err
 		} else {
-			g.got = append(g.got, s)
+			g.got, g.texts = append(g.got, s), append(g.texts, string(data))
 		}
 		g.mu.Unlock()
 		select {

@@ -101,7 +101,9 @@ func TestVoice(t *testing.T) {
 		return w.Result()
 	}
 	form := url.Values{"CallSid": {"CA1"}, "AccountSid": {"AC1"}, "From": {"+1555"}, "To": {"+1556"}}
-	signed := func(f url.Values) string { return string(sign("12345", "https://voice.example.com/twilio/voice?x=1", f)) }
+	signed := func(f url.Values) string {
+		return string(sign("12345", "https://voice.example.com/twilio/voice?x=1", f))
+	}
 	answer := ask(form, signed(form))
 	var twiml struct {
 		Stream struct {

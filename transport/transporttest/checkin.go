@@ -182,8 +182,8 @@ func (s Subject) namespacedControl(t *testing.T) {
 	s.needs(t, CanControl)
 	st := s.stage(t, Config{})
 	c, x := st.connect(Login{Token: Token})
-	for _, digit := range []string{"5", "#"} {
-		sent := transport.Control{Kind: "dtmf", Digit: digit, Key: eventabi.IdempotencyKey("key-" + digit)}
+	for i, digit := range []string{"5", "#"} {
+		sent := transport.Control{Kind: "dtmf", Digit: digit, Key: eventabi.IdempotencyKey(fmt.Sprint("key-", i))}
 		st.send(c, sent)
 		st.arrives(x, sent)
 	}

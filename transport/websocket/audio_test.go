@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/api/wire"
 	"github.com/parley-voice/parley/transport"
+	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/transporttest"
 	"github.com/parley-voice/parley/transport/websocket"
 )
@@ -271,4 +274,52 @@ func TestTypedTextWhileSilent(t *testing.T) {
 	if n := len(transporttest.Came[transport.LinkState](s)); n != 0 {
 		t.Errorf("the link changed %d times", n)
 	}
+}
+
+// silence is 20 ms of it, as Opus has it.
+func silence() []byte { return []byte{0xf8, 0xff, 0xfe} }
+
+// muteOpus makes encoders that know one packet.
+type muteOpus struct{ closed atomic.Int64 }
+
+func (m *muteOpus) NewEncoder() (codec.Encoder, error) { return muteEncoder{m}, nil }
+
+type muteEncoder struct{ of *muteOpus }
+
+func (muteEncoder) Encode(dst []byte, _ []int16) ([]byte, error) {
+	return append(dst, silence()...), nil
+}
+func (muteEncoder) Reset()   {}
+func (e muteEncoder) Close() { e.of.closed.Add(1) }
+
+// TestOpus shows packets both ways, with positions at 48000 Hz, and that an encoder is let
+// go of with its connection.
+func TestOpus(t *testing.T) {
+	opus := &muteOpus{}
+	w := newWorld(t, websocket.Config{Opus: opus}, transporttest.Config{})
+	c, s, welcome := w.enter(wire.Hello{Audio: &wire.Offered{In: []wire.Format{"opus/48000"}, Out: []wire.Format{"opus/48000"}}})
+	if welcome.Audio.In != "opus/48000" || welcome.Audio.Out != "opus/48000" || !slices.Contains(w.server.Capabilities().CodecsOut, "opus") {
+		t.Fatalf("%+v", welcome.Audio)
+	}
+	s.Play("t1", 1, make([]int16, 400))
+	c.until("two packets", func() bool { return len(c.audio) == 2 })
+	for i, a := range c.frames() {
+		if !bytes.Equal(a.Payload, silence()) || a.Position != int64(960*i) || a.Samples != []uint16{960, 240}[i] {
+			t.Errorf("packet %d: %+v", i, a)
+		}
+	}
+	c.say(&wire.Played{Generation: 1, Position: 1200})
+	transporttest.Await(s, func(p transport.Playout) bool { return p.Position == 400 })
+	for i := range 5 {
+		c.speak(uint32(i), int64(960*i), silence())
+	}
+	s.AwaitHeard(5 * 320)
+	c.speak(9, 960*9, silence()) // four packets are missing
+	if gap := transporttest.Await[transport.Gap](s, nil); gap.Missing != 4*320 {
+		t.Errorf("%+v", gap)
+	}
+	c.speak(10, 960*10, []byte{0xff})
+	await(c, func(e *wire.Error) bool { return e.Field == "payload" })
+	s.Close("test_over")
+	w.eventually(func() bool { return opus.closed.Load() == 1 })
 }

@@ -107,12 +107,8 @@ func (c *conn) say(m wire.FromServer) {
 }
 
 // complain answers a message that was not taken.
-func (c *conn) complain(f *wire.Fault, m wire.FromClient) {
-	e := &wire.Error{Code: f.Code, Field: f.Field, Message: f.Message}
-	if m != nil {
-		e.Key = wire.KeyOf(m)
-	}
-	c.say(e)
+func (c *conn) complain(f *wire.Fault) {
+	c.say(&wire.Error{Code: f.Code, Field: f.Field, Message: f.Message, Key: f.Key})
 }
 
 // next reads a message. Its bytes are valid until the next call.
@@ -158,7 +154,7 @@ func (c *conn) hello(ctx context.Context) (*wire.Hello, error) {
 		return nil, &wire.Fault{Code: wire.FaultUnexpected, Field: "type", Message: "the first message is hello"}
 	}
 	if f != nil {
-		c.complain(f, m)
+		c.complain(f)
 	}
 	return h, nil
 }
@@ -239,7 +235,7 @@ func (c *conn) keepalive() {
 		err := c.ws.Ping(ctx)
 		cancel()
 		if err != nil {
-			if c.ctx.Err() == nil {
+			if c.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 				c.server.counts.halfopen.Add(1)
 			}
 			c.cut()

@@ -3,6 +3,8 @@
 package websocket
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,7 +25,7 @@ func (c *conn) handle(l *line, kind websocket.MessageType, data []byte) *wire.Fa
 		if f == nil {
 			return nil
 		}
-		c.complain(f, nil)
+		c.complain(f)
 		if f.Code == wire.FaultOrder {
 			c.server.counts.disorder.Add(1)
 			return nil
@@ -32,13 +34,14 @@ func (c *conn) handle(l *line, kind websocket.MessageType, data []byte) *wire.Fa
 	}
 	m, f := wire.ReadClient(data)
 	if f != nil {
-		c.complain(f, m)
+		c.complain(f)
 	}
 	if m == nil {
 		return f
 	}
 	if f = c.message(l, m); f != nil {
-		c.complain(f, m)
+		f.Key = wire.KeyOf(m)
+		c.complain(f)
 	}
 	return f
 }
@@ -105,6 +108,8 @@ func (c *conn) perform(l *line, m wire.FromClient) *wire.Fault {
 		return nil
 	case *wire.Played:
 		return c.played(l, m)
+	case *wire.Renew:
+		return c.renew(l, m)
 	case *wire.EndOfUtterance:
 		// Behind the audio that was sent before, which may still wait for its time.
 		if !l.feed.After(func() { l.in.call(func(in transport.Ingress) { in.EndOfUtterance(m.Key) }) }) {
@@ -169,3 +174,23 @@ func (c *conn) played(l *line, m *wire.Played) *wire.Fault {
 }
 
 func (c *conn) pong(m *wire.Ping) { c.say(&wire.Pong{ID: m.ID, TimeMS: time.Now().UnixMilli()}) }
+
+// renew puts a fresh token in the place of the session's, where the host does that.
+func (c *conn) renew(l *line, m *wire.Renew) *wire.Fault {
+	r, ok := c.server.host.(transport.Renewer)
+	if !ok {
+		return &wire.Fault{Code: wire.FaultRefused, Field: "token", Message: "sessions are not renewed here"}
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, c.server.config.Hello)
+	defer cancel()
+	err := r.Renew(ctx, l.id, m.Token)
+	if err == nil {
+		return nil
+	}
+	f := &wire.Fault{Code: wire.FaultRefused, Field: "token", Message: "the session could not be renewed"}
+	var refused *transport.RefusedError
+	if errors.As(err, &refused) {
+		f.Message = refused.Error()
+	}
+	return f
+}

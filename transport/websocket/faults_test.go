@@ -151,7 +151,7 @@ func TestGarbage(t *testing.T) {
 	w := newWorld(t, websocket.Config{Faults: 4}, transporttest.Config{})
 	c, s, _ := w.enter(wire.Hello{})
 	c.write(coder.MessageText, []byte(`{"type":"context","role":"robot","text":"x","key":"k"}`))
-	await(c, func(e *wire.Error) bool { return e.Code == wire.FaultField && e.Field == "role" })
+	await(c, func(e *wire.Error) bool { return e.Code == wire.FaultField && e.Field == "role" && e.Key == "k" })
 	c.write(coder.MessageBinary, []byte{9, 9})
 	c.write(coder.MessageBinary, wire.AppendAudio(nil, &wire.Audio{Kind: wire.KindCaller, Payload: []byte{1}}))
 	await(c, func(e *wire.Error) bool { return e.Field == "payload" })

@@ -42,6 +42,7 @@ type line struct {
 	keys     keys
 	outputs  outputs
 	sequence uint32 // of frames to the client
+	view     int64  // of routing, the newest that was applied
 }
 
 var (
@@ -51,6 +52,7 @@ var (
 	_ transport.SpeechSink = (*line)(nil)
 	_ transport.ToolSink   = (*line)(nil)
 	_ transport.MetricSink = (*line)(nil)
+	_ transport.Router     = (*line)(nil)
 )
 
 func newLine(s *Server, b transport.Bootstrap, in transport.Ingress, acks, metrics bool) (*line, error) {
@@ -213,6 +215,22 @@ func (l *line) WriteSpeech(s transport.Speech) {
 // WriteToolCall asks the client to run a tool.
 func (l *line) WriteToolCall(c transport.ToolCall) {
 	l.say(&wire.ToolCall{ID: c.ID, Turn: c.Turn, Name: c.Name, Arguments: c.Arguments})
+}
+
+// Route tells the client that its session goes on at another address; only a newer view
+// counts. The client comes there by itself, with resume.
+func (l *line) Route(view int64, endpoint string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if view <= l.view {
+		return fmt.Errorf("websocket: view: %d: view %d was applied already: give a newer one", view, l.view)
+	}
+	if endpoint == "" {
+		return errors.New("websocket: endpoint: is empty: give the address of the other host")
+	}
+	l.view = view
+	l.sayLocked(&wire.Route{View: view, Endpoint: endpoint})
+	return nil
 }
 
 // WriteFrame sends a frame of sound.

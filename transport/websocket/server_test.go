@@ -3,9 +3,11 @@
 package websocket_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -76,7 +78,7 @@ func TestRefusals(t *testing.T) {
 		"codec":    {`{"type":"hello","audio":{"out":["mp3/44100"]}}`, transporttest.Config{}, "unsupported_codec", 4400, "audio.out"},
 		"rate":     {`{"type":"hello","audio":{"in":["pcm_s16le/96000"]}}`, transporttest.Config{}, "unsupported_codec", 4400, "audio.in"},
 		"opus out": {`{"type":"hello","audio":{"out":["opus/48000"]}}`, transporttest.Config{}, "unsupported_codec", 4400, "audio.out"},
-		"encoding": {`{"type":"hello","encoding":"binary"}`, transporttest.Config{}, "invalid_request", 4400, `use one of ["" "json"]`},
+		"encoding": {`{"type":"hello","encoding":"binary"}`, transporttest.Config{}, "invalid_request", 4400, `use one of ["json"]`},
 		"first":    {`{"type":"text","text":"hi"}`, transporttest.Config{}, "invalid_request", 4400, "first message is hello"},
 		"garbage":  {`}{`, transporttest.Config{}, "invalid_request", 4400, "no JSON object"},
 		"unknown":  {`{"type":"hello","token":"` + transporttest.Token + `","resume":{"session":"s"}}`, transporttest.Config{}, "unknown_session", 4404, ""},
@@ -277,4 +279,48 @@ func TestClientLeaves(t *testing.T) {
 	_ = c.ws.Close(coder.StatusNormalClosure, "")
 	transporttest.Await(s, func(l transport.LinkState) bool { return l == transport.LinkLeft })
 	s.AwaitDone()
+}
+
+// renewing is a host whose sessions can be renewed.
+type renewing struct {
+	*transporttest.Host
+	tokens chan string
+}
+
+func (r renewing) Renew(_ context.Context, id eventabi.SessionID, token string) error {
+	r.tokens <- string(id) + " " + token
+	if token == "stale" {
+		return &transport.RefusedError{Code: transport.RefusedExpired}
+	}
+	return nil
+}
+
+// TestRenew shows that a fresh token reaches the host, and that a bad one is told.
+func TestRenew(t *testing.T) {
+	w := newWorld(t, websocket.Config{}, transporttest.Config{})
+	c, _, _ := w.enter(wire.Hello{})
+	c.say(&wire.Renew{Token: "fresh", Keyed: wire.Keyed{Key: "k0"}})
+	await(c, func(e *wire.Error) bool { return e.Code == wire.FaultRefused && e.Key == "k0" })
+
+	host := renewing{transporttest.NewHost(t, transporttest.Config{}), make(chan string, 2)}
+	server, err := websocket.New(websocket.Config{}, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(server)
+	t.Cleanup(func() {
+		host.Close()
+		web.Close()
+	})
+	other := &world{t: t, server: server, host: host.Host, url: "ws" + strings.TrimPrefix(web.URL, "http")}
+	c, _, _ = other.enter(wire.Hello{Session: "mine"})
+	c.say(&wire.Renew{Token: "fresh", Keyed: wire.Keyed{Key: "k1"}})
+	c.say(&wire.Renew{Token: "stale", Keyed: wire.Keyed{Key: "k2"}})
+	await(c, func(m *wire.Taken) bool { return m.Key == "k1" })
+	await(c, func(e *wire.Error) bool {
+		return e.Code == wire.FaultRefused && e.Key == "k2" && e.Message == "token_expired"
+	})
+	if got := <-host.tokens; got != "mine fresh" {
+		t.Errorf("renewed %q", got)
+	}
 }

@@ -20,6 +20,22 @@ const rate = 24000;
 const chunkMs = 40;
 const chunkBytes = (rate / 1000) * chunkMs * 2;
 
+// recording reads a WAV file of one channel and 16 bit, and gives its samples at 24000 Hz.
+export function recording(file) {
+  const wav = readFileSync(file);
+  const from = wav.readUInt32LE(24);
+  const at = wav.indexOf('data', 12, 'latin1') + 8;
+  const count = wav.readUInt32LE(at - 4) / 2;
+  const sample = (i) => wav.readInt16LE(at + 2 * Math.min(i, count - 1));
+  const out = Buffer.alloc(2 * Math.floor((count * rate) / from));
+  for (let i = 0; i < out.length / 2; i++) {
+    const place = (i * from) / rate;
+    const whole = Math.floor(place);
+    out.writeInt16LE(Math.round(sample(whole) + (sample(whole + 1) - sample(whole)) * (place - whole)), 2 * i);
+  }
+  return out;
+}
+
 // Microphone sends silence, and what it is told to say, at the pace of speech.
 export class Microphone {
   #said = Buffer.alloc(0);
@@ -38,9 +54,9 @@ export class Microphone {
     }, chunkMs / 2);
   }
 
-  // say takes a file of raw samples, 16 bit at 24000 Hz.
+  // say takes a recording.
   say(file) {
-    this.#said = Buffer.concat([this.#said, readFileSync(file)]);
+    this.#said = Buffer.concat([this.#said, recording(file)]);
   }
 
   stop() {

@@ -23,6 +23,8 @@ type call struct {
 	candidate int64            // which of the plan's ordered candidates, 0 = the preferred one
 	tries     int64            // attempts with this candidate
 	chunks    int64            // results so far
+	tools     int64            // llm: tools that it has called
+	base      int64            // llm: where its first segment stands in the reply
 	budget    turn.Allowance   // provider timeout
 	retryAt   timebase.Instant // waiting to be tried again, 0 = running
 	parked    bool             // the attempt failed, and what follows is decided in this pass
@@ -117,9 +119,11 @@ func (m *Machine) startCall(c *call) {
 	timeout := max(1, min(c.budget.Limit(), m.turn.budget.Remaining(m.now)).MS())
 	switch c.kind {
 	case callLLM:
+		c.base = int64(m.turn.output.reply.Len())
 		m.fx.add(&Generate{
 			Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate,
 			Instructions: m.turn.instructions, Written: m.turn.output.reply.Muted(),
+			Segment: c.base, NoTools: m.turn.tools.number >= maxToolRounds,
 		})
 	case callTTS:
 		m.fx.add(&Say{
@@ -218,16 +222,18 @@ func (m *Machine) invocationEnd(in *InvocationEnd) {
 		m.callFailed(c, in, false)
 		return
 	}
-	kind, utteranceNumber, segment := c.kind, c.utterance, c.segment
+	kind, utteranceNumber, segment, called := c.kind, c.utterance, c.segment, c.tools > 0
 	m.removeCall(c.id)
-	switch kind {
-	case callSTT:
+	switch {
+	case kind == callSTT:
 		m.recogniserEnded(utteranceNumber)
-	case callLLM:
+	case kind == callLLM && called:
+		m.modelCalled()
+	case kind == callLLM:
 		m.turn.output.reply.End()
 		m.sayNext()
 		m.finished()
-	case callTTS:
+	case kind == callTTS:
 		m.turn.output.reply.Finish()
 		m.unheard(segment)
 		m.sayNext()

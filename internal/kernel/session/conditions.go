@@ -30,6 +30,7 @@ type conditions struct {
 	waiting bool             // for the caller to speak
 	quiet   timebase.Instant // since when
 	silent  bool             // told
+	unheard bool             // somebody speaks, and there is no room for another utterance
 }
 
 // The reasons of silence.
@@ -49,7 +50,7 @@ func (c *conditions) steady() bool { return c.streams && !c.stalled }
 
 // afresh has caller audio expected from now on, and silence begin anew.
 func (c *conditions) afresh(at timebase.Instant) {
-	c.last, c.stalled = at, false
+	c.last, c.stalled, c.unheard = at, false, false
 	c.spoken()
 }
 
@@ -96,7 +97,7 @@ func (m *Machine) voiceStopped(u *utterance) {
 func (m *Machine) settleConditions() {
 	c := &m.caller
 	if m.stallDue() <= m.now {
-		c.stalled = true
+		c.stalled, c.unheard = true, false
 		m.counters.Stalls++
 		m.emit(eventabi.SignalStall, eventabi.EmitterConnection, "", "")
 		if u := m.open(); u != nil {
@@ -125,7 +126,7 @@ func (m *Machine) listens() bool {
 
 // awaitsCaller says that nobody speaks and the caller may.
 func (m *Machine) awaitsCaller() bool {
-	return m.listens() && !m.speaking() && m.open() == nil && len(m.proposals)+len(m.queue) == 0
+	return m.listens() && !m.speaking() && m.open() == nil && !m.caller.unheard && len(m.proposals)+len(m.queue) == 0
 }
 
 // stallDue is when missing caller audio is a stall.

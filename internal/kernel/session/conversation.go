@@ -82,6 +82,9 @@ func (m *Machine) standBehind() {
 			last = max(last, out.order)
 		}
 	}
+	if m.scopeTurn() != "" { // and the tools that it has called
+		last = max(last, m.turn.tools.latest)
+	}
 	for i := range m.utterances {
 		if u := &m.utterances[i]; u.turn == "" && !u.recorded && u.order < last {
 			u.order = m.identity.nextOrder()

@@ -12,7 +12,9 @@ type Item struct {
 	Role        ItemRole
 	Turn        eventabi.TurnID
 	Interrupted bool
-	Text        int64 // handle of what was said or given as a whole; a turn's reply has none
+	// Text is the handle of what was said or given as a whole, of a tool's arguments or output;
+	// a turn's reply has none.
+	Text int64
 	// Segments is how many pieces of the turn's reply make up an assistant item, from the
 	// first; GeneratedRunes is their length, HeardRunes how much of it was heard, from the
 	// beginning.
@@ -26,6 +28,12 @@ type Item struct {
 	// HeardErrorMS bounds the error of the cut, in milliseconds of speech: 0 when the
 	// cut lies on a segment's edge or everything was heard.
 	HeardErrorMS int64
+	// Call is the key of a tool's call, which its result has as well; Name the tool. A result
+	// that failed has the reason for its text, or none: then the tool did not answer in time,
+	// and its result takes this item's place when it comes.
+	Call   string
+	Name   string
+	Failed bool
 }
 
 // ItemRole is who an item is from.
@@ -36,6 +44,10 @@ const (
 	ItemUser      ItemRole = "user"
 	ItemAssistant ItemRole = "assistant"
 	ItemSystem    ItemRole = "system" // the application's, by way of the client
+	// ItemToolCall and ItemToolResult of one round of the model stand at one place, each call
+	// before its result.
+	ItemToolCall   ItemRole = "tool_call"
+	ItemToolResult ItemRole = "tool_result"
 )
 
 func (it *Item) code(c *coder) {
@@ -50,4 +62,7 @@ func (it *Item) code(c *coder) {
 	num(c, "heard_runes", &it.HeardRunes)
 	num(c, "shown_runes", &it.ShownRunes)
 	num(c, "heard_error_ms", &it.HeardErrorMS)
+	str(c, "call", &it.Call)
+	str(c, "name", &it.Name)
+	boolean(c, "failed", &it.Failed)
 }

@@ -197,6 +197,10 @@ type Generate struct {
 	// session's own does.
 	Instructions int64
 	Written      bool // the answer is text and nothing else, so nobody takes its segments one by one
+	// Segment is the place in the turn's reply of the first piece that it brings: it goes on
+	// from there when the model has called tools before.
+	Segment int64
+	NoTools bool // it may call no tool: it has done so often enough in this turn
 }
 
 // Say asks for one segment to be synthesised.
@@ -378,3 +382,4 @@ func (*Ended) effect()            {}
 func (*Nondeterministic) effect() {}
 func (*Degrade) effect()          {}
 func (*Fallback) effect()         {}
+func (*CallTool) effect()         {}

@@ -69,6 +69,8 @@ func newEffect(kind string) Effect {
 		return &Ended{}
 	case "nondeterministic":
 		return &Nondeterministic{}
+	case "call_tool":
+		return &CallTool{}
 	}
 	return nil
 }
@@ -104,6 +106,7 @@ func (*Ended) kind() string            { return "ended" }
 func (*Nondeterministic) kind() string { return "nondeterministic" }
 func (*Degrade) kind() string          { return "degrade" }
 func (*Fallback) kind() string         { return "fallback" }
+func (*CallTool) kind() string         { return "call_tool" }
 
 // code walks the envelope's fields that the kernel fills. Session, pipeline and schema
 // version do not change within a session and stand in its bootstrap.
@@ -252,6 +255,8 @@ func (e *Generate) code(c *coder) {
 	num(c, "candidate", &e.Candidate)
 	num(c, "instructions", &e.Instructions)
 	boolean(c, "written", &e.Written)
+	num(c, "segment", &e.Segment)
+	boolean(c, "no_tools", &e.NoTools)
 }
 
 func (e *Say) code(c *coder) {

@@ -45,7 +45,7 @@ func (m *Machine) stepFor(x *trouble) (turn.Step, bool) {
 
 // modelToCome says that the model will be asked, for the first time or again.
 func (m *Machine) modelToCome() bool {
-	if !m.turn.asked {
+	if !m.turn.asked || m.waitsForTools() {
 		return true
 	}
 	c := m.turnCall(callLLM)
@@ -151,9 +151,7 @@ func (m *Machine) show(i int) {
 		Handle: s.Text, Kind: flow.Final, Lane: flow.Data, Stream: -int64(out.generation), Group: segmentGroup(out.generation, i),
 		Scope: out.generation, Bytes: mostBytes(s.Runes), Of: string(out.turn),
 	})
-	if out.order == 0 {
-		out.order = m.identity.nextOrder()
-	}
+	m.placeOutput(i)
 	m.outputBegan()
 }
 

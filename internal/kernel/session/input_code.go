@@ -48,6 +48,10 @@ func newInput(kind string) Input {
 		return &CancelAck{}
 	case "audio_gap":
 		return &AudioGap{}
+	case "tool_called":
+		return &ToolCalled{}
+	case "tool_result":
+		return &ToolResult{}
 	}
 	return newSurrounding(kind)
 }
@@ -157,6 +161,8 @@ func (*TransportControl) kind() string { return "transport_control" }
 func (*Context) kind() string          { return "context" }
 func (*Respond) kind() string          { return "respond" }
 func (*Wishes) kind() string           { return "wishes" }
+func (*ToolCalled) kind() string       { return "tool_called" }
+func (*ToolResult) kind() string       { return "tool_result" }
 
 func (*Bootstrap) lane() flow.Lane      { return flow.Control }
 func (*CloseRequest) lane() flow.Lane   { return flow.Control }
@@ -206,6 +212,8 @@ func (*TransportControl) lane() flow.Lane { return flow.Data }
 func (*Context) lane() flow.Lane          { return flow.Data }
 func (*Respond) lane() flow.Lane          { return flow.Data }
 func (*Wishes) lane() flow.Lane           { return flow.Data }
+func (*ToolCalled) lane() flow.Lane       { return flow.Data }
+func (*ToolResult) lane() flow.Lane       { return flow.Data }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)

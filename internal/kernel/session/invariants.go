@@ -38,6 +38,7 @@ func (m *Machine) verify(list []Effect) {
 		m.verifyLiveTurn()
 	}
 	m.verifyWaiting()
+	m.verifyTools()
 	m.verifyAudio()
 	m.verifySession()
 }

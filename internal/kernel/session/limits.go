@@ -19,6 +19,13 @@ const (
 	maxProposals = 8
 	// maxMeters are nodes and edges whose budgets are accounted for within a turn.
 	maxMeters = 32
+	// maxToolRounds is how often a turn's model is asked again because it has called tools.
+	maxToolRounds = 8
+	// maxToolCalls are the calls of tools of one round.
+	maxToolCalls = 8
+	// maxToolsKept are calls of tools that are remembered, so that their results are known: more
+	// than one turn can make.
+	maxToolsKept = 2 * maxToolRounds * maxToolCalls
 	// maxNodePolicies are nodes with a policy of their own.
 	maxNodePolicies = 64
 )
@@ -33,6 +40,7 @@ const (
 	defaultBootstrapMS    = 10000
 	defaultMaxUtteranceMS = 30000
 	defaultDedupeKeys     = 8192
+	defaultToolTimeoutMS  = 15000
 	dedupeWindow          = 600 * timebase.Second
 	cancelGrace           = 75 * timebase.Millisecond
 	backoffMS             = 50

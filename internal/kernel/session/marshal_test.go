@@ -21,6 +21,7 @@ func inputKinds() []string {
 		"invocation_end", "delivery", "cancel", "stop", "edge_policy", "flow_policy", "node_policy", "offer", "ready", "overflow", "appended",
 		"evidence_lost", "node_failed", "node_spent", "unscheduled", "cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
 		"muted", "transport_control", "context", "respond", "wishes",
+		"tool_called", "tool_result",
 	}
 }
 
@@ -29,7 +30,7 @@ func effectKinds() []string {
 		"emit", "decide", "session_change", "turn_change", "refused", "superseded", "fence", "hold", "resume", "play",
 		"end_of_audio", "discard", "open", "finalize", "generate", "say", "cancel_call", "hook", "detach", "converse",
 		"append_terminal", "evidence", "deliver", "release", "combine", "skip", "merged", "ended", "nondeterministic",
-		"degrade", "fallback",
+		"degrade", "fallback", "call_tool",
 	}
 }
 

@@ -83,8 +83,10 @@ func (m *Machine) utterance(number int64) *utterance {
 func (m *Machine) begin(onset timebase.Samples) *utterance {
 	if len(m.utterances) >= maxUtterances || len(m.calls) >= maxCalls {
 		m.refuse("utterance_limit", "voice_on", "")
+		m.caller.unheard = true
 		return nil
 	}
+	m.caller.unheard = false
 	m.caller.spoken()
 	m.talk.utterances++
 	n := m.talk.utterances
@@ -142,6 +144,7 @@ func (m *Machine) proposeEarly(u *utterance) {
 }
 
 func (m *Machine) voiceOff(in *VoiceOff) {
+	m.caller.unheard = false
 	m.heard = max(m.heard, in.Heard)
 	u := m.open()
 	if u == nil || !u.voiced {
@@ -174,7 +177,7 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 		m.refuse("client_ends_turns", in.kind(), "")
 		return
 	}
-	m.caller.resting = m.wished.clientEnds
+	m.caller.resting, m.caller.unheard = m.wished.clientEnds, false
 	epoch := in.Epoch
 	if epoch == 0 {
 		epoch = m.authority.Epoch
@@ -184,6 +187,7 @@ func (m *Machine) endOfUtterance(in *EndOfUtterance) {
 		m.refuse("no_open_utterance", in.kind(), "")
 		return
 	}
+	m.caller.spoken() // also of what was cut off before
 	m.emit(eventabi.SignalEndOfUtterance, eventabi.EmitterConnection, "", in.Reason)
 	if u == nil { // all of it was cut off before
 		m.proposeOwed(epoch)

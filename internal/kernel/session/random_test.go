@@ -89,6 +89,7 @@ func (d *drunk) boot() *Bootstrap {
 	s.TurnBudgetMS = pick[int64](d, 0, 500, 5000)
 	s.TurnHardCapMS = pick[int64](d, 0, 3000)
 	s.InvocationMS = pick[int64](d, 0, 300)
+	s.ToolTimeoutMS = pick[int64](d, 0, 400)
 	s.MaxUtteranceMS = pick[int64](d, 0, 1500)
 	s.DrainMS = pick[int64](d, 0, 800)
 	s.DisconnectMS = pick[int64](d, 0, 700)
@@ -353,17 +354,19 @@ func (d *drunk) provider() Input {
 			Reason: pick(d, "execution_pool_saturated", "execution_pool_closed", "node_concurrency_limited", "odd"),
 		}
 	}
-	switch d.random.Below(8) {
+	switch d.random.Below(10) {
+	case 8, 9:
+		return d.tool()
 	case 0:
 		return &Transcript{Invocation: d.call(callSTT), Revision: d.random.Below(1 << 40), Final: d.random.Chance(1, 3), Text: d.text()}
 	case 1:
 		return &Progress{Invocation: d.call(pick(d, callSTT, callLLM, callTTS))}
 	case 2, 3:
-		next := int64(0)
-		if m.turn.output != nil {
-			next = int64(m.turn.output.reply.Len())
+		id, next := d.call(callLLM), int64(0)
+		if c := m.call(id); c != nil && m.turn.output != nil {
+			next = int64(m.turn.output.reply.Len()) - c.base
 		}
-		return &Segment{Invocation: d.call(callLLM), Attempt: d.random.Below(2), Index: pick(d, next, next, next, d.random.Below(4)), Text: d.text(), Protected: d.random.Chance(1, 6)}
+		return &Segment{Invocation: id, Attempt: d.random.Below(2), Index: pick(d, next, next, next, d.random.Below(4)), Text: d.text(), Protected: d.random.Chance(1, 6)}
 	case 4, 5:
 		id := d.call(callTTS)
 		chunk := d.random.Below(2)

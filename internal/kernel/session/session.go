@@ -54,7 +54,8 @@ type Machine struct {
 	clock      timebase.Clock
 	gap        gap
 	calls      []call
-	meters     []meter // budgets of nodes and edges, of the live turn and of the session since the last
+	tools      []toolCall // that were made, the oldest first
+	meters     []meter    // budgets of nodes and edges, of the live turn and of the session since the last
 	outputs    []*output
 	edges      edges
 	talk       conversation
@@ -317,6 +318,10 @@ func (m *Machine) apply(in Input) {
 		m.cancelAck(in)
 	case *AudioGap:
 		m.audioGap(in)
+	case *ToolCalled:
+		m.toolCalled(in)
+	case *ToolResult:
+		m.toolResult(in)
 	case *Muted, *TransportControl, *Context, *Respond, *Wishes:
 		m.clientWord(in)
 	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
@@ -368,7 +373,7 @@ func (m *Machine) surround(in Input) {
 		m.clockReading(in)
 	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
 		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap,
-		*Muted, *TransportControl, *Context, *Respond, *Wishes:
+		*Muted, *TransportControl, *Context, *Respond, *Wishes, *ToolCalled, *ToolResult:
 		// the conversation's
 	}
 }

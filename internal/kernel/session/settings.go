@@ -22,6 +22,7 @@ type Settings struct {
 	PathBudgetMS  int64
 	EdgeBudgetMS  int64
 	InvocationMS  int64 // provider invocation timeout
+	ToolTimeoutMS int64 // how long a turn waits for a tool
 	Attempts      int64 // attempts per provider call and candidate
 	// AdaptiveActions is what the plans allow: names with commas between them, "none", or
 	// empty for the profile's four (turn-plan section 7).
@@ -67,6 +68,7 @@ func (s *Settings) code(c *coder) {
 	num(c, "path_budget_ms", &s.PathBudgetMS)
 	num(c, "edge_budget_ms", &s.EdgeBudgetMS)
 	num(c, "invocation_ms", &s.InvocationMS)
+	num(c, "tool_timeout_ms", &s.ToolTimeoutMS)
 	num(c, "attempts", &s.Attempts)
 	str(c, "adaptive_actions", &s.AdaptiveActions)
 	str(c, "layers", &s.Layers)
@@ -124,6 +126,7 @@ func (in *Bootstrap) Validate() error {
 	c.ms("path_budget_ms", s.PathBudgetMS)
 	c.ms("edge_budget_ms", s.EdgeBudgetMS)
 	c.ms("invocation_ms", s.InvocationMS)
+	c.ms("tool_timeout_ms", s.ToolTimeoutMS)
 	c.within("attempts", s.Attempts, maxAttemptsSet)
 	c.actions("adaptive_actions", s.AdaptiveActions)
 	c.layers(s.Layers)

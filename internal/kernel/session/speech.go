@@ -99,9 +99,7 @@ func (m *Machine) accept(piece *chunk) {
 	out.accepted += piece.samples
 	out.chunks++
 	out.last = piece.handle
-	if out.order == 0 {
-		out.order = m.identity.nextOrder()
-	}
+	m.placeOutput(piece.segment)
 	m.outputBegan()
 	signal := m.emit(eventabi.SignalOutputAccepted, eventabi.EmitterEgress, out.turn, "")
 	signal.ProviderInvocationID = piece.call

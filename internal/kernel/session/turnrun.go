@@ -51,7 +51,7 @@ func (m *Machine) late(in Input, id eventabi.TurnID) {
 
 func isOutput(in Input) bool {
 	switch in.kind() {
-	case "progress", "segment", "speech", "delivery":
+	case "progress", "segment", "tool_called", "speech", "delivery":
 		return true
 	}
 	return false
@@ -84,7 +84,7 @@ func (m *Machine) segment(in *Segment) {
 		return
 	}
 	reply := &m.turn.output.reply
-	if in.Index != int64(reply.Len()) {
+	if in.Index != int64(reply.Len())-c.base {
 		m.refuse("segment_out_of_order", in.kind(), c.turn)
 		return
 	}
@@ -209,6 +209,7 @@ func (m *Machine) expire() {
 	m.edges.board.Expire(m.now, &m.edges.log)
 	m.expireWaits()
 	m.expireCalls()
+	m.expireTools()
 	m.expireBudget()
 	if u := m.open(); u != nil && m.now >= m.utteranceDeadline(u) {
 		m.cutUtterance(u)
@@ -242,6 +243,7 @@ func (m *Machine) nextDeadline() timebase.Instant {
 		d = timebase.Earliest(d, m.turn.budget.Deadline())
 		d = timebase.Earliest(d, m.turn.speech.Deadline())
 		d = timebase.Earliest(d, m.sayDeadline())
+		d = timebase.Earliest(d, m.toolsDue())
 	}
 	if u := m.open(); u != nil {
 		d = timebase.Earliest(d, m.utteranceDeadline(u))

@@ -28,6 +28,7 @@ type liveTurn struct {
 	asked     bool // the model was asked, or there was nothing to ask
 	appending bool // terminal evidence is being appended
 	calls     int64
+	tools     toolRounds
 
 	troubles   []trouble        // of this pass, not answered yet
 	spent      trouble          // the budget that is exhausted with nothing left to do

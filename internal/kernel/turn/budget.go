@@ -44,6 +44,19 @@ func (b *Budget) Output() { b.output = true }
 // the hard cap is what is left.
 func (b *Budget) Continue() { b.running, b.over = true, true }
 
+// Wait says that the turn waits for something whose time is not its own, a tool: until it
+// goes on, the hard cap is all that bounds the way to the first output.
+func (b *Budget) Wait(at timebase.Instant) { b.renew(at, b.hardCap.limit) }
+
+// Again says that it goes on: the envelope begins anew.
+func (b *Budget) Again(at timebase.Instant) { b.renew(at, b.own) }
+
+func (b *Budget) renew(at timebase.Instant, limit timebase.Span) {
+	if b.running && !b.output && !b.over {
+		b.envelope = b.hardCap.Nest(at, limit)
+	}
+}
+
 // Stop ends the account.
 func (b *Budget) Stop() { b.running = false }
 
@@ -95,7 +108,7 @@ func (b *Budget) Due(at timebase.Instant) BudgetEvent {
 			b.running = false
 		}
 		return event
-	case !b.over && !b.cut() && b.Used(at) >= b.own:
+	case !b.over && !b.cut() && at >= b.envelope.Ends():
 		b.over = true
 		return BudgetOverrun
 	case b.cut() && !b.envelope.warned && b.envelope.Used(at) >= b.envelope.warnAt():
@@ -116,7 +129,7 @@ func (b *Budget) Deadline() timebase.Instant {
 	case !b.output && !b.over:
 		return b.envelope.Deadline()
 	case !b.over && !b.cut():
-		return b.hardCap.from.Add(b.own)
+		return b.envelope.Ends()
 	case b.cut() && !b.envelope.warned:
 		return b.envelope.Deadline()
 	}

@@ -196,3 +196,58 @@ func TestBudgetProperties(t *testing.T) {
 		}
 	}
 }
+
+// While a turn waits for a tool its envelope stands still; when it goes on it begins anew.
+// The hard cap bounds both, and is told.
+func TestBudgetWaits(t *testing.T) {
+	begin := func() *Budget {
+		b := &Budget{}
+		b.Start(ms(100), timebase.MS(2000), timebase.MS(20000))
+		return b
+	}
+	b := begin()
+	b.Wait(ms(1500))
+	if got := due(b, 15000); got != nil || b.Remaining(ms(15000)) != timebase.MS(5100) {
+		t.Errorf("while it waits: %v, %d ms left", got, b.Remaining(ms(15000)).MS())
+	}
+	b.Again(ms(15000))
+	if got := due(b, 16599); got != nil {
+		t.Errorf("before 80 %% of the new envelope: %v", got)
+	}
+	if got := due(b, 17000); !same(got, []BudgetEvent{BudgetWarning, BudgetExhausted}) {
+		t.Errorf("at its end: %v", got)
+	}
+	b = begin()
+	b.Wait(ms(1500))
+	if got := due(b, 20100); !same(got, []BudgetEvent{BudgetWarning, BudgetExhausted}) || !b.Capped(ms(20100)) {
+		t.Errorf("at the hard cap: %v", got)
+	}
+	b = begin()
+	b.Wait(ms(1500))
+	b.Again(ms(19000))
+	if b.Remaining(ms(19000)) != timebase.MS(1100) {
+		t.Errorf("%d ms of the hard cap are left", b.Remaining(ms(19000)).MS())
+	}
+	b = begin()
+	b.Output()
+	b.Wait(ms(1500))
+	b.Again(ms(1900))
+	if got := due(b, 2100); !same(got, []BudgetEvent{BudgetOverrun}) {
+		t.Errorf("with output, at the end of the envelope: %v", got)
+	}
+	b = begin()
+	b.Wait(ms(1500))
+	b.Again(ms(15000))
+	b.Output()
+	if b.Deadline() != ms(17000) {
+		t.Errorf("with output after the wait the next word is due at %d", b.Deadline().MS())
+	}
+	if got := due(b, 17000); !same(got, []BudgetEvent{BudgetOverrun}) {
+		t.Errorf("at the end of the new envelope: %v", got)
+	}
+	b = &Budget{}
+	b.Wait(ms(1500))
+	if b.Deadline() != timebase.Never {
+		t.Error("an account that has not begun has a deadline")
+	}
+}

@@ -178,6 +178,7 @@ func (k *Keeper) Took(at timebase.Instant, r session.Record) {
 		*session.Resume, *session.RuntimeFault, *session.Say, *session.Segment, *session.SessionChange, *session.Skip,
 		*session.Snapshots, *session.Speech, *session.Stop, *session.Superseded, *session.TextIn, *session.Transcript,
 		*session.TurnChange, *session.Unscheduled, *session.Usage, *session.VoiceOff, *session.VoiceOn, *session.Wake,
+		*session.CallTool, *session.ToolCalled, *session.ToolResult,
 		*session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 		// no matter of waiting, or told by what it leads to
 	}

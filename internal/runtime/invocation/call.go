@@ -200,7 +200,7 @@ func (call *Call) arrive(now timebase.Instant, c provider.Chunk) {
 	lat := call.request.Provider.Expected
 	at := max(call.due, now)
 	switch c.Kind {
-	case provider.ChunkTextDelta, provider.ChunkTextFinal, provider.ChunkAudio:
+	case provider.ChunkTextDelta, provider.ChunkTextFinal, provider.ChunkAudio, provider.ChunkToolCall:
 		switch {
 		case call.request.Provider.Modality == provider.ModalitySTT && c.Kind == provider.ChunkTextFinal:
 			at = max(call.due, now.Add(timebase.Span(lat.First)))
@@ -212,7 +212,7 @@ func (call *Call) arrive(now timebase.Instant, c provider.Chunk) {
 			at = at.Add(timebase.Span(lat.Next))
 		}
 		call.chunks++
-		call.bytes += int64(len(c.Text)) + 2*int64(len(c.PCM))
+		call.bytes += int64(len(c.Text)+len(c.Tool.Name)+len(c.Tool.Arguments)) + 2*int64(len(c.PCM))
 	case provider.ChunkStart, provider.ChunkMetadata, provider.ChunkFinal, provider.ChunkError:
 	}
 	call.due = at
@@ -220,7 +220,7 @@ func (call *Call) arrive(now timebase.Instant, c provider.Chunk) {
 
 // pass hands a chunk on, unless the call is over by now.
 func (call *Call) pass(at timebase.Instant, c provider.Chunk) {
-	content := c.Kind == provider.ChunkTextDelta || c.Kind == provider.ChunkTextFinal || c.Kind == provider.ChunkAudio
+	content := isContent(c.Kind)
 	call.mu.Lock()
 	if call.ended || call.stopping && call.controller.settings.Exec.Virtual() {
 		call.late++
@@ -229,9 +229,9 @@ func (call *Call) pass(at timebase.Instant, c provider.Chunk) {
 		return
 	}
 	tell := false
-	if content {
-		tell = call.streams(at)
-		if call.first == 0 {
+	if content || c.Kind == provider.ChunkMetadata {
+		tell = call.streams(at, content)
+		if call.first == 0 && content {
 			call.first = at
 		}
 		if tell {
@@ -248,20 +248,31 @@ func (call *Call) pass(at timebase.Instant, c provider.Chunk) {
 		call.usage = c.Usage
 		call.mu.Unlock()
 		call.end(c.Outcome, false)
-	case provider.ChunkStart, provider.ChunkMetadata, provider.ChunkTextDelta, provider.ChunkTextFinal, provider.ChunkAudio:
+	case provider.ChunkStart, provider.ChunkMetadata, provider.ChunkTextDelta, provider.ChunkTextFinal, provider.ChunkAudio, provider.ChunkToolCall:
 		call.on(at, c)
 	}
 }
 
+// isContent says that a chunk brings something of the result.
+func isContent(k provider.ChunkKind) bool {
+	switch k {
+	case provider.ChunkTextDelta, provider.ChunkTextFinal, provider.ChunkAudio, provider.ChunkToolCall:
+		return true
+	case provider.ChunkStart, provider.ChunkMetadata, provider.ChunkFinal, provider.ChunkError:
+	}
+	return false
+}
+
 // streams says that the kernel should hear that the call streams. Tokens may make no
-// segment for a while, so the first is told at once; a synthesiser's chunks speak for
-// themselves unless they are small and slow; a recogniser has no idle timeout.
-func (call *Call) streams(at timebase.Instant) bool {
+// segment for a while, and those of a tool's arguments none at all, so the first is told at
+// once; a synthesiser's chunks speak for themselves unless they are small and slow; a
+// recogniser has no idle timeout.
+func (call *Call) streams(at timebase.Instant, content bool) bool {
 	switch call.request.Provider.Modality {
 	case provider.ModalityLLM:
-		return call.first == 0 || at.Sub(call.alive) >= aliveEvery
+		return content && call.first == 0 || at.Sub(max(call.alive, call.began)) >= aliveEvery
 	case provider.ModalityTTS:
-		return at.Sub(max(call.alive, call.began)) >= aliveEvery
+		return content && at.Sub(max(call.alive, call.began)) >= aliveEvery
 	case provider.ModalitySTT:
 	}
 	return false

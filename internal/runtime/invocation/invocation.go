@@ -28,6 +28,9 @@ type Settings struct {
 	// Alive is told that a call streams: at its first content, and then at most every
 	// 250 ms.
 	Alive func(id eventabi.InvocationID, attempt int64)
+	// Called is told of each call of a tool, in its place in the stream; index counts those of
+	// the attempt from 0. nil = nobody runs tools.
+	Called func(id eventabi.InvocationID, attempt, index int64, t provider.ToolCall)
 }
 
 // Request is one attempt of one logical call.
@@ -40,6 +43,7 @@ type Request struct {
 	Candidate  int64         // which of the modality's adapters it is for
 	Provider   provider.Descriptor
 	InputBytes int64  // of what a language model is given to read
+	NoTools    bool   // a language model may call no tool this time
 	Over       func() // called once when the attempt has ended, before that is reported; nil = nobody
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
+	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/provider"
 	"github.com/parley-voice/parley/provider/providertest"
 )
@@ -407,4 +408,45 @@ func TestProvidersValidate(t *testing.T) {
 			t.Errorf("%q is not reported in %v", part, err)
 		}
 	}
+}
+
+// A model that cannot call tools reads what they answered, and is not told of any.
+func TestPromptWithoutTools(t *testing.T) {
+	n := NewLLMNode(nil, nil, LLMConfig{Tools: []provider.Tool{{Name: "clock"}}})
+	conversation := []node.Message{
+		{Role: "user", Text: "what time is it"},
+		{Role: "tool_call", Text: "{}", Call: "c1", Name: "clock"},
+		{Role: "tool_result", Text: "noon", Call: "c1", Name: "clock"},
+	}
+	if p := n.prompt(conversation, false, false); len(p.Tools) != 0 || len(p.Messages) != 2 || p.Messages[1].Text != "The tool clock answered: noon" || p.Validate() != nil {
+		t.Errorf("%+v", p)
+	}
+	if p := n.prompt(conversation, true, true); len(p.Tools) != 1 || !p.NoCalls || len(p.Messages) != 3 || p.Messages[2].Call != "c1" || p.Validate() != nil {
+		t.Errorf("%+v", p)
+	}
+}
+
+// A model that writes the arguments of a call brings no text, and is at work all the same:
+// that is said at most every 250 ms.
+func TestMetadataIsASignOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(newWall())
+		call := d.Begin(Request{Invocation: "c1", Turn: "t1", Attempt: 1, Timeout: time.Minute, Provider: model(false, providertest.Injection{}).Descriptor()})
+		call.Run(func(_ context.Context, _ provider.Call, sink provider.Sink) provider.Outcome {
+			out := provider.NewEmitter(sink)
+			for range 10 {
+				time.Sleep(100 * time.Millisecond)
+				out.Metadata(nil)
+			}
+			out.ToolCall("clock", "")
+			return out.Final(provider.Usage{})
+		}, func(timebase.Instant, provider.Chunk) {}, nil)
+		time.Sleep(2 * time.Second)
+		ends, _ := d.state()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(ends) != 1 || ends[0].First.MS() != 1000 || ends[0].Chunks != 0 && ends[0].Chunks != 1 || d.alive < 3 || d.alive > 5 {
+			t.Errorf("told %d times that it is at work, %+v", d.alive, ends)
+		}
+	})
 }

@@ -17,21 +17,22 @@ import (
 // call that an event names before it hands the event over.
 type LLMNode struct {
 	node.NoOp
-	calls       *Controller
-	models      []provider.LLM // by the candidate that a call is for
-	maxTokens   int
-	temperature float64
+	calls  *Controller
+	models []provider.LLM // by the candidate that a call is for
+	config LLMConfig
 }
 
 // LLMConfig is what a prompt carries besides the conversation.
 type LLMConfig struct {
 	MaxTokens   int     // 0 = the engine's own limit
 	Temperature float64 // negative = the engine's default
+	// Tools are what the model may call; one that cannot is not told of them.
+	Tools []provider.Tool
 }
 
 // NewLLMNode makes the node of one turn, over the candidates in their order.
 func NewLLMNode(calls *Controller, models []provider.LLM, c LLMConfig) *LLMNode {
-	return &LLMNode{calls: calls, models: models, maxTokens: c.MaxTokens, temperature: c.Temperature}
+	return &LLMNode{calls: calls, models: models, config: c}
 }
 
 // Declaration says what the node is.
@@ -52,8 +53,9 @@ func (n *LLMNode) OnEvent(ctx *node.Context, ev *node.Event) error {
 		return nil // cancelled before it began
 	}
 	model := n.models[call.Request().Candidate]
-	prompt := n.prompt(ctx.State.Conversation())
-	id := ev.Invocation
+	request := call.Request()
+	prompt := n.prompt(ctx.State.Conversation(), request.Provider.Capabilities.Tools, request.NoTools)
+	id, called := ev.Invocation, int64(0)
 	call.Run(
 		func(c context.Context, identity provider.Call, sink provider.Sink) provider.Outcome {
 			return model.Generate(c, identity, prompt, sink)
@@ -64,6 +66,11 @@ func (n *LLMNode) OnEvent(ctx *node.Context, ev *node.Event) error {
 				ctx.Emit(textEvent(node.TypeTextStart, id, at, ""))
 			case provider.ChunkTextDelta:
 				ctx.Emit(textEvent(node.TypeTextDelta, id, at, c.Text))
+			case provider.ChunkToolCall:
+				if n.calls.settings.Called != nil {
+					n.calls.settings.Called(id, request.Attempt, called, c.Tool)
+				}
+				called++
 			case provider.ChunkMetadata, provider.ChunkTextFinal, provider.ChunkAudio, provider.ChunkFinal, provider.ChunkError:
 			}
 		},
@@ -75,10 +82,30 @@ func (n *LLMNode) OnEvent(ctx *node.Context, ev *node.Event) error {
 	return nil
 }
 
-func (n *LLMNode) prompt(conversation []node.Message) provider.Prompt {
-	p := provider.Prompt{MaxTokens: n.maxTokens, Temperature: n.temperature}
-	for _, m := range conversation {
-		p.Messages = append(p.Messages, provider.Message{Role: provider.Role(m.Role), Text: m.Text, Interrupted: m.Interrupted})
+// prompt is what the model is given. One that cannot call tools, a second candidate perhaps,
+// reads what they answered all the same.
+func (n *LLMNode) prompt(conversation []node.Message, tools, noCalls bool) provider.Prompt {
+	p := provider.Prompt{MaxTokens: n.config.MaxTokens, Temperature: n.config.Temperature}
+	if tools {
+		p.Tools, p.NoCalls = n.config.Tools, noCalls
+	}
+	for i := range conversation {
+		m := &conversation[i]
+		message := provider.Message{
+			Role: provider.Role(m.Role), Text: m.Text, Interrupted: m.Interrupted, Call: m.Call, Name: m.Name, Failed: m.Failed,
+		}
+		switch message.Role {
+		case provider.RoleToolCall:
+			if !tools {
+				continue
+			}
+		case provider.RoleToolResult:
+			if !tools {
+				message = provider.Message{Role: provider.RoleSystem, Text: "The tool " + m.Name + " answered: " + m.Text}
+			}
+		case provider.RoleSystem, provider.RoleUser, provider.RoleAssistant:
+		}
+		p.Messages = append(p.Messages, message)
 	}
 	return p
 }

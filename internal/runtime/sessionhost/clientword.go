@@ -61,6 +61,7 @@ func (i *ingress) Configure(w transport.Wishes) {
 	if !s.taken() {
 		return
 	}
+	s.offerTools(w.Tools)
 	in := &session.Wishes{
 		Voice: bounded(wish(w.Voice)), Language: bounded(wish(w.Language)), TurnEnd: session.TurnEnd(bounded(string(w.TurnEnd))),
 		Answer: position(w.Answer), TextOnly: position(w.TextOnly),
@@ -111,7 +112,7 @@ func position(v *bool) session.Switch {
 }
 
 // Wish has a session begin as a client wishes it. Whoever calls it has decided what the
-// client may choose; Tools are not its concern.
+// client may choose.
 func (s *Settings) Wish(w transport.Wishes) {
 	set := func(v *string, to *string) {
 		if text := wish(to); text != "" {
@@ -134,6 +135,7 @@ func (s *Settings) Wish(w transport.Wishes) {
 	if w.Interrupt != nil && !*w.Interrupt {
 		b.Policy.Interruption = turn.Off
 	}
+	s.wishTools(w.Tools)
 }
 
 // instructions are the texts that clients have put in place of the system prompt: the one

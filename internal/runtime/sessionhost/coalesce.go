@@ -68,20 +68,12 @@ func coalesce(old, in session.Input) coalescing {
 	case *session.Progress:
 		return repeated(old, func(o *session.Progress) bool { return *o == *in })
 	case *session.Transcript:
-		return lastWord(old, func(o *session.Transcript) coalescing {
-			switch {
-			case o.Invocation != in.Invocation:
-				return goesOn
-			case o.Final || in.Final:
-				return differs
-			}
-			return outdated // each interim one replaces the one before
-		})
+		return lastWord(old, func(o *session.Transcript) coalescing { return newerWords(o, in) })
 	case *session.VoiceOn, *session.VoiceOff, *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Segment, *session.Speech,
 		*session.InvocationEnd, *session.Offer, *session.Bootstrap, *session.Quota, *session.Usage,
 		*session.Admission, *session.EdgePolicy, *session.FlowPolicy, *session.Overflow, *session.Appended,
 		*session.EvidenceLost, *session.ClockReading, *session.Delivery, *session.Wake, *session.NodePolicy, *session.Unscheduled,
-		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.ToolCalled, *session.ToolResult, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 		// each of them counts
 	}
 	return differs
@@ -102,6 +94,18 @@ func sameState(old, in session.Input) coalescing {
 		return lastWord(old, func(*session.Snapshots) coalescing { return outdated })
 	}
 	return differs
+}
+
+// newerWords meets the words of an utterance with later ones: each interim transcript replaces
+// the one before.
+func newerWords(old, in *session.Transcript) coalescing {
+	switch {
+	case old.Invocation != in.Invocation:
+		return goesOn
+	case old.Final || in.Final:
+		return differs
+	}
+	return outdated
 }
 
 // opens says that an input can open a turn.

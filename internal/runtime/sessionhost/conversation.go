@@ -23,7 +23,8 @@ type Conversation struct {
 	system   string
 	items    []session.Item // by (Order, Key)
 	segments map[eventabi.TurnID][]int64
-	spoken   []eventabi.TurnID // the turns of segments, oldest first
+	spoken   []eventabi.TurnID         // the turns of segments, oldest first
+	rounds   map[eventabi.TurnID][]int // of turns that called tools: where each further round begins in segments
 }
 
 // maxItems bounds the record; the oldest item goes first. It bounds the turns whose
@@ -44,7 +45,7 @@ const opening = "The conversation begins. Greet the caller."
 type Utterance struct {
 	Role      session.ItemRole
 	Turn      eventabi.TurnID
-	Text      string // user: what was said; assistant: what was heard
+	Text      string // user: what was said; assistant: what was heard; tools: arguments, or the output
 	Generated string // assistant: what was generated
 	// Shown is, for the assistant, what has been delivered when the rest of a turn went out
 	// as text: what was heard, and what was to be read. Empty where sound carried it all.
@@ -52,10 +53,15 @@ type Utterance struct {
 	Interrupted bool
 	// HeardErrorMS bounds how wrong the cut of Text may be, in milliseconds of speech.
 	HeardErrorMS int64
+	// Call is the key of a tool's call, which its result has as well, Tool its name. Failed
+	// says that Text tells why the tool has no result; without one it did not answer in time.
+	Call   string
+	Tool   string
+	Failed bool
 }
 
 func newConversation(c *content, system string) *Conversation {
-	return &Conversation{content: c, system: system, segments: map[eventabi.TurnID][]int64{}}
+	return &Conversation{content: c, system: system, segments: map[eventabi.TurnID][]int64{}, rounds: map[eventabi.TurnID][]int{}}
 }
 
 // instruct puts other words in place of the system prompt.
@@ -86,6 +92,7 @@ func (c *Conversation) forgetReply(turn eventabi.TurnID) {
 		c.content.dropText(h)
 	}
 	delete(c.segments, turn)
+	delete(c.rounds, turn)
 	if i := slices.Index(c.spoken, turn); i >= 0 {
 		c.spoken = slices.Delete(c.spoken, i, i+1)
 	}
@@ -99,6 +106,9 @@ func (c *Conversation) apply(item session.Item) {
 	if i >= 0 {
 		c.items[i] = item
 	} else {
+		if item.Role == session.ItemToolResult && c.toolItem(session.ItemToolCall, item.Call) < 0 {
+			return // its call was forgotten
+		}
 		c.items = append(c.items, item)
 	}
 	slices.SortFunc(c.items, func(a, b session.Item) int {
@@ -116,11 +126,14 @@ func (c *Conversation) apply(item session.Item) {
 func (c *Conversation) forget() {
 	old := c.items[0]
 	c.items = append(c.items[:0], c.items[1:]...)
-	if old.Text != 0 {
+	switch {
+	case old.Role == session.ItemToolCall:
+		c.forgetTool(&old)
+	case isReply(&old):
+		c.forgetReply(old.Turn)
+	default:
 		c.content.dropText(old.Text)
-		return
 	}
-	c.forgetReply(old.Turn)
 }
 
 // reply joins what was generated for a turn.
@@ -134,10 +147,10 @@ func (c *Conversation) reply(turn eventabi.TurnID) string {
 
 // words are what was said or heard.
 func (c *Conversation) words(it *session.Item) string {
-	if it.Role == session.ItemUser || it.Text != 0 {
-		return c.content.text(it.Text)
+	if isReply(it) {
+		return heard(c.reply(it.Turn), it.HeardRunes)
 	}
-	return heard(c.reply(it.Turn), it.HeardRunes)
+	return c.content.text(it.Text)
 }
 
 // delivered is what has reached the other side: what was said, what was heard, and what went
@@ -159,20 +172,25 @@ func (c *Conversation) ItemText(it *session.Item) string {
 // Prompt is what the model is shown: the system prompt, and then what was said and
 // heard, oldest first. An assistant item of which nothing was heard is not there; what was
 // delivered as text counts like what was heard, since the caller may refer to it.
-func (c *Conversation) Prompt() []node.Message { return c.prompt(maxPrompt) }
+func (c *Conversation) Prompt() []node.Message { return c.prompt(maxPrompt, "") }
 
-// prompt is the system prompt and the last items.
-func (c *Conversation) prompt(last int) []node.Message {
+// prompt is the system prompt and the last items, for the model of a turn, which may have
+// been asked before. What a turn said and called is one item here, however much that was.
+func (c *Conversation) prompt(last int, live eventabi.TurnID) []node.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	items := c.items[max(0, len(c.items)-last):]
-	list := make([]node.Message, 0, len(items)+1)
+	entries := c.entries()
+	entries = entries[max(0, len(entries)-last):]
+	list := make([]node.Message, 0, len(entries)+1)
 	if c.system != "" {
 		list = append(list, node.Message{Role: "system", Text: c.system})
 	}
-	for i := range items {
-		if text := strings.TrimSpace(c.delivered(&items[i])); text != "" {
-			list = append(list, node.Message{Role: string(items[i].Role), Text: text, Interrupted: items[i].Interrupted})
+	for _, e := range entries {
+		it := &c.items[e.item]
+		if e.tools {
+			list = c.appendTools(list, it.Turn, it.Turn == live)
+		} else if text := strings.TrimSpace(c.delivered(it)); text != "" {
+			list = append(list, node.Message{Role: string(it.Role), Text: text, Interrupted: it.Interrupted})
 		}
 	}
 	if len(list) == 0 { // a client asks for an answer before anybody has said a word
@@ -188,7 +206,10 @@ func (c *Conversation) Utterances() []Utterance {
 	list := make([]Utterance, 0, len(c.items))
 	for i := range c.items {
 		it := &c.items[i]
-		u := Utterance{Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS}
+		u := Utterance{
+			Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS,
+			Call: it.Call, Tool: it.Name, Failed: it.Failed,
+		}
 		if it.Role == session.ItemAssistant && it.Text != 0 { // the client brought it along
 			u.Generated = u.Text
 		} else if it.Role == session.ItemAssistant {

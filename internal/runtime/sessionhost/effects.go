@@ -51,11 +51,9 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 	case *session.Finalize:
 		s.graph.finalize(e)
 	case *session.Generate:
-		s.turns[e.Invocation] = e.Turn
-		if e.Written {
-			s.written = e.Turn
-		}
-		s.graph.respond(e)
+		s.generate(e)
+	case *session.CallTool:
+		s.callTool(e)
 	case *session.Say:
 		s.egress.Open(e.Turn, e.Generation)
 		s.graph.say(e, s.content.text(e.Text))
@@ -94,6 +92,18 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		*session.Nondeterministic:
 		// evidence: the recorder has it
 	}
+}
+
+// generate has the model asked, and notes where what it brings belongs.
+func (s *Session) generate(e *session.Generate) {
+	s.turns[e.Invocation] = e.Turn
+	if e.Segment > 0 {
+		s.begins[e.Invocation] = e.Segment
+	}
+	if e.Written {
+		s.written = e.Turn
+	}
+	s.graph.respond(e)
 }
 
 // turnChanged follows the turns that begin and those that are over.
@@ -174,12 +184,16 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.showSpeech(false, in.Offset)
 	case *session.Segment:
 		if turn, ok := s.turns[in.Invocation]; ok {
-			s.talk.addSegment(turn, in.Index, in.Text.Handle)
+			s.talk.addSegment(turn, s.begins[in.Invocation]+in.Index, in.Text.Handle)
 			if turn == s.written {
 				s.graph.segmentTaken(turn)
 			}
 		}
 		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.ToolCalled:
+		s.notice.Text = s.content.text(in.Arguments.Handle)
+	case *session.ToolResult:
+		s.notice.Text = s.content.text(in.Output.Handle)
 	case *session.InvocationEnd:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
 		s.meter.called(s.notice.Call)
@@ -208,6 +222,7 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 func (s *Session) callOver(id eventabi.InvocationID) {
 	delete(s.interim, id)
 	delete(s.turns, id)
+	delete(s.begins, id)
 }
 
 // observe shows a decision to the observer.

@@ -232,6 +232,3 @@ func (s *Session) refer(text string, handle int64) session.TextRef {
 	}
 	return session.Describe(text, handle, s.settings.TextKey, s.language())
 }
-
-// ToolResult is what a tool answered.
-func (i *ingress) ToolResult(transport.ToolResult) {}

@@ -28,7 +28,7 @@ const (
 	kindControl kind = iota
 	kindMetric
 	kindFrame  // caller audio and its gaps
-	kindText   // what a caller typed
+	kindText   // what a caller typed, and what tools answered
 	kindClient // what a client says beside sound and text
 	kindResult // what nodes and providers say
 	kindEnd    // the end of a call, and the last word of a recogniser
@@ -74,7 +74,7 @@ func kindOf(in session.Input) kind {
 	switch in := in.(type) {
 	case *session.AudioIn, *session.AudioGap:
 		return kindFrame
-	case *session.TextIn:
+	case *session.TextIn, *session.ToolResult:
 		return kindText
 	case *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 		return kindClient
@@ -90,7 +90,7 @@ func kindOf(in session.Input) kind {
 			return kindMetric
 		}
 		return kindResult
-	case *session.Progress, *session.Segment, *session.Speech:
+	case *session.Progress, *session.Segment, *session.Speech, *session.ToolCalled:
 		return kindResult
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,

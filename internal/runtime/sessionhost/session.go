@@ -66,6 +66,7 @@ type Session struct {
 	ring     connection.Ring
 	content  *content
 	taps     taps
+	tools    toolbox
 	meter    meter
 	playouts playouts
 	wall     int64 // the wall clock at instant 0, Unix milliseconds
@@ -122,6 +123,7 @@ type Session struct {
 	alarm     *event                          // of virtual time
 	interim   map[eventabi.InvocationID]int64 // latest text of each utterance
 	turns     map[eventabi.InvocationID]eventabi.TurnID
+	begins    map[eventabi.InvocationID]int64 // where the first segment of a call stands in its turn's reply, if not first
 	told      instructions
 	written   eventabi.TurnID // the turn whose answer is text and nothing else
 	overhead  overhead
@@ -133,7 +135,7 @@ type counts struct {
 	frames, dropped, early         atomic.Int64
 	nodeFailures, restarts, faults atomic.Int64
 	cancels, prefenced, closing    atomic.Int64
-	stalls                         atomic.Int64
+	stalls, toolPanics             atomic.Int64
 	lost                           [lanes]atomic.Int64
 }
 
@@ -162,6 +164,8 @@ type Stats struct {
 	AudioHeld         int64 // samples not played and not released
 	NodeFailures      int64
 	NodeRestarts      int64
+	ToolPanics        int64 // of the program's tools
+	ToolsRefused      int64 // that a client offered and that cannot be called
 	Faults            int64
 	Overhead          Overhead
 	Degraded          bool
@@ -186,6 +190,7 @@ func newSession(s Settings, d driver) *Session {
 		fenceAge: map[uint32]timebase.Span{},
 		interim:  map[eventabi.InvocationID]int64{},
 		turns:    map[eventabi.InvocationID]eventabi.TurnID{},
+		begins:   map[eventabi.InvocationID]int64{},
 	}
 	x.ctx, x.stop = context.WithCancel(context.Background())
 	x.epoch.Store(int64(s.Bootstrap.Epoch))
@@ -193,6 +198,7 @@ func newSession(s Settings, d driver) *Session {
 	x.clock = x.exec.Now
 	x.timer.session = x
 	x.taps.s, x.meter.s = x, x
+	x.tools.open(s.Tools)
 	x.graph = newGraph(x)
 	return x
 }
@@ -287,6 +293,8 @@ func (s *Session) stats() Stats {
 		AudioHeld:        int64(held),
 		NodeFailures:     s.counts.nodeFailures.Load(),
 		NodeRestarts:     s.counts.restarts.Load(),
+		ToolPanics:       s.counts.toolPanics.Load(),
+		ToolsRefused:     s.tools.refused.Load(),
 		Faults:           s.counts.faults.Load(),
 		Overhead:         s.overhead.Overhead,
 		Degraded:         s.machine.Degraded(),
@@ -325,6 +333,11 @@ func (s *Session) spill(in session.Input) {
 	case *session.Segment:
 		s.content.dropText(in.Text.Handle)
 		s.overrun(in.Invocation)
+	case *session.ToolCalled:
+		s.content.dropText(in.Arguments.Handle)
+		s.overrun(in.Invocation)
+	case *session.ToolResult:
+		s.content.dropText(in.Output.Handle)
 	case *session.Transcript:
 		s.content.dropText(in.Text.Handle)
 	case *session.TextIn:

@@ -65,6 +65,9 @@ type Settings struct {
 	Nodes []session.NodePolicy
 	// Taps are nodes beside the voice graph.
 	Taps []Tap
+	// Tools are what the model may call. The client may offer others later, in place of those
+	// without Run.
+	Tools []Tool
 
 	Recorder  Recorder       // nil = nothing is kept
 	Observer  Observer       // nil = nobody looks
@@ -96,6 +99,9 @@ func (s *Settings) Validate() error {
 		faults = append(faults, fmt.Errorf("sessionhost: ack: %q: use %s, %s or %s", s.Ack, transport.AckEstimate, transport.AckClient, transport.AckGateway))
 	}
 	faults = append(faults, validateTaps(s.Taps)...)
+	if err := ValidateTools(s.Tools); err != nil {
+		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
+	}
 	for i := range s.Edges {
 		if err := s.Edges[i].Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("sessionhost: edges[%d]: %w", i, err))

@@ -3,6 +3,7 @@
 package sessionhost
 
 import (
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -26,10 +27,12 @@ type turnNodes struct {
 	segmenter *nodehost.Instance
 	tts       *nodehost.Instance
 	voice     *invocation.TTSNode // in tts
+	tools     []Tool              // that the model may call
 
 	mu       sync.Mutex
 	prompt   []node.Message
 	attempts map[eventabi.InvocationID]int64
+	follows  eventabi.InvocationID // the call whose text goes on behind what was said before
 }
 
 // nodes gives the instances of a turn, made on first use. One that cannot be made is
@@ -44,7 +47,7 @@ func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 	if t != nil {
 		t.stop()
 	}
-	t = &turnNodes{graph: g, turn: turn, seed: g.seed, attempts: map[eventabi.InvocationID]int64{}}
+	t = &turnNodes{graph: g, turn: turn, seed: g.seed, tools: g.s.toolsOffered(), attempts: map[eventabi.InvocationID]int64{}}
 	t.build()
 	g.mu.Lock()
 	g.turn = t
@@ -68,12 +71,20 @@ func (t *turnNodes) build() {
 	}
 	cutter, err := s.Segmenter()
 	t.segmenter = made(cutter, nodeSegmenter, t.segment, err)
-	t.llm = made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), s.LLM), nodeLLM, t.text, nil)
+	t.llm = made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), t.llmConfig()), nodeLLM, t.text, nil)
 	t.voice = invocation.NewTTSNode(g.calls, s.Providers.TTSs(), s.ttsConfig())
 	t.tts = made(t.voice, nodeTTS, t.speech, nil)
 	if g.lowered(t.turn, turn.SimplifyTTS) {
 		t.voice.Plain()
 	}
+}
+
+func (t *turnNodes) llmConfig() invocation.LLMConfig {
+	c := t.graph.s.settings.LLM
+	for i := range t.tools {
+		c.Tools = append(c.Tools, providerTool(t.tools[i]))
+	}
+	return c
 }
 
 // conversation is the record as it stood when the model was asked.
@@ -103,9 +114,13 @@ func (g *graph) respond(e *session.Generate) {
 	if g.lowered(e.Turn, turn.ShortenContext) {
 		last = shortPrompt
 	}
+	if e.Attempt == 1 {
+		s.talk.beginRound(e.Turn, int(e.Segment))
+	}
 	s.instruct(e.Instructions)
-	prompt := s.talk.prompt(last)
+	prompt := s.talk.prompt(last, e.Turn)
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
+	r.NoTools = e.NoTools
 	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.LLMs()[e.Candidate].Descriptor()
 	for i := range prompt {
 		r.InputBytes += int64(len(prompt[i].Text))
@@ -117,7 +132,9 @@ func (g *graph) respond(e *session.Generate) {
 	}
 	t.begin(e.Invocation, e.Attempt)
 	t.mu.Lock()
-	t.prompt = prompt
+	if t.prompt = prompt; e.Segment > 0 {
+		t.follows = e.Invocation
+	}
 	t.mu.Unlock()
 	why := s.exec.Try(nodeLLM, func() {
 		if !t.llm.Call(&node.Event{
@@ -213,8 +230,18 @@ func (t *turnNodes) segment(ev *node.Event) {
 	s := t.graph.s
 	s.post(&session.Segment{
 		Invocation: ev.Invocation, Attempt: t.attempt(ev.Invocation), Index: ev.Index,
-		Text: s.describe(ev.Text), Protected: ev.Protected,
+		Text: s.describe(t.joined(ev)), Protected: ev.Protected,
 	})
+}
+
+// joined is a segment's text, with a blank ahead where a model goes on that was asked again.
+func (t *turnNodes) joined(ev *node.Event) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ev.Index > 0 || ev.Invocation != t.follows || strings.HasPrefix(ev.Text, " ") {
+		return ev.Text
+	}
+	return " " + ev.Text
 }
 
 // speech keeps a chunk's samples and turns its descriptor into an input. A session that

@@ -77,6 +77,7 @@ func newGraph(s *Session) *graph {
 		Alive: func(id eventabi.InvocationID, attempt int64) {
 			s.post(&session.Progress{Invocation: id, Attempt: attempt})
 		},
+		Called: g.toolCalled,
 	})
 	return g
 }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import { int16 } from "./pcm.js";
+/** Rates that every server speaks. */
+const RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000];
+/** Sound of a page. Make it on a user's gesture: browsers are silent before one. */
+export class BrowserAudio {
+    context;
+    player;
+    microphone;
+    options;
+    /** Told whenever it is known how far playback is, also by the page's meters. */
+    onHeard;
+    /** Times that playback ran dry, and samples that there was no room for. */
+    dry = 0;
+    lost = 0;
+    stream;
+    source;
+    muted = false;
+    client;
+    off = [];
+    waiting = new Set();
+    constructor(context, player, microphone, options) {
+        this.context = context;
+        this.player = player;
+        this.microphone = microphone;
+        this.options = options;
+    }
+    static async open(options = {}) {
+        let context = new AudioContext({ latencyHint: "interactive" });
+        if (!RATES.includes(context.sampleRate)) {
+            await context.close();
+            context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+        }
+        await context.audioWorklet.addModule(options.worklet ?? new URL("./playback.js", import.meta.url));
+        const player = new AudioWorkletNode(context, "parley-player", { numberOfInputs: 0, outputChannelCount: [1] });
+        const microphone = new AudioWorkletNode(context, "parley-microphone", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+        player.connect(context.destination);
+        const audio = new BrowserAudio(context, player, microphone, options);
+        player.port.onmessage = ({ data }) => audio.heard(data);
+        microphone.port.onmessage = ({ data }) => {
+            if (!audio.muted)
+                audio.client?.sendAudio(data);
+        };
+        if (options.sinkId !== undefined)
+            await audio.chooseLoudspeaker(options.sinkId);
+        await context.resume();
+        return audio;
+    }
+    /** The format to offer: what the sound device does by itself. */
+    get format() {
+        return `pcm_s16le/${this.context.sampleRate}`;
+    }
+    /** Puts the sound of a client on this device; before connect(). */
+    attach(client) {
+        this.detach();
+        this.client = client;
+        this.off = [
+            client.on("audio", ({ generation, position, samples, payload }) => {
+                const pcm = int16(payload);
+                this.post({ kind: "frame", generation, position, pcm, counts: samples }, [pcm.buffer]);
+            }),
+            client.on("fence", (fence) => this.post({ kind: "fence", generation: fence.generation, session: fence.session ?? false })),
+        ];
+    }
+    detach() {
+        for (const f of this.off)
+            f();
+        this.off = [];
+        this.client = undefined;
+    }
+    /** Asks for the microphone and begins to send it. */
+    async listen(microphone = this.options.microphone ?? {}) {
+        const stream = await navigator.mediaDevices.getUserMedia({
+            audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...microphone },
+        });
+        this.deafen();
+        this.stream = stream;
+        this.source = this.context.createMediaStreamSource(stream);
+        this.source.connect(this.microphone);
+    }
+    /** Lets go of the microphone. */
+    deafen() {
+        this.source?.disconnect();
+        for (const track of this.stream?.getTracks() ?? [])
+            track.stop();
+        this.source = this.stream = undefined;
+    }
+    /** Switches the microphone off (true) or on, and says so. */
+    mute(on) {
+        if (this.muted === on)
+            return;
+        this.muted = on;
+        for (const track of this.stream?.getTracks() ?? [])
+            track.enabled = !on;
+        this.client?.mute(on);
+    }
+    async chooseLoudspeaker(sinkId) {
+        const context = this.context;
+        if (context.setSinkId === undefined)
+            throw new Error("parley: this browser does not let a page choose the loudspeaker");
+        await context.setSinkId(sinkId);
+    }
+    /** How long sound takes from here to the ear, in ms. */
+    get latencyMs() {
+        const { baseLatency = 0, outputLatency = 0 } = this.context;
+        return 1000 * (baseLatency + outputLatency);
+    }
+    async close() {
+        this.detach();
+        this.deafen();
+        for (const timer of this.waiting)
+            clearTimeout(timer);
+        this.waiting.clear();
+        if (this.context.state !== "closed")
+            await this.context.close();
+    }
+    post(message, transfer = []) {
+        this.player.port.postMessage(message, transfer);
+    }
+    /** What the player has given out is heard a little later; where it stopped is known now. */
+    heard({ heard, dry, lost }) {
+        this.dry = dry;
+        this.lost = lost;
+        const client = this.client;
+        const tell = () => {
+            client?.played(heard.generation, heard.position, heard.final);
+            this.onHeard?.(heard);
+        };
+        if (heard.final)
+            return tell();
+        const timer = setTimeout(() => {
+            this.waiting.delete(timer);
+            tell();
+        }, this.latencyMs);
+        this.waiting.add(timer);
+    }
+}

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+import { CLOSE, SUBPROTOCOL, decodeAudio, decodeMessage, encodeAudio, } from "./protocol.js";
+/** The server did not let the client in. */
+export class RefusedError extends Error {
+    code;
+    retryAfterMs;
+    supported;
+    name = "RefusedError";
+    constructor(code, message, retryAfterMs = 0, supported = []) {
+        super(`refused: ${code}: ${message}`);
+        this.code = code;
+        this.retryAfterMs = retryAfterMs;
+        this.supported = supported;
+    }
+}
+/** Closes a connection whose session goes on elsewhere: 1000 would end it. */
+const MOVED = 3000;
+/** Codes of a refusal after which coming back may help. */
+const PASSING = new Set(["capacity", "draining", "internal_error"]);
+/** Bytes that may wait in the socket before sound is dropped: control must not wait behind it. */
+const BUFFERED = 1 << 18;
+/**
+ * A session on a server. Make one, listen with on(), then connect(). It comes back by itself
+ * when the connection is lost; what was sent with a key reaches the session once.
+ */
+export class ParleyClient {
+    /** The session's id, empty before the first connection. */
+    session = "";
+    options;
+    address; // where the session is
+    view = 0; // the newest of its routes
+    listeners = new Map();
+    socket;
+    welcome;
+    received = 0;
+    turn = "";
+    pending = new Map();
+    prefix = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
+    number = 0;
+    sequence = 0;
+    position = 0;
+    over = false;
+    counts = { reconnects: 0, sent: 0, away: 0 };
+    watch;
+    heard = 0; // when something came
+    retry;
+    pings = new Map();
+    constructor(options) {
+        this.options = options;
+        this.address = options.url;
+    }
+    /** Listens for a kind of event; the function that it gives stops that. */
+    on(kind, listener) {
+        let set = this.listeners.get(kind);
+        if (set === undefined)
+            this.listeners.set(kind, (set = new Set()));
+        set.add(listener);
+        return () => set.delete(listener);
+    }
+    emit(kind, event) {
+        for (const listener of [...(this.listeners.get(kind) ?? [])]) {
+            try {
+                listener(event);
+            }
+            catch (error) {
+                // A listener's fault is its own; the connection goes on.
+                queueMicrotask(() => {
+                    throw error;
+                });
+            }
+        }
+    }
+    /** Opens the session. The first connection is tried once. */
+    async connect() {
+        if (this.session !== "" || this.over)
+            throw new Error("parley: a client serves one session; make another");
+        return this.open();
+    }
+    /** What was agreed; undefined while there is no connection. */
+    get agreed() {
+        return this.welcome;
+    }
+    get stats() {
+        return { ...this.counts, pending: this.pending.size };
+    }
+    // ---- what a user says ----
+    /** Sends what the microphone has heard: PCM as agreed, up to a second, silence as well. */
+    sendAudio(pcm) {
+        this.sendEncoded(new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength), pcm.length);
+    }
+    /** Sends a frame of another format: its samples at the rate of the format. */
+    sendEncoded(payload, samples) {
+        if (payload.byteLength === 0 || this.over)
+            return;
+        const { sequence, position } = this;
+        this.sequence++;
+        this.position += samples;
+        if (this.welcome === undefined || this.socket === undefined || this.socket.bufferedAmount > BUFFERED) {
+            this.counts.away++;
+            return;
+        }
+        this.counts.sent++;
+        this.socket.send(encodeAudio(sequence, position, payload));
+    }
+    /** Sends an utterance that was typed. */
+    text(text) {
+        this.deliver({ type: "text", text });
+    }
+    /** The user has finished, with the sound that was sent before. */
+    endOfUtterance() {
+        this.deliver({ type: "end_of_utterance" });
+    }
+    /** Cancels the output and work of the latest turn that was heard of. */
+    cancel(options = {}) {
+        this.deliver({ type: "cancel", ...this.latest(), ...options });
+    }
+    /** Ends the output without implying a new turn. */
+    stop(options = {}) {
+        this.deliver({ type: "stop", ...this.latest(), ...options });
+    }
+    /** A cancel that arrives late must meet no other turn. */
+    latest() {
+        return this.turn === "" ? {} : { turn: this.turn };
+    }
+    /** The microphone was switched off (true) or on. */
+    mute(on) {
+        this.deliver({ type: "mute", on });
+    }
+    /** A key of a telephone: 0-9, *, #, A-D. */
+    dtmf(digit, durationMs) {
+        this.deliver({ type: "control", kind: "dtmf", digit, ...(durationMs === undefined ? {} : { duration_ms: durationMs }) });
+    }
+    /** Adds to the conversation without asking for an answer. */
+    context(role, text) {
+        this.deliver({ type: "context", role, text });
+    }
+    /** Asks for an answer without new words. */
+    respond() {
+        this.deliver({ type: "respond" });
+    }
+    /** Changes wishes, from the next turn on. */
+    configure(wishes) {
+        this.deliver({ type: "configure", wishes });
+    }
+    /** Answers a tool_call; of one that failed, output says why. */
+    toolResult(id, output, failed = false) {
+        this.deliver({ type: "tool_result", id, output, ...(failed ? { failed } : {}) });
+    }
+    /** Gives the session a fresh token before the one that it runs under expires; default is what options.token gives. */
+    async renew(token) {
+        const fresh = token ?? (await this.secret());
+        if (fresh === undefined)
+            throw new Error("parley: there is no token to renew the session with");
+        this.deliver({ type: "renew", token: fresh });
+    }
+    /** Tells how far an output was heard; position in samples of the turn. */
+    played(generation, position, final = false) {
+        if (this.options.acks === false)
+            return;
+        this.write({ type: "played", generation, position: Math.max(0, Math.floor(position)), ...(final ? { final } : {}) });
+    }
+    /** Asks how long the way to the server and back takes, in ms. */
+    ping() {
+        const id = ++this.number;
+        const began = performance.now();
+        return new Promise((resolve, reject) => {
+            const timer = setTimeout(() => {
+                this.pings.delete(id);
+                reject(new Error("parley: no answer to a ping"));
+            }, this.patience);
+            this.pings.set(id, () => {
+                clearTimeout(timer);
+                resolve(performance.now() - began);
+            });
+            this.write({ type: "ping", id });
+        });
+    }
+    /** Says goodbye and ends the session. */
+    close() {
+        if (this.over)
+            return;
+        const socket = this.socket;
+        this.write({ type: "bye" });
+        this.end("closed");
+        socket?.close(CLOSE.ended);
+    }
+    // ---- messages ----
+    write(message) {
+        if (this.welcome !== undefined)
+            this.socket?.send(JSON.stringify(message));
+    }
+    /** Sends a message that has to arrive, now or when the connection is back. */
+    deliver(message) {
+        if (this.over)
+            throw new Error("parley: the session is over");
+        if (this.pending.size >= (this.options.pending ?? 256)) {
+            throw new Error("parley: too many messages wait for the connection to come back");
+        }
+        const key = `${this.prefix}-${++this.number}`;
+        const text = JSON.stringify({ ...message, key });
+        this.pending.set(key, text);
+        if (this.welcome !== undefined)
+            this.socket?.send(text);
+    }
+    get patience() {
+        return this.options.patienceMs ?? 10_000;
+    }
+    // ---- connections ----
+    async open() {
+        const secret = await this.secret();
+        const hello = {
+            type: "hello",
+            audio: { in: this.options.formats?.in ?? ["pcm_s16le/16000"], out: this.options.formats?.out ?? ["pcm_s16le/16000"] },
+        };
+        if (secret !== undefined)
+            hello.token = secret;
+        if (this.options.acks === false)
+            hello.acks = false;
+        if (this.options.metrics === true)
+            hello.metrics = true;
+        if (this.session !== "") {
+            hello.resume = { session: this.session, received: this.received };
+        }
+        else {
+            if (this.options.session !== undefined)
+                hello.session = this.options.session;
+            if (this.options.wishes !== undefined)
+                hello.wishes = this.options.wishes;
+        }
+        const Constructor = this.options.webSocket ?? globalThis.WebSocket;
+        if (Constructor === undefined) {
+            throw new Error("parley: there is no WebSocket here: use Node 22, node --experimental-websocket, or options.webSocket");
+        }
+        return this.handshake(new Constructor(this.address, [SUBPROTOCOL]), hello);
+    }
+    async secret() {
+        const { token } = this.options;
+        return typeof token === "function" ? token() : token;
+    }
+    handshake(socket, hello) {
+        return new Promise((resolve, reject) => {
+            socket.binaryType = "arraybuffer";
+            const fail = (error) => {
+                clearTimeout(timer);
+                abandon(socket);
+                reject(error);
+            };
+            const timer = setTimeout(() => fail(new Error("parley: the server did not answer in time")), this.patience);
+            socket.onopen = () => socket.send(JSON.stringify(hello));
+            socket.onerror = () => { }; // onclose says it as well
+            socket.onclose = (event) => fail(closed(event));
+            socket.onmessage = ({ data }) => {
+                const message = typeof data === "string" ? decodeMessage(data) : undefined;
+                if (message?.type === "refused")
+                    return fail(refusal(message));
+                if (message?.type === "error")
+                    return this.emit("error", message);
+                if (message?.type !== "welcome")
+                    return;
+                clearTimeout(timer);
+                this.begin(socket, message);
+                resolve(message);
+            };
+        });
+    }
+    begin(socket, welcome) {
+        if (this.over)
+            return abandon(socket);
+        this.socket = socket;
+        this.welcome = welcome;
+        this.session = welcome.session;
+        if (welcome.resumed)
+            this.counts.reconnects++;
+        socket.onmessage = ({ data }) => this.hear(data);
+        socket.onclose = (event) => this.lost(event);
+        this.heard = Date.now();
+        clearInterval(this.watch);
+        // Browsers cannot see a connection that is half open: whoever is silent is asked.
+        this.watch = setInterval(() => this.look(socket), Math.max(50, Math.min(welcome.keepalive_ms, this.patience) / 2));
+        for (const text of this.pending.values())
+            socket.send(text);
+        this.emit("connected", welcome);
+    }
+    look(socket) {
+        const silent = Date.now() - this.heard;
+        if (silent > (this.welcome?.keepalive_ms ?? 0) + this.patience) {
+            abandon(socket);
+            this.lost({ code: 1006, reason: "the server does not answer" });
+        }
+        else if (silent > (this.welcome?.keepalive_ms ?? 0) / 2) {
+            this.write({ type: "ping", id: 0 });
+        }
+    }
+    hear(data) {
+        this.heard = Date.now();
+        if (data instanceof ArrayBuffer) {
+            const frame = decodeAudio(data);
+            if (frame !== undefined)
+                this.emit("audio", frame);
+            return;
+        }
+        const message = typeof data === "string" ? decodeMessage(data) : undefined;
+        if (message === undefined)
+            return;
+        if ("seq" in message && typeof message.seq === "number") {
+            if (message.seq <= this.received)
+                return; // said again after a resume
+            this.received = message.seq;
+        }
+        this.take(message);
+    }
+    take(message) {
+        switch (message.type) {
+            case "taken":
+                this.pending.delete(message.key);
+                return;
+            case "error":
+                if (message.key !== undefined && message.code !== "unknown_field")
+                    this.pending.delete(message.key);
+                this.emit("error", message);
+                return;
+            case "pong":
+                this.pings.get(message.id)?.(message.time_ms);
+                this.pings.delete(message.id);
+                return;
+            case "signal":
+                if (message.signal.signal === "turn_open" && message.signal.turn_id !== undefined)
+                    this.turn = message.signal.turn_id;
+                this.emit("signal", message);
+                return;
+            case "audio_begin":
+                this.turn = message.turn;
+                this.emit("audio_begin", message);
+                return;
+            case "ended":
+                this.end(message.reason);
+                return;
+            case "route":
+                this.follow(message.view, message.endpoint);
+                return;
+            case "transcript": return this.emit("transcript", message);
+            case "speech": return this.emit("speech", message);
+            case "tool_call": return this.emit("tool_call", message);
+            case "metric": return this.emit("metric", message);
+            case "fence": return this.emit("fence", message);
+            case "welcome":
+            case "refused":
+                return;
+        }
+    }
+    /** Goes to another address for the rest of the session, but not out of encryption. */
+    follow(view, endpoint) {
+        const secret = this.address.startsWith("wss:");
+        if (view <= this.view || !/^wss?:\/\/./.test(endpoint) || (secret && !endpoint.startsWith("wss:")))
+            return;
+        this.view = view;
+        this.address = endpoint;
+        const socket = this.socket;
+        this.detach();
+        if (socket !== undefined)
+            abandon(socket, MOVED);
+        void this.comeBack(new Error("parley: the session has moved"), true);
+    }
+    lost(event) {
+        this.detach();
+        if (this.over)
+            return;
+        if (event.code === CLOSE.displaced)
+            return this.end("displaced", closed(event));
+        if (event.code === CLOSE.ended)
+            return this.end("ended");
+        void this.comeBack(closed(event));
+    }
+    detach() {
+        this.socket = undefined;
+        this.welcome = undefined;
+        clearInterval(this.watch);
+    }
+    async comeBack(cause, atOnce = false) {
+        const { firstMs = 250, mostMs = 5000, giveUpMs = 30_000 } = this.options.reconnect ?? {};
+        const until = Date.now() + giveUpMs;
+        for (let wait = firstMs;; wait = Math.min(2 * wait, mostMs)) {
+            let pause = wait / 2 + (Math.random() * wait) / 2; // so that a crowd does not come at once
+            if (cause instanceof RefusedError) {
+                if (!PASSING.has(cause.code))
+                    return this.end("lost", cause);
+                pause = Math.max(pause, cause.retryAfterMs);
+            }
+            if (atOnce)
+                pause = 0;
+            atOnce = false;
+            if (Date.now() + pause > until)
+                return this.end("lost", cause);
+            this.emit("disconnected", { error: cause, againMs: pause });
+            await new Promise((resolve) => {
+                this.retry = { timer: setTimeout(resolve, pause), cancel: resolve };
+            });
+            this.retry = undefined;
+            if (this.over)
+                return;
+            try {
+                await this.open();
+                return;
+            }
+            catch (error) {
+                if (this.over)
+                    return;
+                cause = error instanceof Error ? error : new Error(String(error));
+            }
+        }
+    }
+    end(reason, error) {
+        if (this.over)
+            return;
+        this.over = true;
+        if (this.retry !== undefined) {
+            clearTimeout(this.retry.timer);
+            this.retry.cancel();
+        }
+        this.detach();
+        this.emit("ended", error === undefined ? { reason } : { reason, error });
+    }
+}
+/** Lets go of a socket: what it still says is not heard. */
+function abandon(socket, code) {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onerror = () => { };
+    socket.close(code);
+}
+function refusal(message) {
+    return new RefusedError(message.code, message.message, message.retry_after_ms, message.supported);
+}
+function closed(event) {
+    return new Error(`parley: the connection was closed with ${event.code}${event.reason ? `: ${event.reason}` : ""}`);
+}

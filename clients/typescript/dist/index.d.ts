@@ -1,0 +1,4 @@
+export * from "./client.js";
+export * from "./pcm.js";
+export * from "./playback.js";
+export * from "./protocol.js";

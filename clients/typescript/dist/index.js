@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+export * from "./client.js";
+export * from "./pcm.js";
+export * from "./playback.js";
+export * from "./protocol.js";

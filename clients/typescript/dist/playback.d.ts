@@ -1,0 +1,76 @@
+/**
+ * What is about to be heard. This module imports nothing: an AudioWorklet loads it as it is,
+ * and then also gets the processors at its end.
+ */
+/** How far an output was heard. */
+export interface Heard {
+    generation: number;
+    /** Samples of the turn. */
+    position: number;
+    /** The client will play no more of it. */
+    final?: boolean;
+}
+export interface PlaybackOptions {
+    /** Hz */
+    rate: number;
+    /** Sound that is gathered before an output begins; default 60 ms. */
+    aheadMs?: number;
+    /** Sound that is held at most, the oldest is dropped; default 5000 ms. */
+    bufferMs?: number;
+    /** How often it is told how far playback is; default 100 ms. */
+    ackMs?: number;
+    /** Told how far playback is. */
+    onHeard: (heard: Heard) => void;
+}
+/** A bounded queue of the agent's sound that knows how far it was heard. */
+export declare class Playback {
+    /** Samples that there was no room for. */
+    lost: number;
+    /** Times that it ran dry while it played. */
+    dry: number;
+    private pieces;
+    private held;
+    private waited;
+    private playing;
+    private at;
+    private told;
+    private since;
+    private fenced;
+    private over;
+    private readonly ahead;
+    private readonly most;
+    private readonly every;
+    private readonly onHeard;
+    constructor(options: PlaybackOptions);
+    /** Samples that wait. */
+    get waiting(): number;
+    /** Takes a frame: counts is how many of its samples are the turn's. */
+    put(generation: number, position: number, pcm: Int16Array, counts: number): void;
+    /**
+     * Fills out with what is to be heard now and with silence, and gives the number of samples
+     * that are the agent's. Numbers are of -1 to 1 in a Float32Array, of 16 bit in an Int16Array.
+     */
+    read(out: Float32Array | Int16Array): number;
+    private fill;
+    private tell;
+    /** Drops an output, and tells where it really stopped; session = everything, for good. */
+    fence(generation: number, session?: boolean): void;
+}
+/** What the page sends to the player. */
+export type ToPlayer = {
+    kind: "frame";
+    generation: number;
+    position: number;
+    pcm: Int16Array;
+    counts: number;
+} | {
+    kind: "fence";
+    generation: number;
+    session: boolean;
+};
+/** What the player sends to the page. */
+export interface FromPlayer {
+    heard: Heard;
+    dry: number;
+    lost: number;
+}
