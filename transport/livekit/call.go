@@ -188,9 +188,6 @@ func (c *call) present(list []*roomproto.Participant, all bool) {
 				c.know(&roomproto.Participant{Identity: identity, SID: p.SID, State: roomproto.Disconnected, Reason: roomproto.ConnectionTimeout})
 			}
 		}
-		if c.caller != "" && !seen[c.caller] {
-			c.gone(roomproto.ConnectionTimeout)
-		}
 	}
 	select {
 	case c.changed <- struct{}{}:
@@ -201,6 +198,9 @@ func (c *call) present(list []*roomproto.Participant, all bool) {
 // know takes what is new about somebody. mu is held.
 func (c *call) know(p *roomproto.Participant) {
 	known := c.people[p.Identity]
+	if known != nil && known.SID != p.SID && p.State != roomproto.Disconnected && p.Identity == c.caller && !c.away {
+		c.gone(roomproto.DuplicateIdentity) // this is another stay of theirs
+	}
 	switch {
 	case p.State == roomproto.Disconnected && known != nil && known.SID != p.SID:
 		return // an earlier stay of theirs has ended
@@ -215,12 +215,12 @@ func (c *call) know(p *roomproto.Participant) {
 	if c.caller == "" || p.Identity != c.caller {
 		return
 	}
+	if c.away {
+		return // whoever it is, until they are let in again
+	}
 	if p.State == roomproto.Disconnected {
 		c.gone(p.Reason)
 		return
-	}
-	if c.away {
-		return // until they are let in again
 	}
 	c.follow()
 }

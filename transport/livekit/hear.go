@@ -35,7 +35,7 @@ const (
 // ear hears one track. But for take it is its goroutine's alone.
 type ear struct {
 	count   *counts
-	packets chan *rtp.Packet
+	packets chan arrival
 	ended   chan struct{} // closed when its goroutine has
 
 	order   order
@@ -54,7 +54,7 @@ type ear struct {
 }
 
 func newEar(count *counts) (*ear, error) {
-	e := &ear{count: count, packets: make(chan *rtp.Packet, mostPackets), ended: make(chan struct{}), began: time.Now()}
+	e := &ear{count: count, packets: make(chan arrival, mostPackets), ended: make(chan struct{}), began: time.Now()}
 	var err error
 	if e.decoder, err = codec.NewOpusDecoder(); err != nil {
 		return nil, err
@@ -63,10 +63,16 @@ func newEar(count *counts) (*ear, error) {
 	return e, err
 }
 
+// arrival is a packet and when it came.
+type arrival struct {
+	at time.Duration
+	p  *rtp.Packet
+}
+
 // take takes a packet to the ear's goroutine, or counts it as too many.
 func (e *ear) take(p *rtp.Packet) {
 	select {
-	case e.packets <- p:
+	case e.packets <- arrival{time.Since(e.began), p}:
 	default:
 		e.count.overflow.Add(1)
 	}
@@ -164,14 +170,27 @@ func (e *ear) run(stop <-chan struct{}, muted func() bool, tell func(func(in tra
 		case <-stop:
 			return
 		case p := <-e.packets:
-			e.put(time.Since(e.began), p)
+			e.put(p.at, p.p)
 		case <-timer.C:
 		}
 		now := time.Since(e.began)
+		e.drain() // what has come is not missing
 		e.order.tick(now, e.decode)
 		e.muted = muted()
 		e.silence(now)
 		tell(func(in transport.Ingress) { e.jitter.Deliver(now, in) })
+	}
+}
+
+// drain takes the packets that wait.
+func (e *ear) drain() {
+	for {
+		select {
+		case p := <-e.packets:
+			e.put(p.at, p.p)
+		default:
+			return
+		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (e *endpoint) Connect(ctx context.Context, l transporttest.Login) (transpor
 			return nil, context.Cause(ctx)
 		case <-time.After(5 * time.Millisecond):
 		}
-		if a := c.agent(); a != nil && a.Attribute(roomproto.AttributeState) == listening && len(a.Subscribed()) > 0 {
+		if a := c.agent(); a != nil && a.Attribute(roomproto.AttributeState) == listening && a.Hears(c.who.TrackSID()) {
 			return c, nil
 		}
 	}
@@ -267,21 +267,12 @@ func (c *client) Resume(ctx context.Context, l transporttest.Login) error {
 			if err := now[len(now)-1]; err != nil {
 				return err
 			}
-			for !has(c.agent().Subscribed(), c.who.TrackSID()) && ctx.Err() == nil {
+			for !c.agent().Hears(c.who.TrackSID()) && ctx.Err() == nil {
 				time.Sleep(5 * time.Millisecond)
 			}
 			return ctx.Err()
 		}
 	}
-}
-
-func has(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // Garble sends what no server and nobody in a room should.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -180,7 +181,7 @@ func (a *Agent) listen(ctx context.Context, ws *websocket.Conn) {
 			a.room.server.tb.Errorf("livekittest: a request cannot be read: %v", err)
 			continue
 		}
-		if err := a.take(m); err != nil {
+		if err := a.take(m); err != nil && !a.gone.Load() {
 			a.room.server.tb.Errorf("livekittest: %+v: %v", m, err)
 		}
 		if m.Leave != nil {
@@ -401,6 +402,15 @@ func (a *Agent) Subscribed() (list []string) {
 		list = append(list, sid)
 	}
 	return list
+}
+
+// Hears says that the agent has subscribed to a track, and that its sound can reach it.
+func (a *Agent) Hears(track string) bool {
+	a.mu.Lock()
+	known := a.tracks[track] != nil
+	a.mu.Unlock()
+	return known && a.sub.ConnectionState() == webrtc.PeerConnectionStateConnected && len(a.negotiating) == 0 &&
+		a.sub.CurrentRemoteDescription() != nil && strings.Contains(a.sub.CurrentLocalDescription().SDP, track)
 }
 
 // Track is what the agent publishes; nil = nothing.
