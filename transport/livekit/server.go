@@ -66,7 +66,7 @@ func New(c Config, host transport.Host) (*Server, error) {
 	c = c.withDefaults()
 	s := &Server{config: c, host: host, log: c.Log}
 	s.dial = func(ctx context.Context, name string, e events) (room, error) {
-		return join(ctx, c, name, e, &s.counts)
+		return join(ctx, s.config, name, e, &s.counts)
 	}
 	if u, err := address(c.URL); err == nil && open(u) {
 		s.log.Warn("livekit: what is said, and the token for the room, can be read on the way: use wss", "url", c.URL)

@@ -23,7 +23,7 @@ import (
 	"github.com/parley-voice/parley/transport/transporttest"
 )
 
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 // encoders are the engine's.
 func encoders(tb testing.TB) codec.OpusFactory {

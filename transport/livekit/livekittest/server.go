@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v4"
 
@@ -72,6 +73,7 @@ func New(tb testing.TB, c Config) *Server {
 	var e webrtc.SettingEngine
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetInterfaceFilter(func(name string) bool { return strings.HasPrefix(name, "lo") })
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	quiet := logging.NewDefaultLoggerFactory()
 	quiet.DefaultLogLevel = logging.LogLevelDisabled
 	e.LoggerFactory = quiet
