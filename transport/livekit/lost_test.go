@@ -132,9 +132,13 @@ func TestGarbage(t *testing.T) {
 	a := c.agent()
 	a.Garble([]byte("nothing"))
 	for _, m := range []*roomproto.Response{
-		{}, {Answer: &roomproto.Description{Type: "answer", SDP: "v=0"}}, {Trickle: &roomproto.Trickle{Candidate: `{"candidate":"candidate:1"}`}},
+		{},
+		{Answer: &roomproto.Description{Type: "answer", SDP: "v=0"}},
+		{Trickle: &roomproto.Trickle{Candidate: `{"candidate":"candidate:1"}`}},
 		{Update: &roomproto.ParticipantUpdate{Participants: []*roomproto.Participant{{}, {Identity: "parley-agent", State: roomproto.Disconnected}}}},
-		{Mute: &roomproto.Mute{SID: "TR_none", Muted: true}}, {TrackPublished: &roomproto.TrackPublished{CID: trackName}}, {Join: &roomproto.Join{}},
+		{Mute: &roomproto.Mute{SID: "TR_none", Muted: true}},
+		{TrackPublished: &roomproto.TrackPublished{CID: trackName}},
+		{Join: &roomproto.Join{}},
 	} {
 		a.Say(m)
 	}
@@ -165,7 +169,7 @@ func TestSilenced(t *testing.T) {
 func TestServe(t *testing.T) {
 	host := transporttest.NewHost(t, transporttest.Config{Patience: patience, Disconnect: 300 * time.Millisecond})
 	e := begin(t, host, Config{Rooms: []string{"lobby"}}, livekittest.Config{})
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- e.server.Serve(ctx) }()
 	r := e.live.Room("lobby")

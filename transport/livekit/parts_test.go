@@ -143,11 +143,15 @@ type hearing struct {
 	frames int
 	gaps   int64
 	last   int64
+	again  bool // a number came twice, or went back
 }
 
 func (h *hearing) Audio(sequence int64, _ []int16) {
 	h.frames++
-	h.last = sequence
+	if sequence >= 0 {
+		h.again = h.again || sequence <= h.last && h.frames > 1
+		h.last = sequence
+	}
 }
 func (h *hearing) Gap(g transport.Gap) { h.gaps += g.Missing - g.Concealed }
 
@@ -176,7 +180,7 @@ func run(t *testing.T, until time.Duration, muted func(at time.Duration) bool, p
 		e.order.tick(now, e.decode)
 		e.muted = muted(now)
 		e.silence(now)
-		e.jitter.Deliver(now, onlySound{hearing: h})
+		e.jitter.Deliver(now, numbered{onlySound{hearing: h}, e})
 	}
 	return e, h
 }
@@ -241,6 +245,22 @@ func TestSenders(t *testing.T) {
 	e, h := run(t, 65*transport.FrameDuration, never, packets)
 	if h.frames < 56 || e.count.malformed.Load() != 1 || e.count.packets.Load() != 60 {
 		t.Errorf("%d frames; counted %d packets, %d malformed", h.frames, e.count.packets.Load(), e.count.malformed.Load())
+	}
+}
+
+// A way that becomes longer has frames come again that were given up: their numbers do not.
+func TestDelayed(t *testing.T) {
+	packets := map[time.Duration]*rtp.Packet{}
+	for slot := range 60 {
+		at := time.Duration(slot) * transport.FrameDuration
+		if slot >= 20 {
+			at += 300 * time.Millisecond
+		}
+		packets[at] = &rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(slot), Timestamp: uint32(slot * ticks)}, Payload: toc(20)}
+	}
+	e, h := run(t, 80*transport.FrameDuration, never, packets)
+	if h.again || e.jitter.Counters().Restarts == 0 || h.frames < 50 {
+		t.Errorf("a number came again: %t; %d frames, the last %d; %+v", h.again, h.frames, h.last, e.jitter.Counters())
 	}
 }
 

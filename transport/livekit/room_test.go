@@ -206,8 +206,11 @@ func TestShown(t *testing.T) {
 		signal eventabi.Signal
 		state  string
 	}{
-		{eventabi.SignalTurnOpen, thinking}, {eventabi.SignalPlaybackStarted, speaking}, {eventabi.SignalPlaybackCompleted, listening},
-		{eventabi.SignalTurnOpen, thinking}, {eventabi.SignalAbort, listening},
+		{eventabi.SignalTurnOpen, thinking},
+		{eventabi.SignalPlaybackStarted, speaking},
+		{eventabi.SignalPlaybackCompleted, listening},
+		{eventabi.SignalTurnOpen, thinking},
+		{eventabi.SignalAbort, listening},
 	} {
 		x.Emit(s.signal, "turn-1", "")
 		until(t, "the agent is "+s.state, func() bool { return c.agent().Attribute(roomproto.AttributeState) == s.state })
@@ -218,7 +221,8 @@ func TestShown(t *testing.T) {
 	x.Show(transport.Text{From: transport.TextAgent, Of: "turn-2", Text: "noon."})
 	x.Emit(eventabi.SignalClose, "turn-2", "")
 	want := []transport.Text{
-		{From: transport.TextCaller, Of: "u-1", Text: "What"}, {From: transport.TextCaller, Of: "u-1", Text: "What time is it?", Final: true},
+		{From: transport.TextCaller, Of: "u-1", Text: "What"},
+		{From: transport.TextCaller, Of: "u-1", Text: "What time is it?", Final: true},
 		{From: transport.TextAgent, Of: "turn-2", Text: "It is noon.", Final: true},
 	}
 	until(t, "the room reads along", func() bool { return slices.Equal(c.Texts(), want) })

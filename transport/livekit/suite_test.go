@@ -93,7 +93,7 @@ func begin(t *testing.T, host transport.Host, c Config, lc livekittest.Config) *
 	if e.server, err = New(c, e.host); err != nil {
 		t.Fatal(err)
 	}
-	e.ctx, e.stop = context.WithCancel(context.Background())
+	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(func() {
 		e.stop()
 		until(t, "the agent is out of its rooms", func() bool { return e.open.Load() == 0 })
@@ -170,6 +170,7 @@ func (c *client) Speak(pcm []int16) error {
 func (c *client) Heard() []int16 { return decode(c.e.t, c.agent().Packets()) }
 
 func decode(t *testing.T, packets []*rtp.Packet) (pcm []int16) {
+	t.Helper()
 	d, err := codec.NewOpusDecoder()
 	if err != nil {
 		t.Error(err)

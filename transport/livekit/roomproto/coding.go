@@ -25,7 +25,7 @@ type field struct {
 }
 
 // layouts remembers the fields of each message type, in the order of their numbers.
-var layouts sync.Map // of reflect.Type to []field
+var layouts sync.Map //nolint:gochecknoglobals // of reflect.Type to []field: what follows from the types alone
 
 // layout reads the tags of a message type. A tag that is no number is a fault of this
 // package, which its test finds.
@@ -59,7 +59,7 @@ func appendMessage(b []byte, v reflect.Value) []byte {
 }
 
 func appendField(b []byte, n protowire.Number, v reflect.Value) []byte {
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // messages have fields of these kinds
 	case reflect.Pointer:
 		if v.IsNil() {
 			return b
@@ -107,7 +107,7 @@ func appendList(b []byte, n protowire.Number, v reflect.Value) []byte {
 	if v.Len() == 0 {
 		return b
 	}
-	switch v.Type().Elem().Kind() {
+	switch v.Type().Elem().Kind() { //nolint:exhaustive // messages have lists of these kinds
 	case reflect.String:
 		for i := range v.Len() {
 			b = protowire.AppendString(protowire.AppendTag(b, n, protowire.BytesType), v.Index(i).String())
@@ -185,7 +185,7 @@ func readMessage(data []byte, v reflect.Value) error {
 // readField reads the value of a field. One of another wire type than ours is skipped, as
 // an unknown one.
 func readField(data []byte, kind protowire.Type, v reflect.Value) error {
-	switch kind {
+	switch kind { //nolint:exhaustive // those of our fields; others are passed over
 	case protowire.VarintType:
 		u, _ := protowire.ConsumeVarint(data)
 		if v.Kind() == reflect.Slice && scalar(v.Type().Elem().Kind()) {
@@ -215,7 +215,7 @@ func setNumber(v reflect.Value, u uint64) {
 }
 
 func readBytes(content []byte, v reflect.Value) error {
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // messages have fields of these kinds
 	case reflect.String:
 		if !utf8.Valid(content) {
 			return errUTF8
@@ -238,7 +238,7 @@ func readItem(content []byte, v reflect.Value) error {
 	if v.Len() >= mostItems {
 		return errItems
 	}
-	switch v.Type().Elem().Kind() {
+	switch v.Type().Elem().Kind() { //nolint:exhaustive // messages have lists of these kinds
 	case reflect.Uint8:
 		v.SetBytes(append([]byte{}, content...))
 	case reflect.String, reflect.Pointer:
