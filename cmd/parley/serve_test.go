@@ -75,13 +75,19 @@ func (l *lines) String() string {
 // serveProcess starts the program and waits for its page's address.
 func serveProcess(t *testing.T, environment []string, args ...string) *program {
 	t.Helper()
+	return programProcess(t, environment, append([]string{"serve", "--llm", "scripted", "--listen", "127.0.0.1:0"}, args...)...)
+}
+
+// programProcess starts the program with the arguments of a server.
+func programProcess(t *testing.T, environment []string, args ...string) *program {
+	t.Helper()
 	enginestest.Set(t)
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{done: make(chan struct{})}
-	p.cmd = exec.Command(binary, append([]string{"serve", "--llm", "scripted", "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(binary, args...)
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), environment...)
 	p.cmd.Stderr = &p.log
 	out, err := p.cmd.StdoutPipe()

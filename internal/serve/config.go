@@ -71,6 +71,7 @@ type Config struct {
 		WebSocket   bool               `set:"websocket" doc:"Parley's own protocol at /v1/ws (docs/websocket.md)."`
 		Compression bool               `set:"websocket_compression" doc:"Its clients may ask for compressed text; each that does costs about 1.2 MB."`
 		Realtime    bool               `set:"realtime" doc:"OpenAI's Realtime API at /v1/realtime (docs/realtime.md)."`
+		RTVI        bool               `set:"rtvi" doc:"Pipecat's clients, RTVI over WebSocket, at /v1/rtvi/ (docs/rtvi.md)."`
 		Telephony   bool               `set:"telephony" doc:"Media streams of telephone providers at /twilio/stream (docs/telephony.md)."`
 		Twilio      settings.Reference `set:"twilio_auth_token" doc:"The secret that Twilio signs its requests with. With it calls are answered at /twilio/voice, and every request there has to be signed."`
 	} `set:"transports"`
@@ -118,7 +119,7 @@ func Default() *Config {
 	g := &c.Grants
 	g.Instructions, g.TurnEnd, g.Answer, g.Interrupt, g.TextOnly, g.Tools = true, true, true, true, true, true
 	t := &c.Transports
-	t.WebSocket, t.Compression, t.Realtime, t.Telephony = true, true, true, true
+	t.WebSocket, t.Compression, t.Realtime, t.RTVI, t.Telephony = true, true, true, true, true
 	c.SIP.Lowest, c.SIP.Highest = 20000, 20999
 	c.LiveKit.Identity = "parley-agent"
 	c.Agent.LLM, c.Log.Level, c.Log.Format = "auto", "info", "text"

@@ -51,6 +51,7 @@ type ear struct {
 	last     time.Duration // when the latest packet came
 	quiet    bool          // the sender says that it is silent
 	muted    bool
+	out      int64 // behind the highest number that came out
 }
 
 func newEar(count *counts) (*ear, error) {
