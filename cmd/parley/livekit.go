@@ -89,7 +89,7 @@ Exit code 0: the agent would be let into each room.
 Exit code 1: it would not, or the server cannot be reached.
 Exit code 2: the configuration is refused.`,
 		Example: `  parley livekit probe --config voice.yaml --dry-run
-  parley livekit probe --set livekit.url=ws://127.0.0.1:7880 --set livekit.rooms=[lobby] \
+  parley livekit probe --set livekit.url=ws://127.0.0.1:7880 --set livekit.rooms=lobby \
       --set livekit.api_key=env://LIVEKIT_API_KEY --set livekit.api_secret=env://LIVEKIT_API_SECRET`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return probeLiveKit(cmd.Context(), env, &f, dry) },
