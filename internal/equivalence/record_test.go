@@ -39,9 +39,10 @@ func newRecord() *record {
 
 // observe takes what a session does. What is left out, and why:
 //
-//   - results of engines, since those are the spec's and not the transport's;
-//   - flow control of the edge to egress: how full it is says how far playback was when
-//     the caller interrupted, which is a matter of the caller's reaction;
+//   - results of engines, and what of them comes too late, since those are the spec's and not
+//     the transport's;
+//   - flow control and the filling of the edge to egress: those say how far playback was
+//     when the caller interrupted, which is a matter of the caller's reaction;
 //   - what is shed for load, which says how busy the machine is;
 //   - output_accepted but for the first of a turn: the later ones race with playback.
 func (r *record) observe(n *parley.Notice) {
@@ -67,7 +68,9 @@ func (r *record) observe(n *parley.Notice) {
 	case *session.Hook:
 		r.line("hook %s turn=%s", x.Hook, x.Turn)
 	case *session.Refused:
-		r.line("refused %s: %s turn=%s", x.Code, x.What, x.Turn)
+		if !result(x.What) {
+			r.line("refused %s: %s turn=%s", x.Code, x.What, x.Turn)
+		}
 	case *session.Evidence:
 		r.line("evidence turn=%s index=%d epochs=%d,%d %s reason=%s rejected=%d", x.Turn, x.Index, x.EpochOpen, x.EpochTerminal, x.Outcome, x.Reason, x.Rejected)
 	case *session.Ended:
@@ -88,6 +91,11 @@ func (r *record) observe(n *parley.Notice) {
 	}
 }
 
+// result says that an input is what an engine gave.
+func result(what string) bool {
+	return slices.Contains([]string{"transcript", "progress", "segment", "speech", "invocation_end", "cancel_ack"}, what)
+}
+
 func overload(reason string) bool { return strings.HasPrefix(reason, "overload") }
 
 func (r *record) line(format string, args ...any) {
@@ -104,8 +112,10 @@ func (r *record) signal(e *eventabi.Envelope) {
 	switch {
 	case e.Signal == eventabi.SignalFlowXOff || e.Signal == eventabi.SignalFlowXOn || e.Signal == eventabi.SignalCreditGrant || overload(e.Reason):
 		return
-	case e.Signal == eventabi.SignalDropNotice:
+	case e.Signal == eventabi.SignalDropNotice, e.Signal == eventabi.SignalWatermark:
 		return // of what a fence found on the way to egress
+	case e.Signal == eventabi.SignalCancelAck:
+		return // of an engine, if one was still at work
 	case e.Signal == eventabi.SignalOutputAccepted && r.accepted[e.TurnID]:
 		return
 	}

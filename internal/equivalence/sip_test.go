@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +37,28 @@ type phone struct {
 }
 
 func overSIP(t *testing.T, r *parley.Runtime, seen *record) caller {
+	t.Helper()
+	return bySIP(t, r, seen, func(send func()) { send() })
+}
+
+// overBadSIP calls over a network that loses a packet in fifty and brings one in ten 30 ms
+// late, behind its successors.
+func overBadSIP(t *testing.T, r *parley.Runtime, seen *record) caller {
+	t.Helper()
+	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	return bySIP(t, r, seen, func(send func()) {
+		switch n := chance.IntN(100); {
+		case n < 2:
+		case n < 12:
+			time.AfterFunc(30*time.Millisecond, send)
+		default:
+			send()
+		}
+	})
+}
+
+// bySIP calls, with its sound on a network.
+func bySIP(t *testing.T, r *parley.Runtime, seen *record, network func(send func())) caller {
 	t.Helper()
 	s := gatewayAt(t, door(t, r, seen))
 	p := &phone{}
@@ -64,17 +88,21 @@ func overSIP(t *testing.T, r *parley.Runtime, seen *record) caller {
 			return err
 		}
 		packet.SequenceNumber++
-		packet.Timestamp += uint32(len(packet.Payload)) //nolint:gosec // 160
-		_, err = p.rtp.WriteToUDPAddrPort(b, to)
-		return err
+		packet.Timestamp += uint32(len(packet.Payload))            //nolint:gosec // 160
+		network(func() { _, _ = p.rtp.WriteToUDPAddrPort(b, to) }) // a call that has ended has no socket
+		return nil
 	})
 	return p
 }
 
+// gateways counts the adapters: each has ports of its own.
+var gateways atomic.Int32 //nolint:gochecknoglobals // of the machine
+
 // gatewayAt starts the adapter.
 func gatewayAt(t *testing.T, h transport.Host) *gate.Server {
 	t.Helper()
-	s, err := gate.New(gate.Config{UDP: "127.0.0.1:0", TCP: "off", Lowest: 38000, Highest: 38999}, h)
+	lowest := 38000 + 100*int(gateways.Add(1)%10)
+	s, err := gate.New(gate.Config{UDP: "127.0.0.1:0", TCP: "off", Lowest: lowest, Highest: lowest + 99}, h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,9 +57,9 @@ func spec() parley.Config {
 	stt.Wait, llm.Wait, tts.Wait = true, true, true
 	stt.Latency = provider.Latency{First: 30 * time.Millisecond}
 	llm.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
-	// A piece of 160 ms each 100 ms: what a caller hears begins long before the synthesis is
+	// A piece of 160 ms each 60 ms: what a caller hears begins long before the synthesis is
 	// over, and ends long after it, on each way and whatever the machine.
-	tts.Latency = provider.Latency{First: 50 * time.Millisecond, Next: 100 * time.Millisecond}
+	tts.Latency = provider.Latency{First: 50 * time.Millisecond, Next: 60 * time.Millisecond}
 	return parley.Config{
 		STT: stt, LLM: llm, TTS: tts, MaxSessions: 4, TurnBudget: 40 * time.Second, ProviderTimeout: 30 * time.Second,
 		Endpointer: func() (node.Node, error) {
