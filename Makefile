@@ -87,10 +87,22 @@ race: need-go
 		echo 'make: the race detector needs a C compiler: apt-get install gcc libc6-dev' >&2; exit 1; }; \
 	CC=$$cc CGO_ENABLED=1 $(GO) test -race -short $(RACE_PACKAGES)
 
+# The tests run with every other one as well, where their tools are; here it is a failure that one is missing.
+.PHONY: clients
+clients: need-go ## other people's clients, unchanged, against Parley; needs node, python and Chromium
+	$(say) 'other people'\''s clients'
+	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|ParleyServe' \
+		./transport/realtime ./transport/rtvi ./transport/telephony ./cmd/parley
+
 .PHONY: bench
 bench: engines build ## the speed targets, as ratios beside their denominators
 	$(say) 'benchmarks'
 	@$(PARLEY) bench
+
+.PHONY: page
+page: engines build ## talk to the page in Chromium with recorded voices: how fast it falls silent; pictures in page-out/
+	$(say) 'the page, in a browser'
+	@$(GO) test ./cmd/parley -run TestPage -count 1 -timeout 20m -v -page.interruptions 20 -page.pictures '$(CURDIR)/page-out'
 
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target for FUZZTIME (10s) each
@@ -116,4 +128,4 @@ verify: test cross fuzz ## make test, and what is too slow for every change
 
 .PHONY: clean
 clean: ## remove what was built here; the cache of engines and tools stays
-	rm -rf bin dist $(DEMO_OUT)
+	rm -rf bin dist page-out $(DEMO_OUT)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -27,6 +28,21 @@ func browser() (string, error) {
 		}
 	}
 	return "", err
+}
+
+// profile is a folder for a browser, whose children let go of their files a moment after it.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		for range 50 {
+			if os.RemoveAll(dir) == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	return dir
 }
 
 // TestBrowserAudio plays and listens in a real browser, whose microphone beeps.
@@ -52,7 +68,7 @@ func TestBrowserAudio(t *testing.T) {
 	defer web.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+	run := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+profile(t),
 		"--no-first-run", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
 		"--use-fake-device-for-media-stream", "--remote-debugging-port=0", web.URL+"/?token="+transporttest.Token)
 	run.WaitDelay = 10 * time.Second

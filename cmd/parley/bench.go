@@ -3,10 +3,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +19,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-voice/parley/internal/bench"
+	"github.com/parley-voice/parley/transport"
+	"github.com/parley-voice/parley/transport/websocket"
 )
 
 func newBenchCommand(env *environment) *cobra.Command {
@@ -41,16 +48,18 @@ noisy machine is no fault of the code. With --strict it is 1.`,
 	flags.StringSliceVar(&only, "only", nil, "measure these alone, e.g. P1,P5")
 	flags.IntVar(&runs, "runs", 5, "alternating runs of each case")
 	flags.DurationVar(&each, "each", 300*time.Millisecond, "length of one run")
+	sessions := flags.Int("sessions", bench.DefaultSessions, "callers of the case sockets")
 	strict := flags.Bool("strict", false, "exit with 1 when a target is missed")
 	must(cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.IDs(), cobra.ShellCompDirectiveNoFileComp)))
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if err := benchUsage(only, runs, each); err != nil {
+		if err := benchUsage(only, runs, *sessions, each); err != nil {
 			return err
 		}
 		rows, err := bench.Run(bench.Options{
 			Runs: runs, Each: each, Now: time.Now, Stole: bench.StolenTime(),
-			Only: func(id string) bool { return len(only) == 0 || slices.Contains(only, id) },
-			Say:  func(what string) { fmt.Fprintf(env.stderr, "measuring %s\n", what) },
+			Only:     func(id string) bool { return len(only) == 0 || slices.Contains(only, id) },
+			Say:      func(what string) { fmt.Fprintf(env.stderr, "measuring %s\n", what) },
+			Sessions: *sessions, Part: benchPart(env),
 		})
 		if asJSON {
 			if werr := writeJSON(env.stdout, rows); werr != nil {
@@ -67,10 +76,51 @@ noisy machine is no fault of the code. With --strict it is 1.`,
 		}
 		return nil
 	}
+	cmd.AddCommand(benchParts(env)...)
 	return cmd
 }
 
-func benchUsage(only []string, runs int, each time.Duration) error {
+// benchPart gives the command that runs a part of the case sockets: this program itself.
+func benchPart(env *environment) func(context.Context, string, ...string) *exec.Cmd {
+	return func(ctx context.Context, part string, args ...string) *exec.Cmd {
+		program, err := os.Executable()
+		if err != nil {
+			program = os.Args[0]
+		}
+		c := exec.CommandContext(ctx, program, append([]string{"bench", part}, args...)...) //nolint:gosec // this program
+		c.Stderr = env.stderr
+		return c
+	}
+}
+
+// newBenchPart makes the commands that parley bench runs itself as.
+func newBenchPart(name string, args int, work func(n int, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: "A part of the case sockets", Hidden: true, Args: cobra.ExactArgs(args),
+		RunE: func(_ *cobra.Command, args []string) error {
+			n, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usageErrorf("%q: give the number of callers", args[0])
+			}
+			return work(n, args[1:])
+		},
+	}
+}
+
+func benchParts(env *environment) []*cobra.Command {
+	return []*cobra.Command{
+		newBenchPart(bench.PartServer, 1, func(n int, _ []string) error {
+			return bench.ServePart(n, func(h transport.Host) (http.Handler, error) {
+				return websocket.New(websocket.Config{}, h)
+			}, env.stdin, env.stdout)
+		}),
+		newBenchPart(bench.PartCallers, 2, func(n int, args []string) error {
+			return bench.CallPart(n, args[0], env.stdin, env.stdout)
+		}),
+	}
+}
+
+func benchUsage(only []string, runs, sessions int, each time.Duration) error {
 	for _, id := range only {
 		if !slices.Contains(bench.IDs(), id) {
 			return usageErrorf("--only: %q is no case; use %s", id, strings.Join(bench.IDs(), ", "))
@@ -78,6 +128,9 @@ func benchUsage(only []string, runs int, each time.Duration) error {
 	}
 	if runs < 1 || runs > 99 {
 		return usageErrorf("--runs: %d: use 1 to 99", runs)
+	}
+	if sessions < 1 || sessions > 5000 {
+		return usageErrorf("--sessions: %d: use 1 to 5000", sessions)
 	}
 	if each < 10*time.Millisecond || each > time.Minute {
 		return usageErrorf("--each: %v: use 10ms to 1m", each)

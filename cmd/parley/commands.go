@@ -9,7 +9,9 @@ import "github.com/spf13/cobra"
 func commands(env *environment) []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCommand(env),
+		newTalkCommand(env),
 		newServeCommand(env),
+		newRunCommand(env),
 		newReplayCommand(env),
 		newSimCommand(env),
 		newBenchCommand(env),
@@ -20,6 +22,7 @@ func commands(env *environment) []*cobra.Command {
 		newSchemaCommand(env),
 		newConfigCommand(env),
 		newTokenCommand(env),
+		newLiveKitCommand(env),
 		newVersionCommand(env),
 	}
 }

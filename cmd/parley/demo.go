@@ -135,7 +135,7 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	own, notes, err := ownCaller(f)
+	own, notes, err := ownCaller("--in", f.in, f.at)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
@@ -327,33 +327,33 @@ const (
 
 // ownCaller plays the user's files: at the seconds given, or else one after the other,
 // each when the agent has answered the one before. No file, no cue.
-func ownCaller(f demoFlags) (cues []demo.Cue, notes []string, err error) {
-	clips := make([]audio.Clip, len(f.in))
-	for i, path := range f.in {
+func ownCaller(flag string, in []string, at []float64) (cues []demo.Cue, notes []string, err error) {
+	clips := make([]audio.Clip, len(in))
+	for i, path := range in {
 		if path == "" {
-			return nil, nil, errors.New("--in is empty: name a WAV file")
+			return nil, nil, fmt.Errorf("%s is empty: name a WAV file", flag)
 		}
 		clip, converted, err := audio.ReadWAVFile(path)
 		if err != nil {
-			return nil, nil, fmt.Errorf("--in %w", err)
+			return nil, nil, fmt.Errorf("%s %w", flag, err)
 		}
 		clips[i] = clip
 		for _, n := range converted {
 			notes = append(notes, filepath.Base(path)+": "+n.String())
 		}
 	}
-	for i := range max(len(f.in), len(f.at)) {
+	for i := range max(len(in), len(at)) {
 		clip := clips[min(i, len(clips)-1)]
 		cue := demo.Cue{Name: filepath.Base(clip.Name), PCM: clip.PCM, When: demo.AgentDone, Delay: pause}
 		switch {
-		case len(f.at) > 0:
-			cue.When, cue.Delay = demo.AtTime, time.Duration(f.at[i]*float64(time.Second))
+		case len(at) > 0:
+			cue.When, cue.Delay = demo.AtTime, time.Duration(at[i]*float64(time.Second))
 		case i == 0:
 			cue.When, cue.Delay = demo.AtTime, beginning
 		}
 		cues = append(cues, cue)
 	}
-	if len(f.at) == 0 {
+	if len(at) == 0 {
 		return cues, notes, nil
 	}
 	slices.SortStableFunc(cues, func(a, b demo.Cue) int { return cmp.Compare(a.Delay, b.Delay) })

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -29,7 +30,12 @@ import (
 const asProgram = "PARLEY_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(asCaller); url != "" {
+		os.Exit(callAndStay(url))
+	}
 	if os.Getenv(asProgram) == "" {
+		flag.Parse()
+		must(flag.Set("test.parallel", "8")) // those that are, mostly wait
 		os.Exit(m.Run())
 	}
 	ctx, stop := asked()
@@ -40,7 +46,7 @@ func TestMain(m *testing.M) {
 			New: func(h transport.Host, _ serve.MountOptions) (http.Handler, func(context.Context) error, error) {
 				return servetest.New(h), nil, nil
 			},
-		})
+		}, briskMount())
 	}}
 	os.Exit(runIn(ctx, os.Args[1:], env))
 }
@@ -75,13 +81,19 @@ func (l *lines) String() string {
 // serveProcess starts the program and waits for its page's address.
 func serveProcess(t *testing.T, environment []string, args ...string) *program {
 	t.Helper()
+	return programProcess(t, environment, append([]string{"serve", "--llm", "scripted", "--listen", "127.0.0.1:0"}, args...)...)
+}
+
+// programProcess starts the program with the arguments of a server.
+func programProcess(t *testing.T, environment []string, args ...string) *program {
+	t.Helper()
 	enginestest.Set(t)
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{done: make(chan struct{})}
-	p.cmd = exec.Command(binary, append([]string{"serve", "--llm", "scripted", "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(binary, args...)
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), environment...)
 	p.cmd.Stderr = &p.log
 	out, err := p.cmd.StdoutPipe()

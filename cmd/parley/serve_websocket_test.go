@@ -27,7 +27,7 @@ type listener struct {
 
 func listen(t *testing.T, p *program) *listener {
 	t.Helper()
-	c, err := client.Dial(t.Context(), client.Config{URL: p.url + "/v1/ws"})
+	c, err := patiently(t.Context(), client.Config{URL: p.url + "/v1/ws"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,22 +64,23 @@ func listen(t *testing.T, p *program) *listener {
 // await waits for the nth event that matches, from 1.
 func (l *listener) await(what string, nth int, is func(client.Event) bool) {
 	l.t.Helper()
-	for end := time.Now().Add(servetest.Patience); ; time.Sleep(5 * time.Millisecond) {
-		n := 0
-		l.mu.Lock()
-		for _, ev := range l.events {
-			if is(ev) {
-				n++
-			}
-		}
-		l.mu.Unlock()
-		if n >= nth {
-			return
-		}
+	for end := time.Now().Add(servetest.Patience); l.count(is) < nth; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			l.t.Fatalf("it does not come: %s", what)
 		}
 	}
+}
+
+// count gives how many events match so far.
+func (l *listener) count(is func(client.Event) bool) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ev := range l.events {
+		if is(ev) {
+			n++
+		}
+	}
+	return n
 }
 
 func emitted(s eventabi.Signal) func(client.Event) bool {

@@ -15,7 +15,9 @@ import (
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/codec/libopus"
+	"github.com/parley-voice/parley/transport/livekit"
 	"github.com/parley-voice/parley/transport/realtime"
+	"github.com/parley-voice/parley/transport/rtvi"
 	"github.com/parley-voice/parley/transport/sip"
 	"github.com/parley-voice/parley/transport/telephony"
 	"github.com/parley-voice/parley/transport/websocket"
@@ -25,6 +27,7 @@ import (
 const (
 	websocketPath = "/v1/ws"
 	realtimePath  = "/v1/realtime"
+	rtviPath      = "/v1/rtvi/"
 	streamPath    = "/twilio/stream"
 	voicePath     = "/twilio/voice"
 )
@@ -44,9 +47,11 @@ func mounts(c *serve.Config) (list []serve.Mount) {
 	phone := &telephones{config: c}
 	add(t.WebSocket, serve.Mount{Path: websocketPath, Kind: websocket.Kind, About: "WebSocket, parley.v1", New: websocketTransport(c)})
 	add(t.Realtime, serve.Mount{Path: realtimePath, Kind: realtime.Kind, About: "clients of OpenAI's Realtime API", New: realtimeTransport})
+	add(t.RTVI, serve.Mount{Path: rtviPath, Kind: rtvi.Kind, About: "Pipecat's clients (RTVI): the WebSocket at ws, POST to connect", New: rtviTransport})
 	add(t.Telephony, serve.Mount{Path: streamPath, Kind: telephony.Kind, About: "media streams of Twilio, Telnyx, Plivo and Exotel", New: phone.stream})
 	add(t.Telephony && t.Twilio != "", serve.Mount{Path: voicePath, Kind: telephony.Kind, About: "Twilio's webhook for calls that come in", New: phone.voice})
 	add(c.SIP.Listen != "", serve.Mount{Kind: sip.Kind, About: "SIP at " + c.SIP.Listen, New: sipTransport(c)})
+	add(c.LiveKit.URL != "", serve.Mount{Kind: livekit.Kind, About: "LiveKit, rooms of " + c.LiveKit.URL, New: livekitTransport(c)})
 	return list
 }
 
@@ -80,6 +85,11 @@ func opusEncoders(ctx context.Context) (codec.OpusFactory, func() error, error) 
 
 func realtimeTransport(h transport.Host, o serve.MountOptions) (http.Handler, closer, error) {
 	s, err := realtime.New(realtime.Config{Origins: o.OriginPatterns, Check: o.Check}, h)
+	return s, nil, err
+}
+
+func rtviTransport(h transport.Host, o serve.MountOptions) (http.Handler, closer, error) {
+	s, err := rtvi.New(rtvi.Config{Origins: o.OriginPatterns, URL: o.PublicURL, Version: programVersion(), Check: o.Check}, h)
 	return s, nil, err
 }
 

@@ -70,7 +70,7 @@ const maxTextBytes = 1 << 20
 
 // skippedDirs are what tools leave behind and git ignores.
 func skippedDirs() []string {
-	return []string{".git", ".cache", "bin", "dist", "demo-out", "node_modules"}
+	return []string{".git", ".cache", "bin", "dist", "page-out", "demo-out", "node_modules"}
 }
 
 // Load reads the repository whose root is fsys. A Go file that does not parse is an error.

@@ -4,6 +4,8 @@ package bench
 
 import (
 	"cmp"
+	"context"
+	"os/exec"
 	"slices"
 	"time"
 )
@@ -19,6 +21,12 @@ type Options struct {
 	Stole func() float64 // share of stolen time since the last call, negative = unknown
 	Only  func(id string) bool
 	Say   func(string) // progress
+	// Sessions is how many callers the case sockets has; 0 = DefaultSessions. Part makes the
+	// command that runs ServePart or CallPart as a process of its own; nil = the case cannot be
+	// measured. WarmUp is how long its callers talk before they are measured; 0 = 12 s.
+	Sessions int
+	Part     func(ctx context.Context, part string, args ...string) *exec.Cmd
+	WarmUp   time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -33,6 +41,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}
+	}
+	if o.Sessions <= 0 {
+		o.Sessions = DefaultSessions
+	}
+	if o.WarmUp <= 0 {
+		o.WarmUp = crowdWarmUp
 	}
 	return o
 }

@@ -9,7 +9,7 @@ import (
 
 // IDs names the cases.
 func IDs() []string {
-	return []string{"P1", "P2", "P3", "P4", "P5", "P7", "P8", "P9", "P10", "P11", "curve"}
+	return []string{"P1", "P2", "P3", "P4", "P5", "P7", "P8", "P9", "P10", "P11", "sockets", "curve"}
 }
 
 // Run measures every case and gives the rows in order. An error says that a case could
@@ -51,6 +51,7 @@ func Run(o Options) ([]Result, error) {
 		r, err := simulations(o)
 		return []Result{r}, err
 	})
+	take("sockets", "callers over WebSocket", crowds.sockets)
 	take("curve", "cost against sessions", crowds.curve)
 	return rows, errors.Join(faults...)
 }

@@ -174,7 +174,11 @@ func (v *View) live() [][]run {
 		status = append(status, run{"  turn " + strconv.Itoa(v.turn) + " " + v.state, dim})
 	}
 	lines := [][]run{dropRuns(status, room), v.wordsLine(room)}
-	return append(lines, v.panel(room)...)
+	lines = append(lines, v.panel(room)...)
+	if v.entry.open {
+		lines = append(lines, v.entryLine(room))
+	}
+	return lines
 }
 
 // wordsLine is the words in the making.

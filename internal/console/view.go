@@ -58,6 +58,7 @@ type View struct {
 	// lastPartial keeps plain output from repeating itself.
 	lastPartial string
 	edges       []Edge             // of the panel
+	entry       entry              // what is being typed
 	repeats     map[string]*repeat // marks by what is alike in them
 
 	drawn     []int // the width of each line of the live area on the screen

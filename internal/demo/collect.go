@@ -223,8 +223,9 @@ func (c *Collector) converse(r *session.Converse, text string) {
 	if r.Item.HeardErrorMS > 0 {
 		t.HeardErrorMs = report.At(time.Duration(r.Item.HeardErrorMS) * time.Millisecond)
 	}
-	if t.PlaybackEndMs != nil {
-		heard := strings.TrimSpace(text)
+	heard := strings.TrimSpace(text)
+	if t.PlaybackEndMs != nil && (c.uttered.turn != t.TurnID || c.uttered.heard != heard) {
+		c.uttered = uttered{t.TurnID, heard} // a client's word may come later, and say the same
 		unheard := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(t.Reply), heard))
 		c.view.Said(millis(*t.PlaybackEndMs), heard, unheard)
 	}

@@ -43,12 +43,15 @@ type Collector struct {
 	items   []userItem
 	detail  string // of the outcome of the last call, for people
 	aside   aside
+	uttered uttered // shown last
 	caption caption
 	ended   string
 	waits   *waits.Keeper
 	panel   []console.Edge
 	panelAt time.Duration // when the panel was brought up to date
 	levels  [2]float64
+	// forget: nobody will ask for the report, and what it is made of is kept for a while.
+	forget bool
 }
 
 // userItem is an utterance of the conversation record that a turn took up.
@@ -71,6 +74,9 @@ type aside struct {
 	dismissed bool
 }
 
+// uttered is the reply that was shown last, as far as it was heard.
+type uttered struct{ turn, heard string }
+
 // held is a hold that lasts.
 type held struct {
 	turn eventabi.TurnID
@@ -88,10 +94,46 @@ func NewCollector(view *console.View, director *Director) *Collector {
 	return c
 }
 
+// Forget has the collector show the conversation and not keep it: it may last for days.
+func (c *Collector) Forget() { c.forget = true }
+
+// What is kept of a conversation whose report nobody asks for.
+const (
+	mostKept  = 2048 // of each kind
+	mostWhole = 16   // turns with their words
+)
+
+// trim forgets what is old.
+func (c *Collector) trim() {
+	d := &c.data
+	d.Partials, d.Signals, d.Speech, d.Notes = latest(d.Partials), latest(d.Signals), latest(d.Speech), latest(d.Notes)
+	c.items = latest(c.items)
+	if n := len(d.Turns) - mostWhole; n > 0 { // of the others their number remains
+		d.Turns[n-1] = report.Turn{TurnID: d.Turns[n-1].TurnID, Index: n}
+	}
+	if len(c.calls) > mostKept {
+		clear(c.calls)
+	}
+	if len(c.texts) > mostKept {
+		clear(c.texts)
+	}
+}
+
+// latest gives the second half of a list that has become too long.
+func latest[T any](list []T) []T {
+	if len(list) <= mostKept {
+		return list
+	}
+	return append(list[:0], list[len(list)/2:]...)
+}
+
 // Observe takes one notice; it is the session's Observer.
 func (c *Collector) Observe(n *sessionhost.Notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.forget {
+		c.trim()
+	}
 	at := time.Duration(n.At)
 	c.waits.Took(n.At, n.Record)
 	switch r := n.Record.(type) {
@@ -131,12 +173,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.signal(at, &r.Envelope)
 	case *session.Converse:
 		c.converse(r, n.Text)
-	case *session.Hold:
-		c.hold(at, r)
-	case *session.Resume:
-		c.resume(at)
-	case *session.Fence:
-		c.fence(at, r, n.FenceTook)
+	case *session.Hold, *session.Resume, *session.Fence:
+		c.playback(at, n)
 	case *session.Evidence:
 		c.evidence(r)
 	case *session.Ended:
@@ -158,6 +196,18 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		// not shown; the recording has them
 	}
 	c.floor(at)
+}
+
+// playback follows what becomes of sound that is on its way.
+func (c *Collector) playback(at time.Duration, n *sessionhost.Notice) {
+	switch r := n.Record.(type) { //nolint:gochecksumtype // the others are not playback's
+	case *session.Hold:
+		c.hold(at, r)
+	case *session.Resume:
+		c.resume(at)
+	case *session.Fence:
+		c.fence(at, r, n.FenceTook)
+	}
 }
 
 func (c *Collector) utteranceEnded(at time.Duration) {

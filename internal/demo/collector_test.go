@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -311,4 +312,45 @@ func TestAdaptationsAreNoted(t *testing.T) {
 	if !slices.Equal(data.Notes, want) {
 		t.Errorf("notes %q, want %q", data.Notes, want)
 	}
+}
+
+// Where the client tells how far it has played, the reply is noted again: it is shown again
+// when that differs, and once when it does not.
+func TestRepliesAreShownOnce(t *testing.T) {
+	c := newTold(t)
+	c.turn(1000, "t1")
+	c.tell(3050, signal(eventabi.SignalPlaybackCancelled, "t1", "", ""))
+	for _, heard := range []string{"Good day,", "Good day,", "Good day, and"} {
+		c.text(3060, &session.Converse{Item: session.Item{Turn: "t1", Role: session.ItemAssistant}}, heard)
+	}
+	if n := strings.Count(c.show.String(), "agent     Good day"); n != 2 {
+		t.Errorf("shown %d times\n%s", n, c.show.String())
+	}
+	c.shows("agent     Good day, [not heard: and good bye.]", "agent     Good day, and [not heard: good bye.]")
+}
+
+// A conversation that nobody wants a report of may last: what is kept of it does not grow.
+func TestForgets(t *testing.T) {
+	c := newTold(t)
+	c.Forget()
+	for i := range 3000 {
+		id := eventabi.TurnID("t" + strconv.Itoa(i))
+		c.turn(float64(1000+5000*i), id)
+		c.tell(float64(3000+5000*i), becomes(id, controlplane.TurnClosed, "close"))
+	}
+	d := &c.data
+	for what, n := range map[string]int{
+		"partials": len(d.Partials), "signals": len(d.Signals), "speech": len(d.Speech), "notes": len(d.Notes), "items": len(c.items),
+		"calls": len(c.calls), "texts": len(c.texts),
+	} {
+		if n > mostKept+4 {
+			t.Errorf("%d %s are kept", n, what)
+		}
+	}
+	if first, last := d.Turns[0], d.Turns[2999]; first.Reply != "" || first.Index != 1 || last.Reply == "" || last.Index != 3000 {
+		t.Errorf("the first turn is %+v, the last %+v", first, last)
+	}
+	c.show.Reset()
+	c.text(2e7, &session.Converse{Item: session.Item{Turn: "t2999", Role: session.ItemAssistant}}, "Good day,")
+	c.shows() // it still knows the turn
 }

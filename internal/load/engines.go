@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/provider"
 )
 
@@ -242,3 +243,13 @@ func (s *speaking) Synthesize(ctx context.Context, call provider.Call, speech pr
 	}
 	return e.Final(provider.Usage{Characters: len(speech.Text), AudioSamples: samples})
 }
+
+// Simulated gives the simulated engines, and an endpointer that hears speech where samples
+// are loud and costs nothing, for a crowd that comes over a network.
+func Simulated(e Engines, seed uint64) (provider.STT, provider.LLM, provider.TTS, func() (node.Node, error)) {
+	s := &simulated{engines: e, seed: seed}
+	return &hearing{s}, &thinking{s}, &speaking{s}, endpointer
+}
+
+// Loud is what every sample of a caller's speech has, for that endpointer.
+const Loud = loud

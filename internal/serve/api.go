@@ -4,11 +4,9 @@ package serve
 
 import (
 	"crypto/subtle"
-	"embed"
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,10 +15,8 @@ import (
 
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/page"
 )
-
-//go:embed page
-var page embed.FS
 
 // answerTime bounds a request that is no session.
 const answerTime = 10 * time.Second
@@ -63,6 +59,11 @@ func (s *Server) handler() http.Handler {
 	own.HandleFunc("POST /api/sessions/{id}/revoke", s.revoke)
 	own.HandleFunc("POST /api/revocations", s.withdraw)
 	own.HandleFunc("POST /api/token", s.token)
+	own.HandleFunc("GET /api/recordings", s.recordings)
+	for _, method := range []string{"GET", "POST"} {
+		own.HandleFunc(method+" /api/recordings/{name}/"+timelineFile, s.timeline)
+	}
+	own.HandleFunc("GET /api/recordings/{name}/"+soundFile, s.timeline)
 	own.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "not_found", "there is nothing of this name, or not by this method")
 	})
@@ -100,13 +101,13 @@ func (s *Server) mounted(path string) bool {
 func (s *Server) page() http.Handler {
 	files := s.program.Page
 	if files == nil {
-		files, _ = fs.Sub(page, "page") // it is embedded
+		files = page.Files()
 	}
 	serve := http.FileServerFS(files)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy",
-			"default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; media-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "+
-				"worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
+		w.Header().Set("Content-Security-Policy", page.Policy)
+		w.Header().Set("Permissions-Policy", page.Permissions)
+		w.Header().Set("Referrer-Policy", "same-origin") // with none at all its forms come from no origin
 		w.Header().Set("Cache-Control", "no-cache")
 		serve.ServeHTTP(w, r)
 	})

@@ -56,7 +56,7 @@ type MountOptions struct {
 // Program is what a Server is part of.
 type Program struct {
 	Mounts []Mount
-	Page   fs.FS // nil = a page that says what there is
+	Page   fs.FS // nil = the one that is embedded
 	Log    *slog.Logger
 	Getenv func(string) string // nil = the process's
 	Build  string
@@ -81,7 +81,8 @@ type Server struct {
 	runtime  atomic.Pointer[parley.Runtime]
 	mounts   atomic.Pointer[http.ServeMux]
 	closers  []func(context.Context) error
-	overflow atomic.Int64 // connections
+	overflow atomic.Int64  // connections
+	drawing  chan struct{} // full while a recording is drawn
 }
 
 // stage is how far the server is.
@@ -101,7 +102,7 @@ func New(c *Config, p Program) (*Server, error) {
 	if p.Getenv == nil {
 		p.Getenv = os.Getenv
 	}
-	s := &Server{config: c, program: p, served: make(chan error, 1)}
+	s := &Server{config: c, program: p, served: make(chan error, 1), drawing: make(chan struct{}, 1)}
 	var err error
 	if s.tokens, err = readTokens(c, p.Getenv); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (c *conn) create(e *event) *fault {
 	a.timer = time.AfterFunc(answerWithin+c.config.Buffered, func() { c.unanswered(a) })
 	c.mu.Unlock()
 	if a.text != nil {
-		c.tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: a.text}) })
+		c.Tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: a.text}) })
 	}
 	c.after(func(in transport.Ingress) {
 		if instructions != "" {
@@ -122,7 +122,7 @@ func (c *conn) restore() {
 	c.mu.Lock()
 	written := c.set.text
 	c.mu.Unlock()
-	c.tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: &written}) })
+	c.Tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: &written}) })
 }
 
 // cancel stops the response that is under way.
@@ -136,7 +136,7 @@ func (c *conn) cancel(e *event) *fault {
 	r.turn.stopped = true
 	id := r.turn.id
 	c.mu.Unlock()
-	c.tell(func(in transport.Ingress) {
+	c.Tell(func(in transport.Ingress) {
 		in.Cancel(transport.Request{Turn: id, Key: eventabi.IdempotencyKey("cancel-" + r.id)})
 	})
 	return nil

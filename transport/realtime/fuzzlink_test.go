@@ -14,6 +14,7 @@ import (
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/feed"
 	"github.com/parley-voice/parley/transport/outbox"
+	"github.com/parley-voice/parley/transport/socket"
 )
 
 // nobody is an ingress that takes everything and does nothing.
@@ -29,18 +30,27 @@ func (nobody) Respond(eventabi.IdempotencyKey)        {}
 func (nobody) Configure(transport.Wishes)             {}
 func (nobody) ToolResult(transport.ToolResult)        {}
 
+// noWire is a socket's that is not served.
+type noWire struct{ socket.Wire }
+
+func (noWire) SetReadLimit(int64) {}
+
 // loose is a conn without a wire, and what it would have sent.
 func loose(t *testing.T) (c *conn, sent func() []map[string]any) {
 	t.Helper()
 	s := &Server{config: Config{}.withDefaults()}
 	c = &conn{
-		server: s, config: &s.config, began: true, in: nobody{}, work: make(chan func(), maxWork), over: make(chan struct{}),
+		server: s, config: &s.config, began: true,
 		set: newSettings("sess", "model"), items: items{most: 16}, prefix: "e",
 	}
 	c.quiet, c.playout.timer = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
+	var err error
+	if c.Socket, err = socket.New(noWire{}, socket.Config{Close: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	c.Bind(nobody{})
 	var mu sync.Mutex
 	var list []map[string]any
-	var err error
 	c.out, err = outbox.New(outbox.Config{Audio: 1 << 16, Control: 1 << 16, ControlBytes: 1 << 30, Write: func(_ context.Context, m *outbox.Message) error {
 		var e map[string]any
 		if err := json.Unmarshal(m.Data, &e); err != nil {
@@ -59,6 +69,9 @@ func loose(t *testing.T) (c *conn, sent func() []map[string]any) {
 	}
 	return c, func() []map[string]any {
 		c.feed.Close()
+		if err := c.Flush(); err != nil {
+			t.Error(err)
+		}
 		if err := c.out.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -166,7 +166,7 @@ func (c *conn) createItem(e *event) *fault {
 		return f
 	}
 	if it.kind == kindOutput {
-		c.tell(func(in transport.Ingress) {
+		c.Tell(func(in transport.Ingress) {
 			in.ToolResult(transport.ToolResult{ID: it.call, Output: it.output})
 		})
 		return nil
@@ -340,7 +340,7 @@ func (c *conn) truncate(e *event) *fault {
 	played := transport.Playout{Turn: it.turn, Generation: it.generation, Position: it.base + heard, Final: final}
 	c.mu.Unlock()
 	if played.Turn != "" {
-		c.tell(func(in transport.Ingress) { in.Played(played) })
+		c.Tell(func(in transport.Ingress) { in.Played(played) })
 	}
 	return nil
 }

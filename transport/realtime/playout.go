@@ -65,7 +65,7 @@ func (c *conn) hears() {
 	}
 	c.mu.Unlock()
 	for _, p := range heard {
-		c.tell(func(in transport.Ingress) { in.Played(p) })
+		c.Tell(func(in transport.Ingress) { in.Played(p) })
 	}
 }
 

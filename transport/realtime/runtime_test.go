@@ -17,106 +17,43 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/parley-voice/parley"
-	"github.com/parley-voice/parley/internal/kernel/session"
-	"github.com/parley-voice/parley/internal/voices"
-	"github.com/parley-voice/parley/node"
-	"github.com/parley-voice/parley/node/segmenter"
-	"github.com/parley-voice/parley/node/vad"
+	"github.com/parley-voice/parley/internal/thirdparty"
 	"github.com/parley-voice/parley/provider"
-	"github.com/parley-voice/parley/provider/providertest"
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/realtime"
 )
 
-// loud hears speech in recordings without noise: a voice does not fall silent for long
-// within a phrase.
-type loud struct{ quiet int }
-
-func (l *loud) Probability(frame *[vad.FrameSamples]int16) float32 {
-	l.quiet++
-	for _, v := range frame {
-		if v > 500 {
-			l.quiet = 0
-		}
-	}
-	if l.quiet < 8 {
-		return 0.9
-	}
-	return 0.05
-}
-
-func (l *loud) Reset() { l.quiet = 100 }
-
 const (
-	story = "Once upon a time there was a lighthouse at the end of the world. " +
-		"Its keeper climbed the steps every evening, and counted them aloud. " +
-		"One night the light went out, and nobody could say why it had done so."
-	noon = "It is noon."
+	story = thirdparty.Story
+	noon  = thirdparty.Noon
 	// token is what clients show here.
-	token = "a-token-of-tests"
+	token = thirdparty.Token
 )
 
-// world is Parley itself behind a server, with engines that do what they are told.
+// world is Parley itself behind a server.
 type world struct {
+	*thirdparty.World
+
 	url   string // of the WebSocket
 	https string // of the same server, for clients that speak TLS only
 	cert  string // file
-	host  *parley.Host
-
-	mu    sync.Mutex
-	heard []string // of the conversations' items, as they stood last
-	items map[int64]string
 }
 
 // newWorld starts one. llm is who answers; nil = a story, and then the time.
 func newWorld(t *testing.T, llm provider.LLM) *world {
 	t.Helper()
-	w := &world{items: map[int64]string{}}
-	stt := &providertest.FakeSTT{Utterances: []providertest.Utterance{
-		providertest.Say("tell me a story", 4000), providertest.Say("what time is it", 4000),
-	}}
-	if llm == nil {
-		fake := &providertest.FakeLLM{Replies: []string{story, noon}}
-		fake.Wait, fake.Latency = true, provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
-		llm = fake
-	}
-	tts := &providertest.FakeTTS{}
-	stt.Wait, tts.Wait = true, true
-	stt.Latency = provider.Latency{First: 30 * time.Millisecond}
-	tts.Latency = provider.Latency{First: 50 * time.Millisecond, Next: time.Millisecond}
-	r, err := parley.New(parley.Config{
-		STT: stt, LLM: llm, TTS: tts, MaxSessions: 16, TurnBudget: 20 * time.Second, ProviderTimeout: 10 * time.Second,
-		Endpointer: func() (node.Node, error) {
-			return vad.NewEndpointNode(&loud{quiet: 100}, vad.EndpointerConfig{EndpointingMS: 400})
-		},
-		Segmenter: func() (node.Node, error) { return segmenter.NewNode(segmenter.Default()) },
-	})
-	if err != nil {
+	var w world
+	var s *realtime.Server
+	plain := httptest.NewServer(http.HandlerFunc(func(o http.ResponseWriter, r *http.Request) { s.ServeHTTP(o, r) }))
+	secure := httptest.NewTLSServer(plain.Config.Handler)
+	t.Cleanup(secure.Close)
+	t.Cleanup(plain.Close)
+	w.World = thirdparty.NewWorld(t, llm) // it ends before the servers
+	var err error
+	if s, err = realtime.New(realtime.Config{}, w.Host); err != nil {
 		t.Fatal(err)
 	}
-	w.host, err = r.Host(parley.HostConfig{
-		Authenticate: func(_ context.Context, o transport.Offer) (parley.Grant, error) {
-			if o.Token != token {
-				return parley.Grant{}, &transport.RefusedError{Code: transport.RefusedToken}
-			}
-			return parley.Grant{}, nil
-		},
-		Grants: parley.Grants{
-			Instructions: true, Voices: []string{parley.AnyOf}, Languages: []string{parley.AnyOf},
-			TurnEnd: true, Answer: true, Interrupt: true, TextOnly: true, Tools: true,
-		},
-		Watch: func(parley.Grant, transport.Kind) func(*parley.Notice) { return w.observe },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := realtime.New(realtime.Config{}, w.host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain, secure := httptest.NewServer(s), httptest.NewTLSServer(s)
 	w.url = "ws" + strings.TrimPrefix(plain.URL, "http") + "/v1/realtime"
 	w.https = secure.URL + "/v1"
 	w.cert = filepath.Join(t.TempDir(), "cert.pem")
@@ -124,64 +61,17 @@ func newWorld(t *testing.T, llm provider.LLM) *world {
 	if err := os.WriteFile(w.cert, pemmed, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
-		defer stop()
-		if err := w.host.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-		plain.Close()
-		secure.Close()
-	})
-	return w
-}
-
-// observe keeps the conversation's items.
-func (w *world) observe(n *parley.Notice) {
-	c, ok := n.Record.(*session.Converse)
-	if !ok {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	text := string(c.Item.Role) + ": " + n.Text
-	if c.Item.Interrupted {
-		text = "interrupted " + text
-	}
-	if _, known := w.items[c.Item.Key]; !known {
-		w.heard = append(w.heard, "")
-	}
-	w.items[c.Item.Key] = text
-}
-
-// record is the conversation as the model reads it.
-func (w *world) record() (list []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for key := int64(1); len(list) < len(w.items) && key < 1000; key++ {
-		if text, ok := w.items[key]; ok {
-			list = append(list, text)
-		}
-	}
-	return list
+	return &w
 }
 
 // voiced is a recording at 24000 Hz.
 func voiced(t *testing.T, id string) []int16 {
 	t.Helper()
-	v, err := voices.Lookup(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clip, err := v.Clip()
-	if err != nil {
-		t.Fatal(err)
-	}
 	r, err := codec.NewResampler(transport.SampleRate, 24000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Resample(nil, clip.PCM)
+	return r.Resample(nil, thirdparty.Voice(t, id))
 }
 
 // microphone sends silence, and what it is told to say, at the pace of speech.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/parley-voice/parley/internal/engines"
+	"github.com/parley-voice/parley/internal/thirdparty"
 )
 
 // The whole of it: parley serve as a process, with the engines that hear and speak, and a
@@ -19,7 +20,7 @@ import (
 func TestParleyServe(t *testing.T) {
 	dir := withNode(t)
 	if _, err := engines.Find(engines.Options{}); err != nil {
-		unable(t, "the engines are not set up (make engines): %v", err)
+		thirdparty.Unable(t, "the engines are not set up (make engines): %v", err)
 	}
 	url := serveProcess(t)
 	w := &world{url: url}

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/parley-voice/parley/transport"
+	"github.com/parley-voice/parley/transport/socket"
 )
 
 // Kind is the transport's name.
@@ -79,8 +80,8 @@ func Capabilities() transport.Capabilities {
 
 // ServeHTTP serves one client until its session is over.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	offered := protocols(r)
-	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	offered := socket.Protocols(r)
+	wire, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{protocol},
 		OriginPatterns: s.config.Origins,
 	})
@@ -88,7 +89,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // it was answered
 	}
 	s.count(func(s *Stats) { s.Connections++ })
-	socket.SetReadLimit(s.config.EventBytes)
 	model := r.URL.Query().Get("model")
 	if model == "" || len(model) > maxEventID {
 		model = s.config.Model
@@ -98,14 +98,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		beta = beta || p == protocolBeta
 	}
 	offer := transport.Offer{Kind: Kind, Token: token(r, offered), Remote: r.RemoteAddr, Capabilities: Capabilities()}
-	c, err := newConn(s, socket, offer, model, beta)
+	c, err := newConn(s, wire, offer, model, beta)
 	if err != nil {
-		_ = socket.Close(websocket.StatusInternalError, "")
+		_ = wire.Close(websocket.StatusInternalError, "")
 		return
 	}
 	if err := s.check(r, offer); err != nil {
 		c.turnAway(err)
-		c.hangUp()
+		c.HangUp()
+		c.stop()
 		return
 	}
 	c.serve(r.Context())
@@ -127,21 +128,10 @@ func (s *Server) check(r *http.Request, o transport.Offer) error {
 	return s.config.Check(ctx, o)
 }
 
-// protocols are the subprotocols that a client offers.
-func protocols(r *http.Request) (list []string) {
-	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
-		for p := range strings.SplitSeq(line, ",") {
-			list = append(list, strings.TrimSpace(p))
-		}
-	}
-	return list
-}
-
 // token is the client's, of its header or its subprotocols.
 func token(r *http.Request, offered []string) string {
-	const bearer = "Bearer "
-	if h := r.Header.Get("Authorization"); len(h) > len(bearer) && strings.EqualFold(h[:len(bearer)], bearer) {
-		return strings.TrimSpace(h[len(bearer):])
+	if t := socket.Bearer(r); t != "" {
+		return t
 	}
 	for _, p := range offered {
 		if t, ok := strings.CutPrefix(p, protocolToken); ok {

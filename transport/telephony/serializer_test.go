@@ -4,18 +4,13 @@ package telephony
 
 import (
 	"bufio"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
 
+	"github.com/parley-voice/parley/internal/thirdparty"
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/transporttest"
 )
@@ -23,64 +18,6 @@ import (
 // serializerAt is where the program lies that uses Pipecat's TwilioSerializer, as it is
 // published, at the version that its lock file names.
 const serializerAt = "../../clients/thirdparty/twilio-serializer"
-
-// unable leaves a test out that needs what this machine does not have, unless
-// PARLEY_CLIENTS=required.
-func unable(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("PARLEY_CLIENTS") == "required" {
-		t.Fatalf(format, args...)
-	}
-	t.Logf(format, args...)
-	t.Skip("TestCall covers it without (PARLEY_CLIENTS=required makes it a failure)")
-}
-
-// installed gives a folder with the program and its packages, in the user's cache.
-func installed(t *testing.T) string {
-	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			unable(t, "%v: install Node 20 or later", err)
-		}
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		unable(t, "there is no cache to install to: %v", err)
-	}
-	h := sha256.New()
-	for _, name := range []string{"package-lock.json", "serializer.mjs"} {
-		content, err := os.ReadFile(filepath.Join(serializerAt, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.Write(content)
-	}
-	dir := filepath.Join(cache, "parley", "clients", "twilio-serializer-"+hex.EncodeToString(h.Sum(nil)[:6]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	fresh := dir + "." + strconv.Itoa(os.Getpid()) // beside it, so that it can be renamed
-	if err := os.MkdirAll(fresh, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(fresh) }()
-	if err := os.CopyFS(fresh, os.DirFS(serializerAt)); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer stop()
-	install := exec.CommandContext(ctx, "npm", "ci")
-	install.Dir = fresh
-	if out, err := install.CombinedOutput(); err != nil {
-		unable(t, "npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(fresh, dir); err != nil { // unless another test was quicker
-		if _, there := os.Stat(dir); there != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 // serializer is the program while it runs.
 type serializer struct {
@@ -116,11 +53,8 @@ func (s *serializer) ask(what any) (answer told) {
 
 // TestPipecatSerializer: the gateway's messages are made and read by somebody else's code.
 func TestPipecatSerializer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("npm takes its time; TestCall covers it without")
-	}
 	cmd := exec.CommandContext(t.Context(), "node", "serializer.mjs")
-	cmd.Dir = installed(t)
+	cmd.Dir = thirdparty.Install(t, thirdparty.Node(serializerAt))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,8 @@ export declare class BrowserAudio {
     deafen(): void;
     /** Switches the microphone off (true) or on, and says so. */
     mute(on: boolean): void;
+    /** Stops playback before the next sample (true), and goes on there (false). A fence ends it. */
+    pause(on: boolean): void;
     chooseLoudspeaker(sinkId: string): Promise<void>;
     /** How long sound takes from here to the ear, in ms. */
     get latencyMs(): number;

@@ -97,6 +97,10 @@ export class BrowserAudio {
             track.enabled = !on;
         this.client?.mute(on);
     }
+    /** Stops playback before the next sample (true), and goes on there (false). A fence ends it. */
+    pause(on) {
+        this.post({ kind: "pause", on });
+    }
     async chooseLoudspeaker(sinkId) {
         const context = this.context;
         if (context.setSinkId === undefined)

@@ -37,6 +37,7 @@ export declare class Playback {
     private since;
     private fenced;
     private over;
+    private paused;
     private readonly ahead;
     private readonly most;
     private readonly every;
@@ -51,6 +52,11 @@ export declare class Playback {
      * that are the agent's. Numbers are of -1 to 1 in a Float32Array, of 16 bit in an Int16Array.
      */
     read(out: Float32Array | Int16Array): number;
+    /**
+     * Stops (true) before the next sample, and goes on there (false): while it is not known
+     * whether the caller means to interrupt. A fence ends it.
+     */
+    pause(on: boolean): void;
     private fill;
     private tell;
     /** Drops an output, and tells where it really stopped; session = everything, for good. */
@@ -70,8 +76,13 @@ export type ToPlayer = {
     generation: number;
     session: boolean;
 } | {
+<<<<<<< HEAD
     kind: "reset";
     run: number;
+=======
+    kind: "pause";
+    on: boolean;
+>>>>>>> main
 };
 /** What the player sends to the page. */
 export interface FromPlayer {

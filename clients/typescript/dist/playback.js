@@ -15,6 +15,7 @@ export class Playback {
     since = 0; // samples since it was told
     fenced = [];
     over = false;
+    paused = false;
     ahead;
     most;
     every;
@@ -53,12 +54,21 @@ export class Playback {
         const n = this.fill(out, scale);
         out.fill(0, n);
         const moved = this.at.generation !== this.told.generation;
-        if ((moved || this.at.position !== this.told.position) && (moved || this.since >= this.every || this.pieces.length === 0)) {
+        if ((moved || this.at.position !== this.told.position) && (moved || this.paused || this.since >= this.every || this.pieces.length === 0)) {
             this.tell(false);
         }
         return n;
     }
+    /**
+     * Stops (true) before the next sample, and goes on there (false): while it is not known
+     * whether the caller means to interrupt. A fence ends it.
+     */
+    pause(on) {
+        this.paused = on;
+    }
     fill(out, scale) {
+        if (this.paused)
+            return 0;
         if (!this.playing) {
             if (this.pieces.length === 0)
                 return 0;
@@ -102,6 +112,7 @@ export class Playback {
                 this.held -= piece.pcm.length - piece.at;
             return !drop;
         });
+        this.paused = false;
         if (this.pieces.length === 0)
             this.playing = false;
         if (session) {
@@ -146,10 +157,15 @@ if (typeof AudioWorkletProcessor === "function") {
                     this.playback.put(data.generation, data.position, data.pcm, data.counts);
                 else if (data.kind === "fence")
                     this.playback.fence(data.generation, data.session);
+<<<<<<< HEAD
                 else {
                     this.run = data.run;
                     this.playback.reset();
                 }
+=======
+                else
+                    this.playback.pause(data.on);
+>>>>>>> main
             };
         }
         process(_, outputs) {

@@ -115,6 +115,11 @@ export class BrowserAudio {
     this.client?.mute(on);
   }
 
+  /** Stops playback before the next sample (true), and goes on there (false). A fence ends it. */
+  pause(on: boolean): void {
+    this.post({ kind: "pause", on });
+  }
+
   async chooseLoudspeaker(sinkId: string): Promise<void> {
     const context = this.context as AudioContext & { setSinkId?: (id: string) => Promise<void> };
     if (context.setSinkId === undefined) throw new Error("parley: this browser does not let a page choose the loudspeaker");

@@ -52,6 +52,7 @@ export class Playback {
   private since = 0; // samples since it was told
   private fenced: number[] = [];
   private over = false;
+  private paused = false;
   private readonly ahead: number;
   private readonly most: number;
   private readonly every: number;
@@ -92,13 +93,22 @@ export class Playback {
     const n = this.fill(out, scale);
     out.fill(0, n);
     const moved = this.at.generation !== this.told.generation;
-    if ((moved || this.at.position !== this.told.position) && (moved || this.since >= this.every || this.pieces.length === 0)) {
+    if ((moved || this.at.position !== this.told.position) && (moved || this.paused || this.since >= this.every || this.pieces.length === 0)) {
       this.tell(false);
     }
     return n;
   }
 
+  /**
+   * Stops (true) before the next sample, and goes on there (false): while it is not known
+   * whether the caller means to interrupt. A fence ends it.
+   */
+  pause(on: boolean): void {
+    this.paused = on;
+  }
+
   private fill(out: Float32Array | Int16Array, scale: number): number {
+    if (this.paused) return 0;
     if (!this.playing) {
       if (this.pieces.length === 0) return 0;
       if (this.held < this.ahead && this.waited < this.ahead) {
@@ -140,6 +150,7 @@ export class Playback {
       if (drop) this.held -= piece.pcm.length - piece.at;
       return !drop;
     });
+    this.paused = false;
     if (this.pieces.length === 0) this.playing = false;
     if (session) {
       this.over = true;
@@ -169,7 +180,11 @@ export class Playback {
 export type ToPlayer =
   | { kind: "frame"; generation: number; position: number; pcm: Int16Array; counts: number }
   | { kind: "fence"; generation: number; session: boolean }
+<<<<<<< HEAD
   | { kind: "reset"; run: number };
+=======
+  | { kind: "pause"; on: boolean };
+>>>>>>> main
 
 /** What the player sends to the page. */
 export interface FromPlayer {
@@ -203,10 +218,14 @@ if (typeof AudioWorkletProcessor === "function") {
       this.port.onmessage = ({ data }: MessageEvent<ToPlayer>) => {
         if (data.kind === "frame") this.playback.put(data.generation, data.position, data.pcm, data.counts);
         else if (data.kind === "fence") this.playback.fence(data.generation, data.session);
+<<<<<<< HEAD
         else {
           this.run = data.run;
           this.playback.reset();
         }
+=======
+        else this.playback.pause(data.on);
+>>>>>>> main
       };
     }
 

@@ -61,6 +61,23 @@ test("a fence drops an output, tells where it stopped, once, and keeps out what 
   assert.equal(playback.waiting, 0);
 });
 
+test("a pause stops before the next sample, says where, and goes on there; a fence ends it", () => {
+  const { playback, told } = tape({ aheadMs: 0 });
+  for (let i = 0; i < 3; i++) playback.put(1, 320 * i, Int16Array.from({ length: 320 }, (_, k) => 320 * i + k + 1), 320);
+  const out = new Int16Array(100);
+  playback.read(out);
+  playback.read(out);
+  playback.pause(true);
+  assert.deepEqual([playback.read(out), out[0]], [0, 0]);
+  assert.deepEqual(told.at(-1), { generation: 1, position: 200 });
+  playback.pause(false);
+  assert.deepEqual([playback.read(out), out[0]], [100, 201]);
+  playback.pause(true);
+  playback.fence(1);
+  playback.put(2, 0, frame(2), 320);
+  assert.equal(playback.read(out), 100);
+});
+
 test("sound that nobody takes is bounded, and the oldest goes", () => {
   const { playback } = tape({ bufferMs: 100 });
   for (let i = 0; i < 20; i++) playback.put(1, 320 * i, frame(i), 320);
