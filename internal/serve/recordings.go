@@ -181,7 +181,9 @@ func (s *Server) timeline(w http.ResponseWriter, r *http.Request) {
 // draw makes a recording's timeline from what is in it, one at a time: it takes a processor
 // that callers would like to have.
 func (s *Server) draw(w http.ResponseWriter, r *http.Request, name string) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2 * drawTime)) // a connection without deadlines has none to set
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(2 * drawTime)) // whose end would end the request's context
+	_ = c.SetWriteDeadline(time.Now().Add(2 * drawTime))
 	wait := time.NewTimer(drawTime)
 	defer wait.Stop()
 	select {

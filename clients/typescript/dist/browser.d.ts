@@ -36,7 +36,6 @@ export declare class BrowserAudio {
     get format(): string;
     /** Puts the sound of a client on this device; before connect(). */
     attach(client: ParleyClient): void;
-    /** Takes the client's sound off this device: what waits is not heard. */
     detach(): void;
     /** Asks for the microphone and begins to send it. */
     listen(microphone?: MediaTrackConstraints): Promise<void>;

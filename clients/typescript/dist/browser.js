@@ -54,6 +54,7 @@ export class BrowserAudio {
     /** Puts the sound of a client on this device; before connect(). */
     attach(client) {
         this.detach();
+        this.post({ kind: "reset", run: ++this.run }); // nothing of another client's is heard, or told of, from here on
         this.client = client;
         this.off = [
             client.on("audio", ({ generation, position, samples, payload }) => {
@@ -63,13 +64,11 @@ export class BrowserAudio {
             client.on("fence", (fence) => this.post({ kind: "fence", generation: fence.generation, session: fence.session ?? false })),
         ];
     }
-    /** Takes the client's sound off this device: what waits is not heard. */
     detach() {
         for (const f of this.off)
             f();
         this.off = [];
         this.client = undefined;
-        this.post({ kind: "reset", run: ++this.run });
     }
     /** Asks for the microphone and begins to send it. */
     async listen(microphone = this.options.microphone ?? {}) {

@@ -76,13 +76,11 @@ export type ToPlayer = {
     generation: number;
     session: boolean;
 } | {
-<<<<<<< HEAD
-    kind: "reset";
-    run: number;
-=======
     kind: "pause";
     on: boolean;
->>>>>>> main
+} | {
+    kind: "reset";
+    run: number;
 };
 /** What the player sends to the page. */
 export interface FromPlayer {

@@ -135,7 +135,7 @@ export class Playback {
     reset() {
         this.pieces = [];
         this.held = this.waited = this.since = 0;
-        this.playing = this.over = false;
+        this.playing = this.paused = this.over = false;
         this.fenced = [];
         this.at = this.told = { generation: 0, position: 0 };
     }
@@ -157,15 +157,12 @@ if (typeof AudioWorkletProcessor === "function") {
                     this.playback.put(data.generation, data.position, data.pcm, data.counts);
                 else if (data.kind === "fence")
                     this.playback.fence(data.generation, data.session);
-<<<<<<< HEAD
+                else if (data.kind === "pause")
+                    this.playback.pause(data.on);
                 else {
                     this.run = data.run;
                     this.playback.reset();
                 }
-=======
-                else
-                    this.playback.pause(data.on);
->>>>>>> main
             };
         }
         process(_, outputs) {

@@ -71,6 +71,7 @@ export class BrowserAudio {
   /** Puts the sound of a client on this device; before connect(). */
   attach(client: ParleyClient): void {
     this.detach();
+    this.post({ kind: "reset", run: ++this.run }); // nothing of another client's is heard, or told of, from here on
     this.client = client;
     this.off = [
       client.on("audio", ({ generation, position, samples, payload }) => {
@@ -81,12 +82,10 @@ export class BrowserAudio {
     ];
   }
 
-  /** Takes the client's sound off this device: what waits is not heard. */
   detach(): void {
     for (const f of this.off) f();
     this.off = [];
     this.client = undefined;
-    this.post({ kind: "reset", run: ++this.run });
   }
 
   /** Asks for the microphone and begins to send it. */

@@ -168,7 +168,7 @@ export class Playback {
   reset(): void {
     this.pieces = [];
     this.held = this.waited = this.since = 0;
-    this.playing = this.over = false;
+    this.playing = this.paused = this.over = false;
     this.fenced = [];
     this.at = this.told = { generation: 0, position: 0 };
   }
@@ -180,11 +180,8 @@ export class Playback {
 export type ToPlayer =
   | { kind: "frame"; generation: number; position: number; pcm: Int16Array; counts: number }
   | { kind: "fence"; generation: number; session: boolean }
-<<<<<<< HEAD
+  | { kind: "pause"; on: boolean }
   | { kind: "reset"; run: number };
-=======
-  | { kind: "pause"; on: boolean };
->>>>>>> main
 
 /** What the player sends to the page. */
 export interface FromPlayer {
@@ -218,14 +215,11 @@ if (typeof AudioWorkletProcessor === "function") {
       this.port.onmessage = ({ data }: MessageEvent<ToPlayer>) => {
         if (data.kind === "frame") this.playback.put(data.generation, data.position, data.pcm, data.counts);
         else if (data.kind === "fence") this.playback.fence(data.generation, data.session);
-<<<<<<< HEAD
+        else if (data.kind === "pause") this.playback.pause(data.on);
         else {
           this.run = data.run;
           this.playback.reset();
         }
-=======
-        else this.playback.pause(data.on);
->>>>>>> main
       };
     }
 
