@@ -22,6 +22,7 @@ func commands(env *environment) []*cobra.Command {
 		newSchemaCommand(env),
 		newConfigCommand(env),
 		newTokenCommand(env),
+		newLiveKitCommand(env),
 		newVersionCommand(env),
 	}
 }

@@ -86,7 +86,7 @@ func TestPageTalks(t *testing.T) {
 	// to interrupt when the recording comes round.
 	b.Eval(`void setInterval(() => {
 		const { turns, floor } = parley.conversation;
-		if (!floor.caller && !floor.agent && turns.at(-1).state !== "thinking") parley.client.text("tell me a story");
+		if (!floor.caller && !floor.agent && turns.at(-1).state !== "thinking") parley.client?.text("tell me a story");
 	}, 700)`, nil)
 	for n := 1; n <= *pageRuns; n++ {
 		b.Await("an interruption", interrupted+`.length >= `+string(mustJSON(n)))

@@ -84,7 +84,7 @@ func TestPageByHand(t *testing.T) {
 		Leaked int
 		Ms     float64
 	}
-	b.Await("silence", `parley.conversation.turns.at(-1).silentBy`)
+	b.Await("silence that lasts", `performance.now() - parley.conversation.turns.at(-1).fencedAt > 500 && parley.conversation.turns.at(-1).silentBy`)
 	b.Eval(`(async () => {
 		const { silentBy, fencedAt } = parley.conversation.turns.at(-1);
 		return { leaked: (await parley.sound.account()).leaked, ms: silentBy - fencedAt };
@@ -115,6 +115,13 @@ func TestPageByHand(t *testing.T) {
 	b.Await("this session in the list", `document.querySelector("#sessions-rows").textContent.includes("(this page)")`)
 	b.Await("it says of the device what it can", `document.querySelectorAll("#input option").length > 1`)
 	seen(t, b, axe, "lists")
+	choose := func(field string) {
+		b.Eval(`{ const f = document.querySelector("`+field+`"); f.value = f.options[1].value; f.dispatchEvent(new Event("change")); }`, nil)
+	}
+	choose("#output")
+	b.Await("the loudspeaker that was chosen", `parley.sound.sinkId === document.querySelector("#output").value`)
+	choose("#input")
+	b.Await("the microphone that was chosen", `parley.sound.deviceId === document.querySelector("#input").value && document.querySelector("#trouble").hidden`)
 	b.Click("#connect")
 	b.Await("the end", `!parley.client && document.querySelector("#status-text").textContent === "Not connected" && document.querySelector("#trouble").hidden`)
 	looksAtRecording(t, p, b)
@@ -130,13 +137,10 @@ func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
 			Open bool
 		}
 	}
-	servesUntil(t, "the recording is closed", func() bool {
-		_, body := p.get(t, "/api/recordings")
-		if err := json.Unmarshal([]byte(body), &list); err != nil {
-			t.Fatal(err)
-		}
-		return len(list.Recordings) == 1 && !list.Recordings[0].Open
-	})
+	_, body := p.get(t, "/api/recordings")
+	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Recordings) != 1 || list.Recordings[0].Open {
+		t.Fatalf("%s %v", body, err)
+	}
 	at := "/api/recordings/" + list.Recordings[0].Name + "/timeline.html"
 	if code, body := p.get(t, at); code != http.StatusOK || !strings.Contains(body, "neither words nor sound") {
 		t.Fatalf("%d %.400s", code, body)
@@ -144,15 +148,6 @@ func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
 	b.Visit(p.url + at)
 	b.Await("its drawing", `document.querySelector("svg *")`)
 	picture(t, b, "timeline")
-}
-
-func servesUntil(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(pagetest.Patience); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it does not come: %s", what)
-		}
-	}
 }
 
 const title = `document.querySelector("#trouble-title").textContent`
@@ -172,7 +167,7 @@ func TestPageLosesItsServer(t *testing.T) {
 	b.Await("it comes back", `parley.connected && [...document.querySelectorAll(".line.note")].some((l) => l.textContent === "The connection is back.")`)
 	b.Await("a countdown", `told.some((text) => /^Connection lost. Trying again in \d\.\d s$/.test(text))`)
 	p.signal(t)
-	b.Await("it says that the session has ended", `!parley.client && `+title+` !== ""`)
+	b.Await("it says that the session has ended", `!parley.client && `+title+` === "The server was asked to end."`)
 	picture(t, b, "ended")
 	p.ended(t, 0)
 	b.Click("#connect")
@@ -182,6 +177,30 @@ func TestPageLosesItsServer(t *testing.T) {
 			t.Error(f)
 		}
 	}
+}
+
+// Held down, the key opens the microphone; let go, it ends what was said, and that is
+// answered.
+func TestPagePushToTalk(t *testing.T) {
+	pagetest.Find(t)
+	p := serveProcess(t, nil)
+	b := pagetest.Open(t, pagetest.Options{Microphone: microphone(t, time.Second, "young-man", 2*time.Second)})
+	b.Visit(p.url + "/")
+	b.Click(`input[name=mode][value=client]`)
+	b.Click("#connect")
+	b.Await("a connection", `parley.connected && parley.sound.listening`)
+	outside(b)
+	b.Down(" ")
+	b.Await("what is said", `document.querySelector("#partial .text").textContent !== "" && parley.conversation.items.some((i) => i.kind === "caller" && !i.final)`)
+	b.Await("the end of a sentence", `!parley.conversation.floor.caller`)
+	var turns int
+	if b.Eval(`parley.conversation.turns.length`, &turns); turns != 0 {
+		t.Errorf("%d turns while the key was down", turns)
+	}
+	b.Up(" ")
+	b.Await("an answer", `document.querySelector(".line.agent .word.heard")`)
+	b.Await("it is heard to its end, and the microphone is shut", `parley.conversation.turns.length === 1 && parley.conversation.turns[0].state === "said" && parley.sound.muted`)
+	picture(t, b, "push")
 }
 
 // Without a microphone one can type, and is told how to get it.
@@ -217,11 +236,14 @@ func TestPageWithToken(t *testing.T) {
 	put("nonsense")
 	b.Click("#connect")
 	b.Await("it says that it is none", title+` === "The token was not accepted."`)
-	r := runParley(t, "", "token", "issue", "--keys", "file://"+keys, "--tenant", "acme", "--transport", "websocket")
-	if r.code != exitOK {
-		t.Fatal(r.errOut)
+	issued := func(kind string) string {
+		r := runParley(t, "", "token", "issue", "--keys", "file://"+keys, "--tenant", "acme", "--transport", kind)
+		if r.code != exitOK {
+			t.Fatal(r.errOut)
+		}
+		return strings.TrimSpace(r.out)
 	}
-	put(strings.TrimSpace(r.out))
+	put(issued("websocket"))
 	b.Click("#connect")
 	b.Await("a connection", `parley.connected && document.querySelector("#trouble").hidden`)
 	b.Click("#sessions summary")
@@ -229,5 +251,13 @@ func TestPageWithToken(t *testing.T) {
 	if code, body := p.get(t, "/api/recordings"); code != http.StatusUnauthorized {
 		t.Errorf("%d %s", code, body)
 	}
+	b.Click("#connect")
+	b.Await("the end", `!parley.client`)
+	put(issued("status"))
+	b.Click("#recordings summary")
+	b.Await("the recording of the tenant's session", `document.querySelector("#recordings-rows .link")`)
+	b.Eval(`{ const { submit } = HTMLFormElement.prototype; HTMLFormElement.prototype.submit = function () { this.target = "_self"; submit.call(this); }; }`, nil)
+	b.Click("#recordings-rows .link")
+	b.Await("its timeline", `document.querySelector("svg *")`)
 	b.Faults() // what was refused is logged
 }

@@ -86,10 +86,22 @@ func TestTalkToServer(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit code %d\n%s%s", code, out, log)
 	}
-	wantInOrder(t, out, "plays     young-man.wav", "hearing   ", "turn 1    active", "latency   audio after", "agent     ", "1 turn in ", "conversation_over")
+	// How much of it the recogniser gets through depends on the machine; that it is understood
+	// and answered is shown with engines that do not (internal/talk, TestRecordings).
+	wantInOrder(t, out, "plays     young-man.wav", "turn 1    active", "1 turn in ", "conversation_over")
 	if clip, _, err := audio.ReadWAVFile(wav); err != nil || clip.Duration() < time.Second {
 		t.Errorf("the WAV has %v, %v", clip.Duration(), err)
 	}
+}
+
+// What is typed is answered by a server as well, over the network.
+func TestTalkLinesToServer(t *testing.T) {
+	p := serveProcess(t, nil)
+	out, log, code := talkProcess(t, "what time is it\n", "talk", "--url", p.url)
+	if code != exitOK {
+		t.Fatalf("exit code %d\n%s%s", code, out, log)
+	}
+	wantInOrder(t, out, "caller    what time is it", "turn 1    active", "agent     ", "1 turn in ", "conversation_over")
 }
 
 // On a terminal there is a live area with what is typed; Ctrl-S stops the agent, Ctrl-C hangs

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/codec/libopus"
+	"github.com/parley-voice/parley/transport/livekit"
 	"github.com/parley-voice/parley/transport/realtime"
 	"github.com/parley-voice/parley/transport/rtvi"
 	"github.com/parley-voice/parley/transport/sip"
@@ -50,6 +51,7 @@ func mounts(c *serve.Config) (list []serve.Mount) {
 	add(t.Telephony, serve.Mount{Path: streamPath, Kind: telephony.Kind, About: "media streams of Twilio, Telnyx, Plivo and Exotel", New: phone.stream})
 	add(t.Telephony && t.Twilio != "", serve.Mount{Path: voicePath, Kind: telephony.Kind, About: "Twilio's webhook for calls that come in", New: phone.voice})
 	add(c.SIP.Listen != "", serve.Mount{Kind: sip.Kind, About: "SIP at " + c.SIP.Listen, New: sipTransport(c)})
+	add(c.LiveKit.URL != "", serve.Mount{Kind: livekit.Kind, About: "LiveKit, rooms of " + c.LiveKit.URL, New: livekitTransport(c)})
 	return list
 }
 

@@ -34,6 +34,7 @@ func rings() []ring {
 		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
 		{"transport/", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/feed$", "transport/outbox$", "transport/socket$", "api/eventabi"}, adapter + "; the tools that all adapters need are part of what they see"},
 		{"transport/websocket", []string{"transport$", "transport/codec$", "transport/feed$", "transport/outbox$", "api/eventabi", "api/wire$"}, adapter + "; it shares its messages with the client"},
+		{"transport/livekit", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/outbox$", "transport/livekit", "api/eventabi"}, adapter + "; its server for tests shares its messages"},
 		{"client", []string{"api"}, "a client is a program of its own: it shares the messages with the server, and nothing else"},
 		{"clients", nil, "a client in another language is files; what serves them knows no more"},
 		{"internal/kernel/timebase", []string{"api"}, kernel},

@@ -113,6 +113,7 @@ func (s *Server) page() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", page.Policy)
 		w.Header().Set("Permissions-Policy", page.Permissions)
+		w.Header().Set("Referrer-Policy", "same-origin") // with none at all its forms come from no origin
 		w.Header().Set("Cache-Control", "no-cache")
 		serve.ServeHTTP(w, r)
 	})

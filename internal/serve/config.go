@@ -87,6 +87,16 @@ type Config struct {
 		Tones    bool               `set:"tones" doc:"Digits are looked for in the sound of calls that cannot send them as events."`
 	} `set:"sip"`
 
+	LiveKit struct {
+		URL         string             `set:"url" doc:"The LiveKit server whose rooms the agent joins, such as wss://example.livekit.cloud; empty = none."`
+		Key         settings.Reference `set:"api_key" doc:"The API key."`
+		Secret      settings.Reference `set:"api_secret" doc:"The API secret that belongs to it."`
+		Rooms       []string           `set:"rooms" doc:"The rooms that the agent is in."`
+		Identity    string             `set:"identity" doc:"The agent's identity in them."`
+		Name        string             `set:"name" doc:"What it is called there; empty = the identity."`
+		Participant string             `set:"participant" doc:"The identity of the one whom it talks to; empty = the first who comes."`
+	} `set:"livekit"`
+
 	Log struct {
 		Level  string `set:"level" doc:"What is logged to standard error." enum:"debug,info,warn,error"`
 		Format string `set:"format" doc:"How it is written." enum:"text,json"`
@@ -111,6 +121,7 @@ func Default() *Config {
 	t := &c.Transports
 	t.WebSocket, t.Compression, t.Realtime, t.RTVI, t.Telephony = true, true, true, true, true
 	c.SIP.Lowest, c.SIP.Highest = 20000, 20999
+	c.LiveKit.Identity = "parley-agent"
 	c.Agent.LLM, c.Log.Level, c.Log.Format = "auto", "info", "text"
 	c.HTTP.HeaderBytes, c.HTTP.BodyBytes, c.HTTP.HeaderTimeout, c.HTTP.IdleTimeout = 32<<10, 64<<10, 5000, 120000
 	c.HTTP.Connections = 8192
@@ -148,6 +159,7 @@ func (c *Config) Problems() (list []settings.Problem) {
 		problem("public_url", "%q: write scheme and host, such as https://voice.example", c.PublicURL)
 	}
 	list = append(list, c.sipProblems()...)
+	list = append(list, c.livekitProblems()...)
 	for _, f := range [...]struct{ path, value string }{{"session.tenant", c.Session.Tenant}, {"session.pipeline", c.Session.Pipeline}} {
 		if f.value == "" || len(f.value) > 128 || strings.Trim(f.value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-") != "" {
 			problem(f.path, "%q: use 1 to 128 characters of A-Z a-z 0-9 . _ : -", f.value)
@@ -180,6 +192,34 @@ func (c *Config) sipProblems() (list []settings.Problem) {
 	}
 	if (c.SIP.User == "") != (c.SIP.Password == "") {
 		problem("sip.password", "user and password go together: set both, or neither")
+	}
+	return list
+}
+
+// livekitProblems are those of LiveKit. Who comes into a room has a token of LiveKit's, so
+// development mode is no open door there.
+func (c *Config) livekitProblems() (list []settings.Problem) {
+	l := &c.LiveKit
+	problem := func(path, format string, args ...any) {
+		list = append(list, settings.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	if l.URL == "" {
+		if len(l.Rooms) > 0 || l.Key != "" || l.Secret != "" {
+			problem("livekit.url", "it is empty, and other settings of LiveKit are not: write the server's, such as wss://example.livekit.cloud")
+		}
+		return list
+	}
+	if u, err := url.Parse(l.URL); err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https" {
+		problem("livekit.url", "%q: write scheme and host, such as wss://example.livekit.cloud", l.URL)
+	}
+	if l.Key == "" || l.Secret == "" {
+		problem("livekit.api_secret", "livekit.url needs both livekit.api_key and livekit.api_secret, as env://NAME or file://PATH")
+	}
+	if len(l.Rooms) == 0 {
+		problem("livekit.rooms", "none: name the rooms that the agent is in")
+	}
+	if l.Identity == "" || l.Identity == l.Participant {
+		problem("livekit.identity", "%q: give the agent an identity of its own", l.Identity)
 	}
 	return list
 }

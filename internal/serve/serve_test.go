@@ -613,6 +613,17 @@ func TestProblems(t *testing.T) {
 		"sip.peers":       func(c *Config) { c.SIP.Peers = []string{"192.0.2.1"} },
 		"sip.password":    func(c *Config) { c.SIP.User = "desk" },
 		"sip.rtp_highest": func(c *Config) { c.SIP.Highest = 20000 },
+		"livekit.url":     func(c *Config) { c.LiveKit.Rooms = []string{"lobby"} },
+		"livekit.api_secret": func(c *Config) {
+			c.LiveKit.URL, c.LiveKit.Rooms, c.LiveKit.Key = "wss://live.example", []string{"lobby"}, "env://KEY"
+		},
+		"livekit.rooms": func(c *Config) {
+			c.LiveKit.URL, c.LiveKit.Key, c.LiveKit.Secret = "wss://live.example", "env://KEY", "env://SECRET"
+		},
+		"livekit.identity": func(c *Config) {
+			l := &c.LiveKit
+			l.URL, l.Key, l.Secret, l.Rooms, l.Participant = "wss://live.example", "env://KEY", "env://SECRET", []string{"lobby"}, l.Identity
+		},
 	} {
 		c := Default()
 		change(c)

@@ -56,7 +56,7 @@ var ErrNoDevice = errors.New("no program is found that works: install PulseAudio
 const (
 	// settle is how long a recorder may take to give its first sound, and a player to fail.
 	settle     = 2 * time.Second
-	settlePlay = 150 * time.Millisecond
+	settlePlay = 300 * time.Millisecond
 	// mostComplaint bounds what is kept of what a program says.
 	mostComplaint = 400
 	// cushion is what a microphone is behind at first, so that its lumps join; mostAhead is

@@ -88,9 +88,14 @@ func TestPipecatBrowser(t *testing.T) {
 	microphone := filepath.Join(t.TempDir(), "microphone.wav")
 	recording(t, microphone, slices.Concat(pause(time.Second), thirdparty.Voice(t, "young-man"), pause(4*time.Second),
 		thirdparty.Voice(t, "amiable-woman"), pause(90*time.Second)))
+	profile, err := os.MkdirTemp("", "parley-chromium-") //nolint:usetesting // its processes write when it is gone, which TempDir takes for a fault
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+	run := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+profile,
 		"--no-first-run", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
 		"--use-fake-device-for-media-stream", "--use-file-for-fake-audio-capture="+microphone+"%noloop",
 		"--remote-debugging-port=0", url+"/?token="+thirdparty.Token)
@@ -120,7 +125,7 @@ func TestPipecatBrowser(t *testing.T) {
 	}
 	checkPage(t, saw.Log)
 	got := w.Record()
-	if len(got) < 4 || got[0] != "user: "+thirdparty.Ask || !strings.HasPrefix(got[1], "interrupted assistant: Once upon") ||
+	if len(got) < 4 || got[0] != "user: "+thirdparty.Ask || !strings.HasPrefix(got[1], "interrupted assistant: Once") ||
 		got[2] != "user: "+thirdparty.Cut || got[3] != "assistant: "+thirdparty.Noon {
 		t.Errorf("the record is %q", got)
 	}
@@ -165,8 +170,11 @@ func checkPage(t *testing.T, log []note) {
 	// comes before the next answer speaks.
 	cut := find("user-started", find("bot-speaks", 0))
 	next := find("bot-speaks", cut)
-	for _, n := range log[find("bot-silent", cut):next] {
-		if n.Kind == "sound" {
+	// The client reads its messages from blobs, each in its own time: what came shortly before may
+	// be handed on shortly after. TestTurns looks at the order on the wire.
+	told := find("bot-silent", cut)
+	for _, n := range log[told:next] {
+		if n.Kind == "sound" && n.At > log[told].At+500 {
 			t.Errorf("sound of the answer that was cut off, %d ms behind it", n.At-log[cut].At)
 		}
 	}

@@ -54,7 +54,8 @@ export class Lists {
   #recordings(list) {
     const shown = list.slice(0, 50);
     byId("recordings-rows").replaceChildren(...shown.map((one) => el("li", {},
-      el("button", { type: "button", class: "link", on: { click: () => this.#server.open(one.name) } }, one.session_id || one.name),
+      one.open ? el("span", {}, `${one.session_id}, which is running`)
+        : el("button", { type: "button", class: "link", on: { click: () => this.#server.open(one.name) } }, one.session_id || one.name),
       el("span", {}, `${clock(one.began)}, ${Math.max(1, Math.round(one.bytes / 1000))} kB`))));
     tell(byId("recordings-hint"), list.length === 0
       ? "There is none. parley serve --record FOLDER keeps one of each session."

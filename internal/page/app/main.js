@@ -34,6 +34,7 @@ function status(state, text) {
 
 function complain(what) {
   byId("trouble").hidden = what === undefined;
+  byId("trouble").dataset.of = "";
   tell(byId("trouble-title"), what?.title ?? "");
   tell(byId("trouble-remedy"), what?.remedy ?? "");
 }
@@ -49,6 +50,7 @@ function controls() {
   tell(button, on ? "Hang up" : connecting ? "Cancel" : "Start talking");
   const hears = on && sound?.listening;
   byId("mute").disabled = !hears || mode() === "client";
+  byId("mute").hidden = mode() === "client"; // there it is shut until it is pushed
   const muted = hears && sound.muted && mode() === "vad";
   byId("mute").setAttribute("aria-pressed", String(Boolean(muted)));
   byId("stop").disabled = !on;

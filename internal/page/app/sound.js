@@ -4,8 +4,13 @@
 
 import { BrowserAudio } from "./client/browser.js";
 
-/** What was on its way when the server began to hold its sound has come by then, ms: what comes later says that it goes on. */
+/**
+ * What was on its way when the server began to hold its sound has come after so many ms, or, where
+ * the network or this machine lags, is no more than so many frames: what comes beyond both says
+ * that the server goes on.
+ */
 const UNDER_WAY = 250;
+const FRAMES = 6;
 
 /** How long the page holds what it has when the server says nothing more, ms. */
 const HELD = 1500;
@@ -25,6 +30,7 @@ export class Sound {
   /** Samples that were heard behind a fence: zero, always. */
   leaked = 0;
   listening = false;
+  deviceId = "";
   muted = false;
   #audio;
   #ear;
@@ -32,7 +38,7 @@ export class Sound {
   #offsets = []; // from the device's clock to performance.now(), ms
   #asks = [];
   #sounding = false;
-  #held; // while playback is held: { since, timer }
+  #held; // while playback is held: { since, frames, timer }
   #came = -Infinity; // when the last frame did
 
   constructor(audio, ear) {
@@ -65,6 +71,11 @@ export class Sound {
     return this.#audio.format;
   }
 
+  /** The devices in use; empty = as the system has it. */
+  get sinkId() {
+    return this.#audio.context.sinkId ?? "";
+  }
+
   get latencyMs() {
     return this.#audio.latencyMs;
   }
@@ -74,7 +85,7 @@ export class Sound {
     // Ahead of the player's own listener: what follows is another output.
     client.on("audio", ({ generation }) => {
       this.#came = performance.now();
-      if (this.#held !== undefined && this.#came - this.#held.since > UNDER_WAY) this.hold(false);
+      if (this.#held !== undefined && ++this.#held.frames > FRAMES && this.#came - this.#held.since > UNDER_WAY) this.hold(false);
       if (generation === this.generation || this.#fenced.has(generation)) return;
       this.generation = generation;
       this.#ear.port.postMessage({ fenced: false });
@@ -97,7 +108,7 @@ export class Sound {
   hold(on) {
     if (on === (this.#held !== undefined)) return;
     clearTimeout(this.#held?.timer);
-    this.#held = on ? { since: performance.now(), timer: setTimeout(() => this.hold(false), HELD) } : undefined;
+    this.#held = on ? { since: performance.now(), frames: 0, timer: setTimeout(() => this.hold(false), HELD) } : undefined;
     this.#audio.pause(on);
   }
 
@@ -110,6 +121,7 @@ export class Sound {
 
   async listen(deviceId) {
     await this.#audio.listen(deviceId ? { deviceId: { exact: deviceId } } : {});
+    this.deviceId = deviceId ?? "";
     this.listening = true;
   }
 

@@ -20,7 +20,8 @@ const ENDS = {
   displaced: ["The conversation goes on in another tab.", "Only one connection at a time holds a session. Connect again to begin another one."],
   lost: ["The connection was lost and did not come back.", "See that the network and the server are there, and connect again."],
   closed_by_operator: ["The server's operator has ended the session.", "Connect again to begin another one."],
-  draining: ["The server was asked to end.", "Connect again when it is back."],
+  shutdown: ["The server was asked to end.", "Connect again when it is back."],
+  deauthorized: ["The session was withdrawn, or its token has ended.", "Get another token if this server wants one, and connect again."],
 };
 
 /** What is shown: a title and a remedy. */
