@@ -4,7 +4,6 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,15 +23,14 @@ func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(asPart) {
 	case "":
-		os.Exit(m.Run())
+		m.Run()
 	case PartServer:
 		err = ServePart(4, func(h transport.Host) (http.Handler, error) { return websocket.New(websocket.Config{}, h) }, os.Stdin, os.Stdout)
 	case PartCallers:
 		err = CallPart(4, os.Args[len(os.Args)-1], os.Stdin, os.Stdout)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		panic(err)
 	}
 }
 
