@@ -29,7 +29,7 @@ func wireless(t *testing.T, like *conn, write func(context.Context, *outbox.Mess
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ended, cancel := context.WithCancel(context.Background())
+		ended, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		cancel()
 		_ = c.out.Close(ended)
 		c.stop()
@@ -47,7 +47,7 @@ func onLine(t *testing.T) (*conn, *line) {
 	t.Cleanup(func() {
 		_ = far.Close()
 		l.feed.Close()
-		_ = c.out.Close(context.Background())
+		_ = c.out.Close(context.WithoutCancel(t.Context()))
 		c.stop()
 	})
 	return c, l
