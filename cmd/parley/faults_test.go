@@ -342,6 +342,7 @@ func (l *listener) ask(nth int) {
 // neverReads: clients that ask for a story and never read, nor answer a ping, are lost, and
 // their sessions end.
 func neverReads(t *testing.T, p *program) {
+	t.Helper()
 	const n = 5
 	var ids []string
 	for range n {
@@ -373,6 +374,7 @@ func neverReads(t *testing.T, p *program) {
 // stops: a client's process is stopped, so that its socket is open and nobody is there. Its
 // session ends in time; when the process goes on it is told so.
 func stops(t *testing.T, p *program) {
+	t.Helper()
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -384,9 +386,12 @@ func stops(t *testing.T, p *program) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- c.Wait() }()
-	t.Cleanup(func() { _ = c.Process.Kill() })
+	done := make(chan struct{})
+	go func() {
+		_ = c.Wait() // what it printed says more
+		close(done)
+	}()
+	t.Cleanup(func() { _ = c.Process.Kill() }) // it has ended, where the test went well
 	until(t, "the caller's session", func() bool { return strings.Contains(out.String(), "\n") })
 	id := strings.TrimSpace(out.String())
 	if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -411,6 +416,7 @@ func stops(t *testing.T, p *program) {
 
 // floods: two clients send as fast as they can; a third one's conversation goes on.
 func floods(t *testing.T, p *program) {
+	t.Helper()
 	good := listen(t, p)
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -449,6 +455,7 @@ func floods(t *testing.T, p *program) {
 // nonsense: what cannot be read is answered by an error that names the field, and too much of
 // it closes the connection. What comes from the past is dropped, and the session goes on.
 func nonsense(t *testing.T, p *program) {
+	t.Helper()
 	b := barge(t, p, "/v1/ws", &wire.Hello{})
 	if b.welcome == nil {
 		t.Fatalf("refused: %+v", b.refused)
@@ -540,6 +547,7 @@ func (b *bare) await(t *testing.T, is func(wire.FromServer) bool) wire.FromServe
 // cutOff: the network breaks in mid-sentence, twice; the client comes back to the same
 // session, and hears the answer to its end.
 func cutOff(t *testing.T, p *program) {
+	t.Helper()
 	x := newProxy(t, p)
 	l := listen(t, &program{url: x.url})
 	id := l.Session()

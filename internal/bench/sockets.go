@@ -214,6 +214,10 @@ func (r *socketRun) rows(n int, plain *crowdRun) []Result {
 	if len(r.socket) > 0 {
 		rows[0].Note = fmt.Sprintf("p50 at the socket %v; %.0f frames/s in and %.0f out", time.Duration(median(r.half)).Round(time.Microsecond), median(r.in), median(r.out))
 		rows[2].Note = fmt.Sprintf("the server used %.2f cores, the callers, a process of their own, %.2f", median(r.cost)*float64(n)/1e9, median(r.callers))
+		if carried := median(r.in) / float64(50*n); carried < 0.98 || median(r.out) == 0 {
+			rows[0].Met, rows[1].Met = false, false
+			rows[0].Note += fmt.Sprintf("; the machine carried %.0f %% of the callers' frames, and %.0f frames/s of answers: it is too small or too busy", 100*carried, median(r.out))
+		}
 		if r.failed > 0 {
 			rows[0].Note += fmt.Sprintf("; %d callers were cut off or not let in", r.failed)
 		}

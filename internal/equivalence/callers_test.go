@@ -136,10 +136,11 @@ func (s socket) send(message object) error {
 func (s socket) each(t *testing.T, take func(data []byte)) {
 	t.Helper()
 	done := make(chan struct{})
+	ctx := context.WithoutCancel(t.Context()) // until the cleanup
 	go func() {
 		defer close(done)
 		for {
-			_, data, err := s.Read(context.Background())
+			_, data, err := s.Read(ctx)
 			if err != nil {
 				return
 			}

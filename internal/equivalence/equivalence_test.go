@@ -5,7 +5,6 @@ package equivalence
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +22,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // caller is a client that sends sound all the time, as clients do.
@@ -140,6 +139,7 @@ func TestCompare(t *testing.T) {
 // converse is the conversation: a question, an answer that is interrupted, an answer that
 // is heard to its end, a goodbye.
 func converse(t *testing.T, w way) *record {
+	t.Helper()
 	r, seen := newWorld(t)
 	c := w.call(t, r, seen)
 	seen.await(t, "the session", func() bool { return seen.count(eventabi.SignalConnected) > 0 })

@@ -48,7 +48,7 @@ func newRecord() *record {
 func (r *record) observe(n *parley.Notice) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch x := n.Record.(type) {
+	switch x := n.Record.(type) { //nolint:gochecksumtype // those that are compared
 	case *session.Emit:
 		r.signal(&x.Envelope)
 	case *session.Decide:

@@ -96,7 +96,7 @@ func bySIP(t *testing.T, r *parley.Runtime, seen *record, network func(send func
 }
 
 // gateways counts the adapters: each has ports of its own.
-var gateways atomic.Int32 //nolint:gochecknoglobals // of the machine
+var gateways atomic.Int32
 
 // gatewayAt starts the adapter.
 func gatewayAt(t *testing.T, h transport.Host) *gate.Server {
