@@ -209,11 +209,12 @@ func TestMounts(t *testing.T) {
 		}
 		return list
 	}
-	if got := strings.Join(count(func(*serve.Config) {}), " "); got != websocketPath+" "+realtimePath+" "+streamPath {
+	if got := strings.Join(count(func(*serve.Config) {}), " "); got != websocketPath+" "+realtimePath+" "+rtviPath+" "+streamPath {
 		t.Errorf("by default: %s", got)
 	}
 	got := count(func(c *serve.Config) {
-		c.Transports.WebSocket, c.Transports.Realtime, c.Transports.Twilio, c.SIP.Listen = false, false, "env://TWILIO", "127.0.0.1:0"
+		c.Transports.WebSocket, c.Transports.Realtime, c.Transports.RTVI = false, false, false
+		c.Transports.Twilio, c.SIP.Listen = "env://TWILIO", "127.0.0.1:0"
 	})
 	if strings.Join(got, " ") != streamPath+" "+voicePath+" " {
 		t.Errorf("for telephones: %q", got)
