@@ -88,8 +88,12 @@ race: need-go
 	CC=$$cc CGO_ENABLED=1 $(GO) test -race -short $(RACE_PACKAGES)
 
 # The tests run with every other one as well, where their tools are; here it is a failure that one is missing.
+.PHONY: clients-tools
+clients-tools: ## set up what other people's clients run in: Chromium, sipp (apt, as root; else it says what)
+	@scripts/clients.sh
+
 .PHONY: clients
-clients: need-go ## other people's clients, unchanged, against Parley; needs node, python and Chromium
+clients: need-go clients-tools ## other people's clients, unchanged, against Parley; needs node, python and Chromium
 	$(say) 'other people'\''s clients'
 	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|ParleyServe' \
 		./transport/realtime ./transport/rtvi ./transport/telephony ./cmd/parley

@@ -181,12 +181,18 @@ func (h *Host) begin(ctx context.Context, o transport.Offer, open transport.Open
 	if err := h.admit(g); err != nil {
 		return nil, err
 	}
+	begun := false
+	defer func() {
+		if !begun { // also when the adapter has panicked: its session's name is free again
+			h.remove(g)
+			h.workers.Done()
+		}
+	}()
 	x, err := h.start(ctx, g, &o, open)
 	if err != nil {
-		h.remove(g)
-		h.workers.Done()
 		return nil, err
 	}
+	begun = true
 	g.session.Store(x)
 	go h.attend(g, x)
 	return g, nil

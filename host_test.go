@@ -276,6 +276,29 @@ func TestHostRefusals(t *testing.T) {
 	}
 }
 
+// An adapter that panics while it binds a session costs that session and nothing else: its
+// name and its place are free again, and the host closes.
+func TestHostBeginPanics(t *testing.T) {
+	x := tokens(t)
+	h := open(t, x, nil)
+	text := issue(t, x, TokenClaims{Session: "s-1"})
+	for range 10 { // more than there are places
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("it is kept from the adapter")
+				}
+			}()
+			_, _ = h.Begin(t.Context(), offer(text), func(context.Context, transport.Bootstrap, transport.Ingress) (transport.Link, error) {
+				panic("a bug in an adapter")
+			})
+		}()
+	}
+	if _, err := h.Begin(t.Context(), offer(text), (&wire{}).open); err != nil {
+		t.Error(err)
+	}
+}
+
 // What a quota refuses is refused to the client with the time to come again.
 func TestHostCapacity(t *testing.T) {
 	x := tokens(t)

@@ -33,7 +33,7 @@ const (
 	CloseEnded     = 1000 // the session is over; Ended said why
 	CloseGarbage   = 1008 // too many messages could not be read
 	CloseTooBig    = 1009 // a message was larger than the bounds of Welcome
-	CloseSlow      = 4408 // the client read too slowly, or said no hello
+	CloseSlow      = 4408 // the client said no hello in time
 	CloseDisplaced = 4409 // another connection has taken the session over
 )
 

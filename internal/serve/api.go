@@ -68,12 +68,6 @@ func (s *Server) handler() http.Handler {
 		fail(w, http.StatusNotFound, "not_found", "there is nothing of this name, or not by this method")
 	})
 	own.Handle("/", s.page())
-	bounded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := http.NewResponseController(w)
-		_ = c.SetReadDeadline(time.Now().Add(answerTime)) // a connection without deadlines has none to set
-		_ = c.SetWriteDeadline(time.Now().Add(answerTime))
-		own.ServeHTTP(w, r)
-	})
 	return s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if mounts := s.mounts.Load(); mounts != nil {
 			if _, pattern := mounts.Handler(r); pattern != "" {
@@ -85,7 +79,7 @@ func (s *Server) handler() http.Handler {
 			fail(w, http.StatusServiceUnavailable, "starting", "the engines are being loaded: come again")
 			return
 		}
-		bounded.ServeHTTP(w, r)
+		own.ServeHTTP(w, r)
 	}))
 }
 

@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 )
 
 // door says which requests are meant for this server.
@@ -84,9 +86,42 @@ func safe(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Upgrade") == ""
 }
 
+// brought says whether a proxy tells that it brings a request from another machine: then
+// the address that it comes from says nothing.
+func brought(r *http.Request) bool {
+	if len(r.Header.Values("Forwarded")) > 0 {
+		return true
+	}
+	for _, name := range [...]string{"X-Forwarded-For", "X-Real-Ip"} {
+		for _, value := range r.Header.Values(name) {
+			for from := range strings.SplitSeq(value, ",") {
+				if !loopbackHost(strings.Trim(strings.TrimSpace(from), "[]")) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// crashed answers a request that made its handler panic, and tells of it: the connection
+// ends, and the server goes on.
+func (s *Server) crashed(r *http.Request) {
+	v := recover()
+	if v == nil || v == http.ErrAbortHandler { //nolint:errorlint // the value itself, as package http has it
+		return
+	}
+	s.program.Log.Error("serve: a request has crashed", "path", r.URL.Path, "remote", r.RemoteAddr, "panic", v, "stack", string(debug.Stack()))
+	panic(http.ErrAbortHandler)
+}
+
 // guard wraps a handler with what every request has to satisfy.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.crashed(r)
+		c := http.NewResponseController(w)
+		_ = c.SetReadDeadline(time.Now().Add(answerTime)) // a WebSocket takes them off
+		_ = c.SetWriteDeadline(time.Now().Add(answerTime))
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
@@ -95,6 +130,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if !s.door.meant(r) {
 			s.metrics.turnedAway("host")
 			fail(w, http.StatusMisdirectedRequest, "host", "this server is not called by that name: set public_url or hosts")
+			return
+		}
+		if s.config.Development() && brought(r) {
+			s.metrics.turnedAway("forwarded")
+			fail(w, http.StatusForbidden, "forwarded", "development mode answers this machine alone, and a proxy has brought this from another one: use auth.mode token")
 			return
 		}
 		foreign, ok := s.door.welcome(r)

@@ -254,7 +254,9 @@ func (s *Server) vouched(kind transport.Kind) (string, error) {
 // one is checked there as well, so that what works there works with tokens.
 func (s *Server) authenticate(ctx context.Context, o transport.Offer) (parley.Grant, error) {
 	if s.config.Development() && !parley.LooksLikeToken(o.Token) {
-		return parley.Grant{Tenant: s.config.Session.Tenant, Pipeline: eventabi.PipelineVersion(s.config.Session.Pipeline)}, nil
+		return parley.Grant{ // of now: a word of the operator's counts for what came before it
+			Tenant: s.config.Session.Tenant, Pipeline: eventabi.PipelineVersion(s.config.Session.Pipeline), IssuedAt: time.Now(),
+		}, nil
 	}
 	return s.tokens.Authenticate(ctx, o)
 }

@@ -394,3 +394,21 @@ func TestLiveAudioCostsNoAllocation(t *testing.T) {
 type deaf struct{ transport.Ingress }
 
 func (*deaf) Audio(int64, []int16) {}
+
+// What panics in the middle leaves the feed as it was: it goes on, and it closes.
+func TestAPanicLeavesTheFeedWhole(t *testing.T) {
+	f, s := begin(t, Config{})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it is kept from who called")
+			}
+		}()
+		f.After(func() { panic("a test's") })
+	}()
+	if !f.After(s.word("next")) {
+		t.Error("it takes nothing more")
+	}
+	expect(t, "behind it", s.text(), "next at 0")
+	f.Close()
+}

@@ -25,11 +25,14 @@ func (f *Feed) run() {
 		return
 	}
 	f.running = true
+	defer f.rest() // also when a call has panicked
 	for s, ok := f.next(); ok; s, ok = f.next() {
-		f.mu.Unlock()
 		f.hand(s)
-		f.mu.Lock()
 	}
+}
+
+// rest says that nobody hands out any more; the lock is held.
+func (f *Feed) rest() {
 	f.running = false
 	if f.idle != nil {
 		close(f.idle)
@@ -37,8 +40,10 @@ func (f *Feed) run() {
 	}
 }
 
-// hand passes a step on.
+// hand passes a step on, without the lock.
 func (f *Feed) hand(s step) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
 	if s.audio {
 		f.in.Audio(-1, f.frame[:])
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/transport"
@@ -90,10 +91,10 @@ func (a *request) read(raw json.RawMessage) (instructions string, f *fault) {
 	if conversation != "" && conversation != "auto" {
 		return "", unsupported("response.conversation", "an answer belongs to its conversation; use 'auto'")
 	}
-	if len(instructions) > maxInstructions {
+	if utf8.RuneCountInString(instructions) > maxGiven {
 		return "", &fault{
 			Code: codeValue, Param: "response.instructions",
-			Message: fmt.Sprintf("Invalid 'response.instructions': at most %d bytes.", maxInstructions),
+			Message: fmt.Sprintf("Invalid 'response.instructions': at most %d characters.", maxGiven),
 		}
 	}
 	return instructions, nil

@@ -112,7 +112,7 @@ func (c *conn) delta(r *response, f *transport.Frame) {
 	b = append(append(b, `","item_id":"`...), r.message.id...)
 	b = strconv.AppendInt(append(b, `","output_index":`...), int64(r.index), 10)
 	b = append(b, `,"content_index":0,"delta":"`...)
-	b = c.speaking.encode(b, f.PCM[:f.Voiced])
+	b = c.speaking.encode(b, f.Generation, f.PCM[:f.Voiced])
 	b = append(b, `"}`...)
 	c.out.Send(outbox.Message{Audio: true, Turn: f.Turn, Generation: f.Generation, Data: b})
 }

@@ -115,10 +115,11 @@ func (h *hearing) decode(audio string) (pcm []int16, length time.Duration, f *fa
 
 // speaking turns the session's frames into the sound of events.
 type speaking struct {
-	format    format
-	resampler *codec.Resampler
-	bytes     []byte
-	pcm       []int16
+	format     format
+	resampler  *codec.Resampler
+	generation uint32 // whose sound the resampler still holds the end of
+	bytes      []byte
+	pcm        []int16
 }
 
 func newSpeaking(f format) (*speaking, error) {
@@ -129,8 +130,13 @@ func newSpeaking(f format) (*speaking, error) {
 	return &speaking{format: f, resampler: r}, nil
 }
 
-// encode appends the base64 of a frame.
-func (s *speaking) encode(dst []byte, pcm []int16) []byte {
+// encode appends the base64 of a frame. Nothing of one output is heard in the next: it may
+// have been fenced.
+func (s *speaking) encode(dst []byte, generation uint32, pcm []int16) []byte {
+	if s.generation != generation {
+		s.resampler.Reset()
+		s.generation = generation
+	}
 	s.pcm = s.resampler.Resample(s.pcm[:0], pcm)
 	s.bytes = s.bytes[:0]
 	switch s.format.kind {

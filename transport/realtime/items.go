@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/transport"
@@ -25,7 +26,9 @@ const (
 )
 
 const (
-	// maxText bounds what one item may hold, in bytes, and mostWeight all of them.
+	// maxGiven bounds what a client may say in one message, in characters, as the session has
+	// it; maxText what one item may hold, in bytes, and mostWeight all of them.
+	maxGiven   = 32 << 10
 	maxText    = 256 << 10
 	mostWeight = 4 << 20
 )
@@ -169,7 +172,8 @@ func (c *conn) createItem(e *event) *fault {
 		return nil
 	}
 	c.after(func(in transport.Ingress) {
-		in.Context(transport.Context{Role: transport.ContextRole(it.role), Text: it.text, Key: eventabi.IdempotencyKey(it.id)})
+		// Its id is the client's: longer than a key may be, and free again when it was deleted.
+		in.Context(transport.Context{Role: transport.ContextRole(it.role), Text: it.text, Key: eventabi.IdempotencyKey(newID("context"))})
 	})
 	return nil
 }
@@ -286,6 +290,9 @@ func (it *item) readMessage(content json.RawMessage) *fault {
 		}
 	}
 	it.part, it.text, it.known = want, strings.Join(texts, "\n"), true
+	if utf8.RuneCountInString(it.text) > maxGiven {
+		return &fault{Code: codeValue, Param: "item.content", Message: fmt.Sprintf("Invalid 'item.content': at most %d characters.", maxGiven)}
+	}
 	if strings.TrimSpace(it.text) == "" {
 		return &fault{Code: codeValue, Param: "item.content", Message: "Invalid 'item.content': it says nothing."}
 	}

@@ -105,7 +105,7 @@ func (c *conn) Fence(f transport.Fence) {
 		for _, t := range c.turns {
 			t.fenced = true
 		}
-	} else {
+	} else if f.Turn != "" { // else its name is not known, and the outbox knows the generation
 		c.turnOf(f.Turn).fenced = true
 	}
 	c.playout.stopped(f)

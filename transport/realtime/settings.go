@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/parley-voice/parley/transport"
 )
@@ -115,8 +116,8 @@ func (s *settings) readInstructions(path string, raw json.RawMessage) *fault {
 	if f := into(&text, "a string")(path, raw); f != nil {
 		return f
 	}
-	if len(text) > maxInstructions {
-		return &fault{Code: codeValue, Param: path, Message: fmt.Sprintf("Invalid '%s': at most %d bytes.", path, maxInstructions)}
+	if len(text) > maxInstructions || utf8.RuneCountInString(text) > maxGiven {
+		return &fault{Code: codeValue, Param: path, Message: fmt.Sprintf("Invalid '%s': at most %d characters, and %d bytes.", path, maxGiven, maxInstructions)}
 	}
 	s.instructions = &text
 	return nil

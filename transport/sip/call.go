@@ -66,10 +66,10 @@ func (c *call) open(_ context.Context, _ transport.Bootstrap, in transport.Ingre
 	c.media.start(c.tell, c.control, func() {
 		c.server.log.Warn("sip: nothing is heard of the caller", "call", c.id)
 		c.left(transport.LinkGone)
+	}, func(v any, stack []byte) {
+		c.server.log.Error("sip: the sound of a call has crashed", "call", c.id, "panic", v, "stack", string(stack))
+		c.lose()
 	})
-	if c.offer.held() {
-		in.Muted(true)
-	}
 	return c, nil
 }
 
@@ -152,7 +152,7 @@ func (c *call) WriteFrame(f *transport.Frame) error {
 	if c.ending() {
 		return errOver
 	}
-	return c.media.write(f.PCM)
+	return c.media.write(f.Generation, f.PCM)
 }
 
 // ending says whether the call holds nothing any more.
@@ -165,7 +165,8 @@ func (c *call) ending() bool {
 	}
 }
 
-// Fence has nothing to drop: nothing is held behind WriteFrame.
+// Fence has nothing to drop: behind WriteFrame nothing is held but the end of a filter's
+// memory, which no other output is mixed with.
 func (c *call) Fence(transport.Fence) {}
 
 // Close hangs up.
@@ -299,7 +300,7 @@ func (c *call) expired() {
 func (c *call) control(p press) {
 	c.mu.Lock()
 	c.controls++
-	key := eventabi.IdempotencyKey(c.id + "/" + strconv.Itoa(c.controls))
+	key := eventabi.IdempotencyKey("dtmf-" + strconv.Itoa(c.controls)) // a Call-ID may be longer than a key
 	c.mu.Unlock()
 	c.tell(func(in transport.Ingress) {
 		in.Control(transport.Control{Kind: "dtmf", Digit: p.digit, DurationMS: p.held.Milliseconds(), Key: key})

@@ -29,6 +29,12 @@ const patience = 20 * time.Second
 func serve(t *testing.T, c Config, hc transporttest.Config) (*Server, *transporttest.Host) {
 	t.Helper()
 	host := transporttest.NewHost(t, hc)
+	return serveOn(t, c, host, host), host
+}
+
+// serveOn is serve with a host around the test's.
+func serveOn(t *testing.T, c Config, host *transporttest.Host, around transport.Host) *Server {
+	t.Helper()
 	if c.UDP == "" {
 		c.UDP = "127.0.0.1:0"
 	}
@@ -38,7 +44,7 @@ func serve(t *testing.T, c Config, hc transporttest.Config) (*Server, *transport
 	if c.Lowest == 0 {
 		c.Lowest, c.Highest = 32000, 33999
 	}
-	s, err := New(c, host)
+	s, err := New(c, around)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +61,7 @@ func serve(t *testing.T, c Config, hc transporttest.Config) (*Server, *transport
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return s, host
+	return s
 }
 
 // phone is a telephone made of the library's client, with the sound by hand.

@@ -36,6 +36,7 @@ func (s *Server) handle(server *sipgo.Server) {
 				s.respond(req, tx, sip.StatusBadRequest, "From, To, Call-ID, CSeq and Via are needed")
 				return
 			}
+			defer s.crashed(req, tx)
 			h(req, tx)
 		})
 	}
@@ -167,6 +168,9 @@ func (s *Server) answer(c *call, req *sip.Request, tx sip.ServerTransaction, use
 		return err
 	}
 	s.begun.Add(1)
+	if c.offer.held() { // not in open: the session takes nothing before it has begun
+		c.tell(func(in transport.Ingress) { in.Muted(true) })
+	}
 	c.accept(tx)
 	return nil
 }

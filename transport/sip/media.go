@@ -62,6 +62,7 @@ type media struct {
 	tell  func(func(in transport.Ingress))
 	press func(p press) // a key was pressed
 	gone  func()        // nothing has come for silent
+	crash func(v any, stack []byte)
 
 	rtp, rtcp *net.UDPConn
 	port      uint16 // of rtp
@@ -92,6 +93,7 @@ type media struct {
 // sender is the way out. It is used under media's lock.
 type sender struct {
 	down      *codec.Resampler
+	output    uint32 // generation whose sound down still holds the end of
 	narrow    []int16
 	packet    []byte
 	sequence  uint16
@@ -131,8 +133,8 @@ func newMedia(rtp, rtcp *net.UDPConn, a agreed, c Config, count *heard) (*media,
 }
 
 // start begins to receive.
-func (m *media) start(tell func(func(in transport.Ingress)), press func(p press), gone func()) {
-	m.tell, m.press, m.gone = tell, press, gone
+func (m *media) start(tell func(func(in transport.Ingress)), press func(p press), gone func(), crash func(v any, stack []byte)) {
+	m.tell, m.press, m.gone, m.crash = tell, press, gone, crash
 	m.done.Go(m.receive)
 	m.done.Go(m.discard)
 }
@@ -156,6 +158,7 @@ func law(c Codec) codec.Law {
 
 // receive reads packets and lets out what is due.
 func (m *media) receive() {
+	defer m.crashed()
 	buffer := make([]byte, mostPacket)
 	for {
 		now := m.now()
@@ -280,12 +283,17 @@ func (m *media) update(a agreed) (held, was bool) {
 
 var errHeld = errors.New("sip: the caller is on hold")
 
-// write sends a frame.
-func (m *media) write(pcm []int16) error {
+// write sends a frame of an output. Nothing of the one before is heard in it: that may have
+// been fenced.
+func (m *media) write(output uint32, pcm []int16) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.agreed.held() {
 		return errHeld
+	}
+	if m.out.output != output {
+		m.out.down.Reset()
+		m.out.output = output
 	}
 	m.out.narrow = m.out.down.Resample(m.out.narrow[:0], pcm)
 	return m.send(m.now(), m.out.narrow)

@@ -106,6 +106,13 @@ func (s *Socket) Out() *outbox.Outbox { return s.out }
 
 // Serve hands messages to h until the link is over, and ends it.
 func (s *Socket) Serve(ctx context.Context, h Handler) {
+	orderly := false
+	defer func() {
+		if !orderly { // a message has made something panic: the session is told that its client is gone
+			_ = s.wire.CloseNow()
+			s.Tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
+		}
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages := make(chan Message, maxMessages)
@@ -116,6 +123,7 @@ func (s *Socket) Serve(ctx context.Context, h Handler) {
 	s.hangUp(cancel) // a reader that is cancelled breaks the wire, which CloseNow does not while it is being closed
 	cancel()
 	readers.Wait()
+	orderly = true
 }
 
 // read takes messages off the wire. It ends with the wire.

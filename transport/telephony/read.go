@@ -14,6 +14,10 @@ import (
 	"github.com/parley-voice/parley/transport"
 )
 
+// mostMissing bounds the silence that a jump of the chunks stands for: 10 s, however long
+// those are.
+const mostMissing = 10 * transport.SampleRate
+
 // errHungUp says that the gateway has told of a hang-up.
 var errHungUp = errors.New("telephony: the caller has hung up")
 
@@ -50,9 +54,10 @@ func (c *caller) read(ctx context.Context) error {
 }
 
 // key is the next idempotency key. A gateway sends nothing twice: each control is its own.
+// The name of the stream is no part of it: a gateway's may be longer than a key.
 func (c *caller) key() eventabi.IdempotencyKey {
 	c.controls++
-	return eventabi.IdempotencyKey(fmt.Sprintf("%s/%d", c.stream, c.controls))
+	return eventabi.IdempotencyKey(fmt.Sprintf("dtmf-%d", c.controls))
 }
 
 // media hands on sound, in order.
@@ -70,7 +75,7 @@ func (c *caller) media(m *message) error {
 			return
 		}
 		// Chunks have one length; the one before tells it.
-		gap := transport.Gap{Sequence: -1, Missing: missing * c.ear.samples(c.length), Reason: transport.GapLost}
+		gap := transport.Gap{Sequence: -1, Missing: min(missing*c.ear.samples(c.length), mostMissing), Reason: transport.GapLost}
 		c.ear.reset()
 		c.link.feed.After(func() { c.link.in.Gap(gap) })
 	})

@@ -127,10 +127,18 @@ func (c *caller) serve(ctx context.Context, stop context.CancelFunc) {
 		return
 	}
 	c.server.count.calls.Add(1)
+	orderly := false
+	defer func() {
+		if !orderly { // a message has made something panic
+			_ = c.conn.CloseNow()
+			c.link.tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
+		}
+	}()
 	go c.watch(ctx, stop)
 	end := c.read(ctx)
 	c.settle()
 	c.over(ctx, end)
+	orderly = true
 }
 
 // awaitStart reads until the start message.

@@ -16,6 +16,9 @@ import (
 
 var errSignature = errors.New("telephony: x-twilio-signature: is not that of this request: sign with the account's auth token and the address that the provider was given")
 
+// errSecret is what a stranger is told; where the secret is kept is not theirs to know.
+var errSecret = errors.New("telephony: signatures cannot be checked now: come again later")
+
 // verify checks Twilio's signature of a request, if there is a secret: the HMAC-SHA1 of
 // the address and, of a form, of its fields in order of their names. form is nil when
 // there is none.
@@ -25,7 +28,8 @@ func (s *Server) verify(r *http.Request, form url.Values) error {
 	}
 	secret, err := s.config.Secret(r.Context())
 	if err != nil || secret == "" {
-		return errors.Join(errors.New("telephony: secret: cannot be had: look at where it is kept"), err)
+		s.log.Error("telephony: secret: cannot be had: look at where it is kept", "error", err)
+		return errSecret
 	}
 	given := []byte(r.Header.Get("X-Twilio-Signature"))
 	fits := false

@@ -176,12 +176,14 @@ func (c *conn) agree(offered *wire.Offered) (err error) {
 
 // serve reads until the connection ends.
 func (c *conn) serve(l *line) {
+	// Also when a message has made something panic: the session is told that its client is gone.
+	defer l.detach(c, false)
 	go c.keepalive()
 	for {
 		if wait := c.pace.take(time.Now()); wait > 0 {
 			c.server.counts.held.Add(1)
 			if !c.sleep(wait) {
-				break
+				return
 			}
 		}
 		kind, data, err := c.next(c.ctx)
@@ -192,10 +194,9 @@ func (c *conn) serve(l *line) {
 			return
 		}
 		if !c.took(c.handle(l, kind, data)) {
-			break
+			return
 		}
 	}
-	l.detach(c, false)
 }
 
 // took follows what could not be read, and says whether to go on.

@@ -4,10 +4,13 @@ package websocket_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +126,40 @@ func TestDisplaced(t *testing.T) {
 	}
 	if got := fmt.Sprint(transporttest.Came[transport.LinkState](s)); got != "[lost resumed]" {
 		t.Error(got)
+	}
+}
+
+// frail is a host one of whose sessions' calls panics.
+type frail struct{ *transporttest.Host }
+
+type frailIngress struct{ transport.Ingress }
+
+func (frailIngress) Context(transport.Context) { panic("a test's") }
+
+func (f frail) Begin(ctx context.Context, o transport.Offer, open transport.OpenFunc) (transport.Session, error) {
+	return f.Host.Begin(ctx, o, func(ctx context.Context, b transport.Bootstrap, in transport.Ingress) (transport.Link, error) {
+		return open(ctx, b, frailIngress{in})
+	})
+}
+
+// TestPanicEndsAtTheSession shows that a message which makes something panic costs its
+// connection and nothing else, and that the session learns of it.
+func TestPanicEndsAtTheSession(t *testing.T) {
+	w := newWorld(t, websocket.Config{}, transporttest.Config{})
+	server, err := websocket.New(websocket.Config{}, frail{w.host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewUnstartedServer(server)
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.Start()
+	t.Cleanup(web.Close)
+	w.url = "ws" + strings.TrimPrefix(web.URL, "http")
+	c, s, _ := w.enter(wire.Hello{})
+	c.say(&wire.Context{Role: "user", Text: "harmless"})
+	transporttest.Await(s, func(l transport.LinkState) bool { return l == transport.LinkLost })
+	if got := server.Stats(); got.Pending != 0 || got.Lost != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

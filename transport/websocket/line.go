@@ -77,12 +77,16 @@ func (l *line) current() *conn {
 func (l *line) attach(c *conn, resume *wire.Resume) bool {
 	l.linking.Lock()
 	defer l.linking.Unlock()
+	old := l.current()
+	if old != nil {
+		// Its sound goes no further: a fence that comes from now on finds the new one only.
+		old.out.Fence(transport.Fence{Session: true})
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
 		return false
 	}
-	old := l.conn
 	l.conn = c
 	welcome := &wire.Welcome{
 		Session: l.id, Resumed: resume != nil, Epoch: l.epoch, Audio: c.agreed, Encoding: wire.EncodingJSON, Compression: wire.CompressionNone,
@@ -100,6 +104,11 @@ func (l *line) attach(c *conn, resume *wire.Resume) bool {
 	c.say(welcome)
 	for _, e := range missed {
 		c.out.Send(outbox.Message{Data: e.data})
+	}
+	if welcome.Missed > 0 { // fences may be among them, and what the client holds is still to stop
+		for _, f := range l.outputs.fences() {
+			l.sayLocked(&f)
+		}
 	}
 	l.outputs.moved()
 	l.mu.Unlock()

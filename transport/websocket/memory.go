@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/api/wire"
 	"github.com/parley-voice/parley/transport"
 )
 
@@ -165,6 +166,19 @@ func (o *outputs) fence(f transport.Fence) bool {
 	is := !out.fenced
 	out.fenced = true
 	return is
+}
+
+// fences are those that stand, as far as they are remembered.
+func (o *outputs) fences() (list []wire.Fence) {
+	for _, out := range o.list {
+		if out.fenced {
+			list = append(list, wire.Fence{Generation: out.generation, Turn: out.turn})
+		}
+	}
+	if o.never {
+		list = append(list, wire.Fence{Session: true})
+	}
+	return list
 }
 
 func (o *output) sent(end, wire int64) { o.end, o.wire = max(o.end, end), max(o.wire, wire) }

@@ -62,14 +62,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "websocket: no more connections are taken now: come again", http.StatusServiceUnavailable)
 		return
 	}
+	left := false
+	leave := func() {
+		if !left {
+			left = true
+			s.leave()
+		}
+	}
+	defer leave()
 	c, err := s.accept(w, r)
 	if err != nil {
-		s.leave()
 		return // it was answered
 	}
 	defer c.release()
 	l := s.admit(c, r)
-	s.leave()
+	leave()
 	if l != nil {
 		c.serve(l)
 	}

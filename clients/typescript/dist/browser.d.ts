@@ -28,6 +28,7 @@ export declare class BrowserAudio {
     private muted;
     private client;
     private off;
+    private run;
     private waiting;
     private constructor();
     static open(options?: BrowserAudioOptions): Promise<BrowserAudio>;
@@ -35,6 +36,7 @@ export declare class BrowserAudio {
     get format(): string;
     /** Puts the sound of a client on this device; before connect(). */
     attach(client: ParleyClient): void;
+    /** Takes the client's sound off this device: what waits is not heard. */
     detach(): void;
     /** Asks for the microphone and begins to send it. */
     listen(microphone?: MediaTrackConstraints): Promise<void>;

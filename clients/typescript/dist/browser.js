@@ -18,6 +18,7 @@ export class BrowserAudio {
     muted = false;
     client;
     off = [];
+    run = 0; // of the player, one for each client
     waiting = new Set();
     constructor(context, player, microphone, options) {
         this.context = context;
@@ -62,11 +63,13 @@ export class BrowserAudio {
             client.on("fence", (fence) => this.post({ kind: "fence", generation: fence.generation, session: fence.session ?? false })),
         ];
     }
+    /** Takes the client's sound off this device: what waits is not heard. */
     detach() {
         for (const f of this.off)
             f();
         this.off = [];
         this.client = undefined;
+        this.post({ kind: "reset", run: ++this.run });
     }
     /** Asks for the microphone and begins to send it. */
     async listen(microphone = this.options.microphone ?? {}) {
@@ -122,7 +125,9 @@ export class BrowserAudio {
         this.player.port.postMessage(message, transfer);
     }
     /** What the player has given out is heard a little later; where it stopped is known now. */
-    heard({ heard, dry, lost }) {
+    heard({ heard, run, dry, lost }) {
+        if (run !== this.run)
+            return;
         this.dry = dry;
         this.lost = lost;
         const client = this.client;

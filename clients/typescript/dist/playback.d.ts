@@ -61,6 +61,8 @@ export declare class Playback {
     private tell;
     /** Drops an output, and tells where it really stopped; session = everything, for good. */
     fence(generation: number, session?: boolean): void;
+    /** Begins anew, for another session: nothing that waits is heard, and nothing is told of it. */
+    reset(): void;
 }
 /** What the page sends to the player. */
 export type ToPlayer = {
@@ -74,12 +76,19 @@ export type ToPlayer = {
     generation: number;
     session: boolean;
 } | {
+<<<<<<< HEAD
+    kind: "reset";
+    run: number;
+=======
     kind: "pause";
     on: boolean;
+>>>>>>> main
 };
 /** What the player sends to the page. */
 export interface FromPlayer {
     heard: Heard;
+    /** Of the latest reset: what was on its way then is of the session before. */
+    run: number;
     dry: number;
     lost: number;
 }

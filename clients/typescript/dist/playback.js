@@ -131,13 +131,22 @@ export class Playback {
         else
             this.onHeard({ generation, position: 0, final: true });
     }
+    /** Begins anew, for another session: nothing that waits is heard, and nothing is told of it. */
+    reset() {
+        this.pieces = [];
+        this.held = this.waited = this.since = 0;
+        this.playing = this.over = false;
+        this.fenced = [];
+        this.at = this.told = { generation: 0, position: 0 };
+    }
 }
 if (typeof AudioWorkletProcessor === "function") {
     class Player extends AudioWorkletProcessor {
+        run = 0;
         playback = new Playback({
             rate: sampleRate,
             onHeard: (heard) => {
-                const message = { heard, dry: this.playback.dry, lost: this.playback.lost };
+                const message = { heard, run: this.run, dry: this.playback.dry, lost: this.playback.lost };
                 this.port.postMessage(message);
             },
         });
@@ -148,8 +157,15 @@ if (typeof AudioWorkletProcessor === "function") {
                     this.playback.put(data.generation, data.position, data.pcm, data.counts);
                 else if (data.kind === "fence")
                     this.playback.fence(data.generation, data.session);
+<<<<<<< HEAD
+                else {
+                    this.run = data.run;
+                    this.playback.reset();
+                }
+=======
                 else
                     this.playback.pause(data.on);
+>>>>>>> main
             };
         }
         process(_, outputs) {

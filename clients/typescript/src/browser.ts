@@ -33,6 +33,7 @@ export class BrowserAudio {
   private muted = false;
   private client: ParleyClient | undefined;
   private off: (() => void)[] = [];
+  private run = 0; // of the player, one for each client
   private waiting = new Set<ReturnType<typeof setTimeout>>();
 
   private constructor(
@@ -80,10 +81,12 @@ export class BrowserAudio {
     ];
   }
 
+  /** Takes the client's sound off this device: what waits is not heard. */
   detach(): void {
     for (const f of this.off) f();
     this.off = [];
     this.client = undefined;
+    this.post({ kind: "reset", run: ++this.run });
   }
 
   /** Asks for the microphone and begins to send it. */
@@ -142,7 +145,8 @@ export class BrowserAudio {
   }
 
   /** What the player has given out is heard a little later; where it stopped is known now. */
-  private heard({ heard, dry, lost }: FromPlayer): void {
+  private heard({ heard, run, dry, lost }: FromPlayer): void {
+    if (run !== this.run) return;
     this.dry = dry;
     this.lost = lost;
     const client = this.client;

@@ -163,6 +163,15 @@ export class Playback {
     if (this.at.generation === generation) this.tell(true);
     else this.onHeard({ generation, position: 0, final: true });
   }
+
+  /** Begins anew, for another session: nothing that waits is heard, and nothing is told of it. */
+  reset(): void {
+    this.pieces = [];
+    this.held = this.waited = this.since = 0;
+    this.playing = this.over = false;
+    this.fenced = [];
+    this.at = this.told = { generation: 0, position: 0 };
+  }
 }
 
 // ---- in an AudioWorklet ----
@@ -171,11 +180,17 @@ export class Playback {
 export type ToPlayer =
   | { kind: "frame"; generation: number; position: number; pcm: Int16Array; counts: number }
   | { kind: "fence"; generation: number; session: boolean }
+<<<<<<< HEAD
+  | { kind: "reset"; run: number };
+=======
   | { kind: "pause"; on: boolean };
+>>>>>>> main
 
 /** What the player sends to the page. */
 export interface FromPlayer {
   heard: Heard;
+  /** Of the latest reset: what was on its way then is of the session before. */
+  run: number;
   dry: number;
   lost: number;
 }
@@ -189,10 +204,11 @@ declare const sampleRate: number;
 
 if (typeof AudioWorkletProcessor === "function") {
   class Player extends AudioWorkletProcessor {
+    private run = 0;
     private readonly playback: Playback = new Playback({
       rate: sampleRate,
       onHeard: (heard) => {
-        const message: FromPlayer = { heard, dry: this.playback.dry, lost: this.playback.lost };
+        const message: FromPlayer = { heard, run: this.run, dry: this.playback.dry, lost: this.playback.lost };
         this.port.postMessage(message);
       },
     });
@@ -202,7 +218,14 @@ if (typeof AudioWorkletProcessor === "function") {
       this.port.onmessage = ({ data }: MessageEvent<ToPlayer>) => {
         if (data.kind === "frame") this.playback.put(data.generation, data.position, data.pcm, data.counts);
         else if (data.kind === "fence") this.playback.fence(data.generation, data.session);
+<<<<<<< HEAD
+        else {
+          this.run = data.run;
+          this.playback.reset();
+        }
+=======
         else this.playback.pause(data.on);
+>>>>>>> main
       };
     }
 

@@ -85,3 +85,21 @@ test("sound that nobody takes is bounded, and the oldest goes", () => {
   playback.read(out);
   assert.deepEqual([playback.waiting, out[0], playback.lost], [1599, 15, 15 * 320]);
 });
+
+test("another session begins anew: its outputs have the numbers of the one before", () => {
+  const { playback, told } = tape({ aheadMs: 0 });
+  const out = new Int16Array(320);
+  playback.put(1, 0, frame(1), 320);
+  playback.read(out);
+  playback.fence(1);
+  playback.put(2, 0, frame(2), 320);
+  playback.fence(0, true);
+  const before = told.length;
+  playback.reset();
+  assert.equal(playback.waiting, 0);
+  assert.equal(playback.read(out), 0);
+  playback.put(1, 0, frame(3), 320);
+  assert.equal(playback.read(out), 320);
+  assert.equal(out[0], 3);
+  assert.deepEqual(told.slice(before), [{ generation: 1, position: 320 }]);
+});

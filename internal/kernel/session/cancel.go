@@ -118,18 +118,25 @@ func (m *Machine) cancelTurn(in *Cancel, reason controlplane.CancelReason) {
 	}
 }
 
-// stop ends the current output without implying a new turn.
+// stop ends the current output without implying a new turn. One that is meant for a turn
+// that is over has come too late, and meets no other.
 func (m *Machine) stop(in *Stop) {
 	switch {
 	case m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) || m.duplicate(in.Key, in):
-	case !m.speaking():
-		m.refuse("nothing_to_cancel", in.kind(), "")
+	case !m.speaking(), in.Turn != "" && !m.lasts(in.Turn):
+		m.refuse("nothing_to_cancel", in.kind(), in.Turn)
 	case !in.Force && in.Fenced == 0 && m.protected():
 		m.refuse("uninterruptible", in.kind(), "")
 	default:
 		m.stopAll(cancelOrder{scope: eventabi.CancelTurn, reason: controlplane.CancelUser, stop: true, force: in.Force})
 	}
 	m.followFence(in.Fenced)
+}
+
+// lasts says that a turn is live, or still to be heard.
+func (m *Machine) lasts(id eventabi.TurnID) bool {
+	out := m.outputOf(id)
+	return id == m.scopeTurn() || out != nil && out.audible()
 }
 
 // stopAll carries out a cancel that leaves nothing to be heard.

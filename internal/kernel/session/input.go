@@ -276,6 +276,7 @@ type Cancel struct {
 // Stop ends the current output without implying a new turn.
 type Stop struct {
 	Epoch  eventabi.Epoch
+	Turn   eventabi.TurnID // that it is meant for; empty = whatever is to be heard
 	Force  bool
 	Fenced uint32
 	Key    eventabi.IdempotencyKey

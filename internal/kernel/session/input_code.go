@@ -376,6 +376,7 @@ func (in *Cancel) code(c *coder) {
 
 func (in *Stop) code(c *coder) {
 	num(c, "epoch", &in.Epoch)
+	str(c, "turn", &in.Turn)
 	boolean(c, "force", &in.Force)
 	num(c, "fenced", &in.Fenced)
 	str(c, "key", &in.Key)

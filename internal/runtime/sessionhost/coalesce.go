@@ -36,7 +36,7 @@ func coalesce(old, in session.Input) coalescing {
 			return differs
 		}
 		return repeated(old, func(o *session.Stop) bool {
-			return o.Epoch == in.Epoch && (o.Force || !in.Force) && (in.Fenced == 0 || in.Fenced == o.Fenced)
+			return o.Turn == in.Turn && o.Epoch == in.Epoch && (o.Force || !in.Force) && (in.Fenced == 0 || in.Fenced == o.Fenced)
 		})
 	case *session.CloseRequest:
 		return repeated(old, func(*session.CloseRequest) bool { return true }) // the first reason is the reason

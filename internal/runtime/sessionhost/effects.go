@@ -279,6 +279,9 @@ func (s *Session) release(reason string, digest [32]byte) {
 		}
 	}()
 	defer func() { _ = s.link.Close(reason) }() // the session is over either way
+	if s.faulted {                              // then nobody may have told the link that nothing more is to be heard
+		s.witness.Fence(transport.Fence{Session: true})
+	}
 	if s.settings.Recorder == nil {
 		return
 	}

@@ -154,12 +154,18 @@ func (h *Host) Open(ctx context.Context, s Settings) (*Session, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(h.closing, stop)()
+	bound := false
+	defer func() {
+		if !bound { // also when the adapter has panicked
+			sh.sessions.Add(-1)
+			sh.inbox.Rouse() // it may be waiting for its last session
+			h.remove(x)
+		}
+	}()
 	if err := x.connect(ctx); err != nil {
-		sh.sessions.Add(-1)
-		sh.inbox.Rouse() // it may be waiting for its last session
-		h.remove(x)
 		return nil, fmt.Errorf("sessionhost: session %s: %w", x.ID(), err)
 	}
+	bound = true
 	h.tellNew(x)
 	return x, nil
 }

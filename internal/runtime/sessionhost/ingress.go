@@ -107,7 +107,7 @@ func (i *ingress) Stop(r transport.Request) {
 	if !s.taken() {
 		return
 	}
-	s.post(&session.Stop{Epoch: r.Epoch, Force: r.Force, Fenced: s.prefence(r.Turn, r.Epoch, r.Key, r.Force), Key: r.Key})
+	s.post(&session.Stop{Epoch: r.Epoch, Turn: r.Turn, Force: r.Force, Fenced: s.prefence(r.Turn, r.Epoch, r.Key, r.Force), Key: r.Key})
 }
 
 // Link reports a change of the link.

@@ -149,6 +149,7 @@ func TestControlCoalesces(t *testing.T) {
 		{[]session.Input{cancel}, &session.Cancel{Scope: eventabi.CancelTurn, Turn: "t1", Force: true}, goesOn},
 		{[]session.Input{cancel}, &session.Cancel{Scope: eventabi.CancelTurn, Turn: "t1", Epoch: 8}, goesOn},
 		{[]session.Input{&session.Stop{}}, &session.Stop{Key: "b"}, said},
+		{[]session.Input{&session.Stop{Turn: "t1"}}, &session.Stop{Turn: "t2"}, goesOn},
 		{[]session.Input{&session.Stop{}, &session.TextIn{}}, &session.Stop{}, differs}, // of another turn
 		{[]session.Input{&session.Cancel{Scope: eventabi.CancelTurn}, word(true, 1)}, &session.Cancel{Scope: eventabi.CancelTurn}, differs},
 		{[]session.Input{&session.CloseRequest{Reason: "a"}}, &session.CloseRequest{Reason: "b"}, said},

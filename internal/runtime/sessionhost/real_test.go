@@ -179,6 +179,9 @@ func TestPanicTwice(t *testing.T) {
 		if st := s.Stats(); st.Reason != "runtime_internal_error" || st.Faults < 2 {
 			t.Errorf("reason %q, %d faults", st.Reason, st.Faults)
 		}
+		if f := r.line.fences; len(f) == 0 || !f[len(f)-1].Session {
+			t.Errorf("the link may go on with what it holds: fences %+v", f)
+		}
 	})
 }
 
