@@ -258,9 +258,6 @@ func (x *proxy) cut() {
 // Clients that no server wishes for, against the program as a process of its own: what they
 // do is theirs alone, and what they cost comes back.
 func TestServeSurvivesItsClients(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits until clients that are gone are given up")
-	}
 	p := serveProcess(t, nil, "--set", "session.max=64", "--set", "log.level=warn")
 	t.Run("warm", func(t *testing.T) { // what is made once, or for each call at a time
 		var crowd []*listener

@@ -23,16 +23,13 @@ const inNetwork = "PARLEY_TEST_IN_NETWORK"
 // nothing else; there it says true. Who may not make one skips the test.
 func ownNetwork(t *testing.T) bool {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("a conversation takes as long as it is to be heard")
-	}
 	if os.Getenv(inNetwork) != "" {
 		return true
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 3*servetest.Patience)
 	defer stop()
 	if out, err := exec.CommandContext(ctx, "unshare", "-r", "-n", "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Skipf("no network of one's own may be made here (unshare -r -n ip link set lo up): %v: %s", err, out)
+		t.Skipf("no network of one's own may be made here (unshare -r -n ip link set lo up); TestServeSurvivesItsClients breaks connections without: %v: %s", err, out)
 	}
 	binary, err := os.Executable()
 	if err != nil {
@@ -45,7 +42,7 @@ func ownNetwork(t *testing.T) bool {
 		t.Fatalf("in a network of its own: %v\n%s", err, out)
 	}
 	if text := string(out); strings.Contains(text, "--- SKIP") {
-		t.Skip(text)
+		t.Skipf("the kernel has no netem; TestEquivalence loses and reorders packets without: %s", text)
 	}
 	return false
 }
@@ -80,7 +77,7 @@ func TestServeThroughABadNetwork(t *testing.T) {
 		return
 	}
 	if out, err := exec.CommandContext(t.Context(), "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "20ms", "10ms", "loss", "2%", "reorder", "10%").CombinedOutput(); err != nil {
-		t.Skipf("the kernel has no netem (tc qdisc add dev lo root netem): %v: %s", err, out)
+		t.Skipf("the kernel has no netem (tc qdisc add dev lo root netem); TestEquivalence loses and reorders packets without: %v: %s", err, out)
 	}
 	p := serveProcess(t, nil)
 	l := listen(t, p)
