@@ -17,7 +17,9 @@ SIM_SEEDS ?= 50
 
 # Where goroutines meet; elsewhere the race detector costs time and has nothing to find. Short: a race shows in few
 # repetitions, and the many are counted without the detector.
-RACE_PACKAGES := . ./internal/serve/... ./internal/controlplane/fleet ./internal/runtime/... ./internal/observability/timeline/... ./provider/... ./transport/... ./client/...
+RACE_PACKAGES := . ./client/... ./internal/serve/... ./internal/controlplane/fleet ./internal/runtime/... ./internal/observability/timeline/... \
+	./provider/openai ./provider/scripted ./transport/codec/... ./transport/feed ./transport/jitter ./transport/livekit ./transport/loopback \
+	./transport/outbox ./transport/realtime ./transport/rtvi ./transport/sip ./transport/socket ./transport/telephony ./transport/websocket
 
 # Revision by git rather than by the go command, which refuses to build in a clone that another user owns.
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
