@@ -60,7 +60,7 @@ demo: engines build ## hear it: a conversation with a barge-in, in real time, no
 .PHONY: test
 test: engines lint vet build sim race ## everything a change must pass; ends with go test's own lines
 	$(say) 'go test'
-	@$(GO) test ./...
+	@$(GO) test -timeout 20m ./...
 
 .PHONY: lint
 lint: need-go ## golangci-lint at the pinned version (built once)
