@@ -14,6 +14,8 @@ PARLEY := bin/parley
 DEMO_OUT ?= demo-out
 FUZZTIME ?= 10s
 SIM_SEEDS ?= 50
+# How many packages are tested at a time: more than there are processors, as conversations mostly wait to be heard.
+TEST_PACKAGES ?= 3
 
 # Where goroutines meet; elsewhere the race detector costs time and has nothing to find. Short: a race shows in few
 # repetitions, and the many are counted without the detector.
@@ -60,7 +62,7 @@ demo: engines build ## hear it: a conversation with a barge-in, in real time, no
 .PHONY: test
 test: engines lint vet build sim race ## everything a change must pass; ends with go test's own lines
 	$(say) 'go test'
-	@$(GO) test -timeout 20m ./...
+	@$(GO) test -p $(TEST_PACKAGES) -timeout 20m ./...
 
 .PHONY: lint
 lint: need-go ## golangci-lint at the pinned version (built once)
@@ -87,7 +89,7 @@ race: need-go
 	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || cc=clang; \
 	command -v "$${cc%% *}" >/dev/null || { \
 		echo 'make: the race detector needs a C compiler: apt-get install gcc libc6-dev' >&2; exit 1; }; \
-	CC=$$cc CGO_ENABLED=1 $(GO) test -race -short $(RACE_PACKAGES)
+	CC=$$cc CGO_ENABLED=1 $(GO) test -race -short -p $(TEST_PACKAGES) $(RACE_PACKAGES)
 
 # The tests run with every other one as well, where their tools are; here it is a failure that one is missing.
 .PHONY: clients-tools
