@@ -14,8 +14,8 @@ PARLEY := bin/parley
 DEMO_OUT ?= demo-out
 FUZZTIME ?= 10s
 SIM_SEEDS ?= 50
-# How many packages are tested at a time: more than there are processors, as conversations mostly wait to be heard.
-TEST_PACKAGES ?= 3
+# How many packages are tested at a time. Conversations mostly wait to be heard, but engines and browsers compute.
+TEST_PACKAGES ?= 2
 
 # Where goroutines meet; elsewhere the race detector costs time and has nothing to find. Short: a race shows in few
 # repetitions, and the many are counted without the detector.
