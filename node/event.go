@@ -34,9 +34,38 @@ type Event struct {
 	Text       string
 	Final      bool // no further revision, segment or chunk follows
 	Protected  bool // output that may not be interrupted
+	// Attributes are what conditions of edges may ask of the event, such as language=de or
+	// confidence=0.93. A node that gives an event on keeps or changes them.
+	Attributes []Attribute
 	// Sync says what the event belongs to that is lost together, where an edge behind the node
 	// has a sync_drop_policy; nil = to nothing.
 	Sync *Sync
+}
+
+// Attribute is a fact about an event. Numbers are decimal, with at most six places.
+type Attribute struct {
+	Name, Value string
+}
+
+// The attributes that the runtime knows.
+const (
+	AttributeLanguage   = "language"   // BCP 47
+	AttributeConfidence = "confidence" // 0 to 1
+	AttributeSentiment  = "sentiment"
+	AttributeKind       = "kind" // the event's type
+)
+
+// MaxAttributes bounds the attributes of one event.
+const MaxAttributes = 16
+
+// Attribute gives the value of an attribute, empty when the event has none of that name.
+func (ev *Event) Attribute(name string) string {
+	for i := range ev.Attributes {
+		if ev.Attributes[i].Name == name {
+			return ev.Attributes[i].Value
+		}
+	}
+	return ""
 }
 
 // Sync is what an event can be grouped by (flow section 5). Which of them counts is the

@@ -54,3 +54,10 @@ func TestRegistry(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAttributes(t *testing.T) {
+	ev := node.Event{Attributes: []node.Attribute{{node.AttributeLanguage, "de"}, {"mood", "calm"}}}
+	if ev.Attribute("mood") != "calm" || ev.Attribute(node.AttributeLanguage) != "de" || ev.Attribute("none") != "" {
+		t.Error(ev.Attributes)
+	}
+}
