@@ -126,6 +126,16 @@ func TestTableHasEveryField(t *testing.T) {
 	}
 }
 
+// nullable says that JSON writes null where a field has no value.
+func nullable(of reflect.Type, name string) bool {
+	for i := range of.NumField() {
+		if f := of.Field(i); f.Tag.Get("json") == name {
+			return f.Type.Kind() == reflect.Pointer
+		}
+	}
+	return false
+}
+
 // protoText is the published description.
 func protoText(t *testing.T) string {
 	t.Helper()
@@ -179,8 +189,8 @@ func tableText(t *testing.T) string {
 // The fields of the binary encoding, as docs/parley.proto has them. Written by
 // go test ./api/wire -run Published -rewrite.
 
-/** number, kind or message, and what else is so: a list, or there even when it is empty. */
-export type Field = readonly [number, string, ("list" | "always" | "maybe")?];
+/** number, kind or message, and what else is so: a list; there though it is empty, or null then; or left out. */
+export type Field = readonly [number, string, ("list" | "always" | "null" | "maybe")?];
 export type Table = Readonly<Record<string, Readonly<Record<string, Field>>>>;
 
 `)
@@ -209,6 +219,8 @@ export type Table = Readonly<Record<string, Readonly<Record<string, Field>>>>;
 			switch {
 			case f.label == "repeated":
 				more = `, "list"`
+			case always[f.name] && nullable(m.of, f.name):
+				more = `, "null"`
 			case always[f.name]:
 				more = `, "always"`
 			case f.label == "optional":

@@ -3,8 +3,8 @@
 // The fields of the binary encoding, as docs/parley.proto has them. Written by
 // go test ./api/wire -run Published -rewrite.
 
-/** number, kind or message, and what else is so: a list, or there even when it is empty. */
-export type Field = readonly [number, string, ("list" | "always" | "maybe")?];
+/** number, kind or message, and what else is so: a list; there though it is empty, or null then; or left out. */
+export type Field = readonly [number, string, ("list" | "always" | "null" | "maybe")?];
 export type Table = Readonly<Record<string, Readonly<Record<string, Field>>>>;
 
 export const FROM_CLIENT: Readonly<Record<string, readonly [number, string]>> = {
@@ -149,7 +149,7 @@ export const MESSAGES: Table = {
     final: [4, "bool"],
   },
   Signal: {
-    signal: [1, "Envelope", "always"],
+    signal: [1, "Envelope", "null"],
   },
   Envelope: {
     signal: [1, "string"],
@@ -168,7 +168,7 @@ export const MESSAGES: Table = {
     authority_epoch: [14, "int64", "maybe"],
     emitted_by: [15, "string"],
     event_kind: [16, "string"],
-    transport_sequence: [17, "int64", "always"],
+    transport_sequence: [17, "int64", "null"],
     timestamp_ms: [18, "int64", "maybe"],
     lease_token: [19, "string"],
     node_id: [20, "string"],
@@ -233,7 +233,7 @@ export const MESSAGES: Table = {
     key: [15, "string"],
   },
   Metric: {
-    metric: [1, "Envelope", "always"],
+    metric: [1, "Envelope", "null"],
   },
   Configure: {
     wishes: [1, "Wishes", "always"],
