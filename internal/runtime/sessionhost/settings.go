@@ -63,6 +63,10 @@ type Settings struct {
 	// Nodes set how the tasks of nodes are scheduled. nil leaves each node to the session's
 	// own fairness key, without a limit.
 	Nodes []session.NodePolicy
+	// Graph is what the session runs between its recogniser and its listener; nil = the voice
+	// graph of its profile. Kinds make its nodes.
+	Graph *Graph
+	Kinds *node.Registry
 	// Taps are nodes beside the voice graph.
 	Taps []Tap
 	// Tools are what the model may call. The client may offer others later, in place of those
@@ -99,6 +103,9 @@ func (s *Settings) Validate() error {
 		faults = append(faults, fmt.Errorf("sessionhost: ack: %q: use %s, %s or %s", s.Ack, transport.AckEstimate, transport.AckClient, transport.AckGateway))
 	}
 	faults = append(faults, validateTaps(s.Taps)...)
+	if s.Graph != nil {
+		faults = append(faults, s.Graph.validate(s.Kinds)...)
+	}
 	if err := ValidateTools(s.Tools); err != nil {
 		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
 	}
