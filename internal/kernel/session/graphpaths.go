@@ -41,7 +41,11 @@ func (g *graphSetup) survey() string {
 			return "invalid_graph:nodes.role:no_" + string(missing.role)
 		}
 	}
-	return g.spread()
+	why := g.spread()
+	for i := range g.nodes {
+		g.screens = g.screens || g.zones[i] == zoneWords && g.leads[i] && g.nodes[i].Node.Role == graph.RoleWork
+	}
+	return why
 }
 
 // place notes a node by its role.

@@ -201,22 +201,41 @@ func (m *Machine) join() bool {
 		if m.awaits(id, origin) {
 			continue
 		}
-		var go_on []joined
+		var onward []joined
 		r.joined = slices.DeleteFunc(r.joined, func(j joined) bool {
 			mine := j.merge == id && j.item.origin == origin
 			if mine {
-				go_on = append(go_on, j)
+				onward = append(onward, j)
 			}
 			return mine
 		})
-		slices.SortStableFunc(go_on, func(a, b joined) int { return m.graph.edgeOrder(a.edge) - m.graph.edgeOrder(b.edge) })
-		for k := range go_on {
-			m.route(id, &go_on[k].item)
-			m.settleHand(go_on[k].item.number)
+		slices.SortStableFunc(onward, func(a, b joined) int { return m.graph.edgeOrder(a.edge) - m.graph.edgeOrder(b.edge) })
+		r.arrange(onward)
+		for k := range onward {
+			m.route(id, &onward[k].item)
+			m.settleHand(onward[k].item.number)
 		}
 		return true
 	}
 	return false
+}
+
+// arrange has the items of a merge stand in their lines as the merge has them.
+func (r *graphRun) arrange(list []joined) {
+	for i := range r.lines {
+		l := r.lines[i]
+		var at []int
+		var places []place
+		for _, j := range list {
+			if k := slices.IndexFunc(l, func(p place) bool { return p.item.number == j.item.number }); k >= 0 {
+				at, places = append(at, k), append(places, l[k])
+			}
+		}
+		slices.Sort(at)
+		for n, k := range at {
+			l[k] = places[n]
+		}
+	}
 }
 
 // awaits says that something of an origin may still come to a node.

@@ -153,6 +153,25 @@ func (g *graphSetup) compile() string {
 	return g.survey()
 }
 
+// CheckGraph says why a session could not run the graph of these inputs, as the reason of its
+// refusal has it; empty when it could.
+func CheckGraph(list []Input) string {
+	m := New()
+	m.fx = &Effects{}
+	for _, in := range list {
+		switch in := in.(type) { //nolint:gochecksumtype // the others declare no graph
+		case *GraphNode:
+			m.graphNode(in)
+		case *GraphEdge:
+			m.graphEdge(in)
+		}
+	}
+	if m.graph == nil {
+		return ""
+	}
+	return m.graph.compile()
+}
+
 // stageOf is what a turn waits for while a node works.
 func (m *Machine) stageOf(id eventabi.NodeID) stage {
 	i := m.graph.index(id)

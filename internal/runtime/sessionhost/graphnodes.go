@@ -73,7 +73,7 @@ func (g *graph) newWorkNode(n *kernelgraph.Node, t *turnNodes) (*workNode, error
 // work hands an item to its node.
 func (g *graph) work(e *session.Work) {
 	n := g.s.settings.Graph.node(e.Node)
-	if n == nil || !hosted(n) {
+	if n == nil || !ofKind(n) {
 		return
 	}
 	ev := node.Event{
@@ -193,6 +193,20 @@ func (s *Session) prompted(id eventabi.NodeID, prompt []node.Message) []node.Mes
 		return append([]node.Message{own}, prompt[1:]...)
 	}
 	return append([]node.Message{own}, prompt...)
+}
+
+// about adds the language of the caller's words to what they say of themselves.
+func (s *Session) about(list []kernelgraph.Attribute) []kernelgraph.Attribute {
+	language := s.language()
+	for i := range list {
+		if list[i].Name == node.AttributeLanguage {
+			return list
+		}
+	}
+	if language == "" {
+		return list
+	}
+	return append(list, kernelgraph.Attribute{Name: node.AttributeLanguage, Value: language})
 }
 
 // attributesOut are an item's attributes as its node gets them.

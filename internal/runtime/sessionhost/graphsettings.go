@@ -3,13 +3,19 @@
 package sessionhost
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	kernelgraph "github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/provider"
@@ -70,8 +76,8 @@ func (g *Graph) node(id eventabi.NodeID) *kernelgraph.Node {
 	return nil
 }
 
-// hosted says that a node is made by a kind of the registry.
-func hosted(n *kernelgraph.Node) bool {
+// ofKind says that a node is made by a kind of the registry.
+func ofKind(n *kernelgraph.Node) bool {
 	return n.Role == kernelgraph.RoleWork || n.Role == kernelgraph.RoleDeadLetter && n.Type != builtinDeadLetter
 }
 
@@ -79,16 +85,36 @@ func hosted(n *kernelgraph.Node) bool {
 // recording and in the counts, and goes nowhere else.
 const builtinDeadLetter = "dead_letter"
 
-// validate reports every fault of what the nodes are bound to. The definition is the kernel's
-// to judge.
+// validate reports what would keep a session from making its nodes.
 func (g *Graph) validate(kinds *node.Registry) (faults []error) {
+	for i := range g.Definition.Nodes {
+		if n := &g.Definition.Nodes[i]; ofKind(n) {
+			if _, err := kinds.Lookup(n.Type); err != nil {
+				faults = append(faults, fmt.Errorf("sessionhost: graph.nodes.%s.node_type: %w", n.ID, err))
+			}
+		}
+	}
+	return faults
+}
+
+// Check reports every fault of a graph and of what its nodes are bound to. It asks each kind,
+// and is for whoever configures: a session does not ask again.
+func (g *Graph) Check(kinds *node.Registry) error {
+	faults := g.check(kinds)
+	if why := session.CheckGraph(g.inputs(func(text string) session.TextRef { return session.Describe(text, 1, 0, "") })); why != "" {
+		faults = append(faults, fmt.Errorf("sessionhost: graph: %s: the kernel does not run it", why))
+	}
+	return errors.Join(faults...)
+}
+
+func (g *Graph) check(kinds *node.Registry) (faults []error) {
 	fault := func(id eventabi.NodeID, field string, value any, remedy string) {
 		faults = append(faults, fmt.Errorf("sessionhost: graph.nodes.%s.%s: %v: %s", id, field, value, remedy))
 	}
 	for i := range g.Definition.Nodes {
 		n := &g.Definition.Nodes[i]
 		switch {
-		case hosted(n):
+		case ofKind(n):
 			kind, err := kinds.Lookup(n.Type)
 			if err != nil {
 				fault(n.ID, "node_type", n.Type, err.Error())
@@ -129,6 +155,71 @@ func boundTo(id eventabi.NodeID, d provider.Descriptor, want provider.Modality) 
 	return faults
 }
 
+// digest tells apart what a node is given outside the kernel; empty where that is nothing.
+func (g *Graph) digest(id eventabi.NodeID) string {
+	m, v := g.Models[id], g.Voices[id]
+	given := struct {
+		Config                        json.RawMessage
+		Line, Prompt, Voice, Language string
+		Rate                          float64
+		Model                         *invocation.LLMConfig
+	}{g.Configs[id], g.Lines[id], m.SystemPrompt, v.Voice, v.Language, v.Rate, m.Config}
+	if len(given.Config) == 0 && given.Model == nil && given.Line+given.Prompt+given.Voice+given.Language == "" && given.Rate == 0 {
+		return ""
+	}
+	b, err := json.Marshal(given)
+	if err != nil { // a config that is no JSON, which its kind has to say
+		b = given.Config
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// beside gives the session-scoped nodes of the graph as taps, and the edges that lead to them
+// where nobody has set their policies: of a profile's edge that drops what its node is too slow
+// for.
+func (g *Graph) beside(kinds *node.Registry, set []session.EdgePolicy) (list []Tap, edges []session.EdgePolicy) {
+	if g == nil {
+		return nil, nil
+	}
+	tap := func(id eventabi.NodeID) bool {
+		n := g.node(id)
+		return n != nil && n.Role == kernelgraph.RoleWork && n.Scope == kernelgraph.ScopeSession
+	}
+	for i := range g.Definition.Nodes {
+		n := g.Definition.Nodes[i]
+		if !tap(n.ID) {
+			continue
+		}
+		config := g.Configs[n.ID]
+		list = append(list, Tap{ID: n.ID, Node: func() (node.Node, error) {
+			kind, err := kinds.Lookup(n.Type)
+			if err != nil {
+				return nil, err
+			}
+			return kind.New(config)
+		}})
+	}
+	for i := range g.Definition.Edges {
+		e := &g.Definition.Edges[i]
+		if !tap(e.To) || slices.ContainsFunc(set, func(p session.EdgePolicy) bool { return p.Edge == e.ID }) {
+			continue
+		}
+		in := session.EdgePolicy{
+			Edge: e.ID, From: string(e.From), To: string(e.To), Policy: turn.ProfileEdge(controlplane.StrategyDrop),
+			Layers: "=" + controlplane.ProvenancePipelineSpec,
+		}
+		switch g.node(e.From).Role { //nolint:exhaustive // the others give nothing that is told beside the turn
+		case kernelgraph.RoleRecogniser:
+			in.From = session.FromCallerText
+		case kernelgraph.RoleModel, kernelgraph.RoleSegmenter:
+			in.From = session.FromAgentText
+		}
+		edges = append(edges, in)
+	}
+	return list, edges
+}
+
 // inputs are the definition as the kernel is given it, ahead of the bootstrap. keep gives the
 // handle of a responder's line.
 func (g *Graph) inputs(keep func(text string) session.TextRef) (list []session.Input) {
@@ -150,6 +241,7 @@ func (g *Graph) inputs(keep func(text string) session.TextRef) (list []session.I
 				in.Second = b.Second.Descriptor().ID
 			}
 		}
+		in.Config = g.digest(id)
 		if text := g.Lines[id]; in.Node.Role == kernelgraph.RoleResponder && text != "" {
 			in.Line = keep(text)
 		}

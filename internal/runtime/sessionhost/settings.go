@@ -207,6 +207,8 @@ func (s *Settings) bind() {
 		fill(&b.TTSSecond, p.Descriptor().ID)
 	}
 	fill(&b.Transport, namespace(s.Kind))
+	taps, edges := s.Graph.beside(s.Kinds, s.Edges)
+	s.Taps, s.Edges = append(slices.Clip(s.Taps), taps...), append(slices.Clip(s.Edges), edges...)
 	b.Settings.PlainTTS = s.ttsConfig().Styled()
 	if ms := b.Settings.NodeBudgetMS; ms > 0 && s.Limits.Event == 0 {
 		s.Limits.Event = time.Duration(ms) * time.Millisecond
