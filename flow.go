@@ -36,7 +36,7 @@ type FlowSource struct {
 // session (turn-plan section 5). The error tells every fault at once, each with its file
 // and line, field, value and remedy; warnings are left to the command parley lint.
 func ReadFlow(from FlowSource) (*Flow, error) {
-	n, err := pipeline.New()
+	n, err := pipeline.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)
 	}

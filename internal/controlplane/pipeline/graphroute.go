@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// outsideGraph says of an edge of the voice graph that it lies outside every graph: its
+// ends are no nodes.
+func outsideGraph(id string) bool {
+	return id == string(turn.EdgeTextClient) || id == string(turn.EdgeTelemetry)
+}
+
+// ofRoute says of a field of an edge that it says what goes along the edge, or nothing, and
+// is no part of its buffer.
+func ofRoute(field string) bool {
+	name, _ := head(field)
+	switch name {
+	case "from", "to", "events", "when", "rank", "labels", "comment":
+		return true
+	}
+	return false
+}
+
+// withoutRoute takes from what was set of an edge what is no part of its buffer.
+func (s settings) withoutRoute() settings {
+	maps.DeleteFunc(s, func(field string, _ setting) bool { return ofRoute(field) })
+	return s
+}
+
+// routes takes the edges of the declared graph.
+func (w *work) routes() {
+	groups := w.given.groups("edges")
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
+		given, path := groups[id], join("edges", id)
+		if outsideGraph(id) {
+			continue
+		}
+		w.routeLayers(path, given)
+		from, hasFrom := given["from"]
+		to, hasTo := given["to"]
+		if !hasFrom || !hasTo || w.declared.node(from.text) == nil || w.declared.node(to.text) == nil {
+			continue // which is told by the edge's own work, or of the node
+		}
+		e := graph.Edge{ID: eventabi.EdgeID(id), From: eventabi.NodeID(from.text), To: eventabi.NodeID(to.text), Events: given["events"].list, Rank: given["rank"].number()}
+		for _, text := range given["when"].list {
+			if t, err := parseTest(text); err == nil { // it was written by this package
+				e.When = append(e.When, t)
+			}
+		}
+		w.declared.edges = append(w.declared.edges, e)
+		w.eventNames(path, given["events"], &e)
+	}
+}
+
+// routeLayers refuses what only the spec says of an edge: where it runs, and what along it.
+func (w *work) routeLayers(path string, given settings) {
+	for _, field := range given.sorted() {
+		v := given[field]
+		if v.source.Layer.rank() > Spec.rank() && ofRoute(field) {
+			w.fault(v.source, path+"."+field, CodeNotALayer, "", "comes from the layer %s, but where an edge runs and what goes along it only the spec says; layers above it set its buffer", v.source.Layer)
+		}
+	}
+}
+
+// eventNames looks for types of events that the node in front of an edge does not give.
+func (w *work) eventNames(path string, events setting, e *graph.Edge) {
+	if w.passes(string(e.From)) {
+		return
+	}
+	gives := w.declared.node(string(e.From)).Outputs
+	for _, name := range events.list {
+		if !slices.Contains(gives, name) && nearest(name, gives) != "" {
+			w.fault(events.source, path+".events", CodeNoEvent, quote(name), "names %s, which %s does not give%s", quote(name), e.From, didYouMean(name, gives))
+		}
+	}
+}
+
+// passes says of a node that it gives on what it takes.
+func (w *work) passes(id string) bool {
+	n := w.declared.node(id)
+	return n != nil && (n.Role == graph.RoleMerge || n.Role == graph.RoleSelect)
+}
+
+// scopes finds how long a merge or select node lives where nobody said it: with what
+// feeds it.
+func (w *work) scopes() {
+	for range w.declared.nodes { // a chain of them settles from its beginning
+		moved := false
+		for i := range w.declared.nodes {
+			n := &w.declared.nodes[i]
+			if _, said := w.values[join("nodes", string(n.ID))+".scope"]; said || !w.passes(string(n.ID)) {
+				continue
+			}
+			scope := graph.ScopeSession
+			for _, e := range w.declared.edges {
+				if e.To == n.ID && w.declared.node(string(e.From)).Scope != graph.ScopeSession {
+					scope = graph.ScopeTurn
+				}
+			}
+			moved = moved || n.Scope != scope
+			n.Scope = scope
+		}
+		if !moved {
+			return
+		}
+	}
+}
+
+// fallbacks gives each fallback branch a node that is there.
+func (w *work) fallbacks() {
+	for i := range w.declared.nodes {
+		n := &w.declared.nodes[i]
+		if n.FallbackOf == "" {
+			continue
+		}
+		path := join("nodes", string(n.ID)) + ".fallback_of"
+		v := w.values[path]
+		switch of := w.declared.node(string(n.FallbackOf)); {
+		case of == nil: // which is told of that node
+			n.FallbackOf, n.FallbackOn = "", nil
+		case of == n:
+			w.fault(v.source, path, CodeFallback, quote(v.text), "is the node itself; name the one that it stands in for")
+			n.FallbackOf, n.FallbackOn = "", nil
+		}
+	}
+}
+
+// preludeOf marks the nodes that work ahead of turns: those that the spec lists, or else the
+// detector, the recogniser and what of the session stands in front of them.
+func (w *work) preludeOf(x *expander) {
+	if x.preludes == 0 {
+		for i := range w.declared.nodes {
+			if n := &w.declared.nodes[i]; n.Role == graph.RoleDetector || n.Role == graph.RoleRecogniser {
+				w.markPrelude(n)
+			}
+		}
+		return
+	}
+	v := setting{kind: listSetting, list: x.prelude, source: x.preludeAt}
+	w.values["prelude"] = v
+	for _, id := range x.prelude {
+		n := w.declared.node(id)
+		if n == nil {
+			continue
+		}
+		n.Prelude = true
+		if n.Scope != graph.ScopeSession {
+			w.fault(v.source, "prelude", CodePreludeScope, quote(id), "names %s, a node of the %s; ahead of turns only nodes of the session work: leave it out", quote(id), n.Scope)
+		}
+	}
+}
+
+// markPrelude marks a node and what of the session feeds it, but for the caller.
+func (w *work) markPrelude(n *GraphNode) {
+	if n.Prelude || n.Role == graph.RoleCaller || n.Scope != graph.ScopeSession {
+		return
+	}
+	n.Prelude = true
+	for _, e := range w.declared.edges {
+		if e.To == n.ID {
+			w.markPrelude(w.declared.node(string(e.From)))
+		}
+	}
+}
+
+// twin finds the edge of the voice graph that lies where an edge of a declared graph does:
+// it carries the same, and so has the same bounds.
+func (w *work) twin(e *graph.Edge) (turn.VoiceEdge, bool) {
+	from, to := w.declared.node(string(e.From)), w.declared.node(string(e.To))
+	for _, t := range [...]struct {
+		id       eventabi.EdgeID
+		from, to graph.Role
+	}{
+		{turn.EdgeTransportVAD, graph.RoleCaller, graph.RoleDetector},
+		{turn.EdgeTransportSTT, graph.RoleCaller, graph.RoleRecogniser},
+		{turn.EdgeSTTLLM, graph.RoleRecogniser, graph.RoleModel},
+		{turn.EdgeLLMTTS, graph.RoleSegmenter, graph.RoleSynthesiser},
+		{turn.EdgeTTSTransport, graph.RoleSynthesiser, graph.RoleSpeaker},
+	} {
+		if from != nil && to != nil && t.from == from.Role && t.to == to.Role {
+			return voiceEdge(string(t.id))
+		}
+	}
+	return turn.VoiceEdge{}, false
+}
+
+// carried are the types of events that can go along an edge: what its end takes of what its
+// beginning gives. What passes through a merge or select node is what goes into it.
+func (w *work) carried(e *graph.Edge) []string {
+	out := w.typesOf(string(e.From), map[string]bool{})
+	keep := func(list []string) {
+		if len(list) > 0 {
+			out = slices.DeleteFunc(out, func(t string) bool { return !slices.Contains(list, t) })
+		}
+	}
+	keep(e.Events)
+	if n := w.declared.node(string(e.To)); n != nil && !w.passes(string(e.To)) && n.Role != graph.RoleDeadLetter {
+		keep(n.Inputs)
+	}
+	return out
+}
+
+// typesOf are the types of events that a node gives.
+func (w *work) typesOf(id string, seen map[string]bool) (out []string) {
+	n := w.declared.node(id)
+	if n == nil || seen[id] {
+		return nil
+	}
+	if !w.passes(id) {
+		return slices.Clone(n.Outputs)
+	}
+	seen[id] = true
+	for i := range w.declared.edges {
+		if e := &w.declared.edges[i]; string(e.To) == id {
+			list := w.typesOf(string(e.From), seen)
+			if len(e.Events) > 0 {
+				list = slices.DeleteFunc(list, func(t string) bool { return !slices.Contains(e.Events, t) })
+			}
+			out = append(out, list...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// basis is the policy of an edge of a declared graph before anything was said of it: that of
+// the voice graph's edge which lies there, or what the profile gives to what it carries.
+func (w *work) basis(id string) turn.VoiceEdge {
+	i := slices.IndexFunc(w.declared.edges, func(e graph.Edge) bool { return string(e.ID) == id })
+	if i < 0 {
+		p := turn.ProfileEdge("block")
+		return turn.VoiceEdge{Profile: p, Policy: p}
+	}
+	e := &w.declared.edges[i]
+	if twin, ok := w.twin(e); ok {
+		return twin
+	}
+	like := func(id eventabi.EdgeID) turn.VoiceEdge {
+		v, _ := voiceEdge(string(id))
+		v.ID = ""
+		return v
+	}
+	types := w.carried(e)
+	from, to := w.declared.node(string(e.From)), w.declared.node(string(e.To))
+	switch {
+	case slices.Contains(types, typeAudio) && (to.Role == graph.RoleSpeaker || from.Role == graph.RoleSynthesiser):
+		return like(turn.EdgeTTSTransport)
+	case slices.Contains(types, typeAudio):
+		p := turn.ProfileEdge("merge")
+		return turn.VoiceEdge{Profile: p, Policy: p}
+	case slices.ContainsFunc(types, func(t string) bool { return t == typeSegment || strings.HasPrefix(t, "text_") }):
+		return like(turn.EdgeLLMTTS)
+	case slices.Contains(types, typeTranscript):
+		return like(turn.EdgeSTTLLM)
+	}
+	p := turn.ProfileEdge("block")
+	return turn.VoiceEdge{Profile: p, Policy: p}
+}
