@@ -55,8 +55,9 @@ type edgeWork struct {
 	given    settings
 	values   settings
 	voice    turn.VoiceEdge
-	declared bool // it is a further edge of the voice graph
-	routed   bool // it is one of a declared graph; voice is where its defaults come from
+	declared bool   // it is a further edge of the voice graph
+	routed   bool   // it is one of a declared graph; voice is where its defaults come from
+	beside   string // who offers to it where it is one beside the turn
 }
 
 func (e *edgeWork) fault(at Source, field, code, value, format string, args ...any) {
@@ -144,8 +145,29 @@ func (e *edgeWork) route() bool {
 		e.fault(to.source, "to", CodeEdgeEnds, quote(to.text), "is %s, and from as well; an edge runs between two nodes", to.text)
 		return false
 	}
-	e.voice = e.basis(e.id)
+	q := e.work.declared.queueAt(e.id)
+	if q.id == "" {
+		e.withoutQueue()
+		return false
+	}
+	e.voice, e.beside = q.basis(), q.from
 	return true
+}
+
+// withoutQueue refuses bounds of what does not wait, and says what was said of the route.
+func (e *edgeWork) withoutQueue() {
+	known := e.work.declared.edge(e.id) != nil
+	for _, field := range e.given.sorted() {
+		v := e.given[field]
+		switch {
+		case v.kind == emptySetting:
+		case ofRoute(field):
+			e.values[field] = v
+		case known:
+			e.fault(v.source, field, CodeNoQueue, v.text, "bounds what waits on the edge, but here nothing waits: what %s gives is handed to %s at once; bound the edges out of caller, stt, segmenter and tts nodes",
+				e.given["from"].text, e.given["to"].text)
+		}
+	}
 }
 
 // telemetryOnly says whether the edge carries telemetry and no data: one that declares

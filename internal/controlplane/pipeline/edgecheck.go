@@ -65,7 +65,7 @@ func (e *edgeWork) checkEnds() {
 // input is the edge as the kernel is told of it, less the layers.
 func (e *edgeWork) input() session.EdgePolicy {
 	in := session.EdgePolicy{Edge: eventabi.EdgeID(e.id)}
-	if e.routed {
+	if e.routed && e.beside == "" {
 		in.Edge = e.voice.ID
 	}
 	if e.declared {

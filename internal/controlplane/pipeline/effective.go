@@ -19,6 +19,12 @@ type Edge struct {
 	ID       eventabi.EdgeID
 	From, To eventabi.NodeID
 	Policy   controlplane.EdgeBufferPolicy
+	// Queue is the edge under which the kernel keeps what waits here. Of a declared graph
+	// several edges can have one.
+	Queue eventabi.EdgeID
+	// Offers is who offers to an edge beside the turn, as the kernel names it; empty = the edge
+	// is one of the conversation.
+	Offers string
 }
 
 // Quota is one limit of use as it is in force (authority-state section 7).
@@ -112,6 +118,14 @@ func (w *work) effective() (*Effective, error) {
 	for _, id := range w.values.children("edges") {
 		edge := Edge{ID: eventabi.EdgeID(id), Policy: controlplane.EdgeBufferPolicy{DefaultingSource: controlplane.DefaultedFromProfile}}
 		path := join("edges", id)
+		edge.Queue = edge.ID
+		if w.declared != nil && !outsideGraph(id) {
+			q := w.declared.queueAt(id)
+			if q.id == "" {
+				continue
+			}
+			edge.Queue, edge.Offers = q.id, q.from
+		}
 		edge.From, edge.To = eventabi.NodeID(w.values[path+".from"].text), eventabi.NodeID(w.values[path+".to"].text)
 		if err := w.fillEdge(path, &edge.Policy); err != nil {
 			return nil, err
@@ -120,7 +134,12 @@ func (w *work) effective() (*Effective, error) {
 			edge.Policy.DefaultingSource = controlplane.DefaultedExplicit
 		}
 		e.Edges = append(e.Edges, edge)
-		e.Flow.Edges = append(e.Flow.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: edge.Policy})
+		if !slices.ContainsFunc(e.Edges[:len(e.Edges)-1], func(other Edge) bool { return other.Queue == edge.Queue }) {
+			e.Flow.Edges = append(e.Flow.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: string(edge.Queue), Value: edge.Policy})
+		}
+	}
+	if w.declared != nil {
+		slices.SortFunc(e.Flow.Edges, func(a, b controlplane.Entry[controlplane.EdgeBufferPolicy]) int { return strings.Compare(a.Key, b.Key) })
 	}
 	nodes := w.values.groups("node_execution_policies")
 	for _, id := range slices.Sorted(maps.Keys(nodes)) {
@@ -186,6 +205,11 @@ func (w *work) provenance() controlplane.Table[string] {
 		layer := string(w.values[path].source.Layer)
 		switch section, rest, _ := strings.Cut(path, "."); {
 		case section == "edges" && !ofRoute(fieldOf(rest)) && layer != string(Profile):
+			if w.declared != nil {
+				if id, field := head(rest); !outsideGraph(id) {
+					rest = join(string(w.declared.queueAt(id).id)) + "." + field
+				}
+			}
 			entries = append(entries, controlplane.Entry[string]{Key: "edge_buffer_policies." + rest, Value: layer})
 		case path == "allowed_adaptive_actions", section == "node_execution_policies",
 			(section == "flow_control" || section == "budgets" && rest != "turn_hard_cap_ms") && layer != string(Profile):

@@ -77,6 +77,7 @@ func (w *work) graph() {
 	w.scopes()
 	w.fallbacks()
 	w.preludeOf(x)
+	w.runs()
 }
 
 // noGraph refuses what has a meaning only in a declared graph.

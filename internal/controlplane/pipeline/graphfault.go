@@ -24,5 +24,6 @@ const (
 	CodeFallback      = "fallback"
 	CodeNoEvent       = "no_such_event"
 	CodeIncomplete    = "incomplete_graph"
-	CodeCannotBind    = "cannot_bind"
+	CodeNoQueue       = "no_queue"
+	CodeSharedQueue   = "shared_queue"
 )

@@ -5,7 +5,6 @@ package pipeline
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/graph"
@@ -169,98 +168,4 @@ func (w *work) markPrelude(n *GraphNode) {
 			w.markPrelude(w.declared.node(string(e.From)))
 		}
 	}
-}
-
-// twin finds the edge of the voice graph that lies where an edge of a declared graph does:
-// it carries the same, and so has the same bounds.
-func (w *work) twin(e *graph.Edge) (turn.VoiceEdge, bool) {
-	from, to := w.declared.node(string(e.From)), w.declared.node(string(e.To))
-	for _, t := range [...]struct {
-		id       eventabi.EdgeID
-		from, to graph.Role
-	}{
-		{turn.EdgeTransportVAD, graph.RoleCaller, graph.RoleDetector},
-		{turn.EdgeTransportSTT, graph.RoleCaller, graph.RoleRecogniser},
-		{turn.EdgeSTTLLM, graph.RoleRecogniser, graph.RoleModel},
-		{turn.EdgeLLMTTS, graph.RoleSegmenter, graph.RoleSynthesiser},
-		{turn.EdgeTTSTransport, graph.RoleSynthesiser, graph.RoleSpeaker},
-	} {
-		if from != nil && to != nil && t.from == from.Role && t.to == to.Role {
-			return voiceEdge(string(t.id))
-		}
-	}
-	return turn.VoiceEdge{}, false
-}
-
-// carried are the types of events that can go along an edge: what its end takes of what its
-// beginning gives. What passes through a merge or select node is what goes into it.
-func (w *work) carried(e *graph.Edge) []string {
-	out := w.typesOf(string(e.From), map[string]bool{})
-	keep := func(list []string) {
-		if len(list) > 0 {
-			out = slices.DeleteFunc(out, func(t string) bool { return !slices.Contains(list, t) })
-		}
-	}
-	keep(e.Events)
-	if n := w.declared.node(string(e.To)); n != nil && !w.passes(string(e.To)) && n.Role != graph.RoleDeadLetter {
-		keep(n.Inputs)
-	}
-	return out
-}
-
-// typesOf are the types of events that a node gives.
-func (w *work) typesOf(id string, seen map[string]bool) (out []string) {
-	n := w.declared.node(id)
-	if n == nil || seen[id] {
-		return nil
-	}
-	if !w.passes(id) {
-		return slices.Clone(n.Outputs)
-	}
-	seen[id] = true
-	for i := range w.declared.edges {
-		if e := &w.declared.edges[i]; string(e.To) == id {
-			list := w.typesOf(string(e.From), seen)
-			if len(e.Events) > 0 {
-				list = slices.DeleteFunc(list, func(t string) bool { return !slices.Contains(e.Events, t) })
-			}
-			out = append(out, list...)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// basis is the policy of an edge of a declared graph before anything was said of it: that of
-// the voice graph's edge which lies there, or what the profile gives to what it carries.
-func (w *work) basis(id string) turn.VoiceEdge {
-	i := slices.IndexFunc(w.declared.edges, func(e graph.Edge) bool { return string(e.ID) == id })
-	if i < 0 {
-		p := turn.ProfileEdge("block")
-		return turn.VoiceEdge{Profile: p, Policy: p}
-	}
-	e := &w.declared.edges[i]
-	if twin, ok := w.twin(e); ok {
-		return twin
-	}
-	like := func(id eventabi.EdgeID) turn.VoiceEdge {
-		v, _ := voiceEdge(string(id))
-		v.ID = ""
-		return v
-	}
-	types := w.carried(e)
-	from, to := w.declared.node(string(e.From)), w.declared.node(string(e.To))
-	switch {
-	case slices.Contains(types, typeAudio) && (to.Role == graph.RoleSpeaker || from.Role == graph.RoleSynthesiser):
-		return like(turn.EdgeTTSTransport)
-	case slices.Contains(types, typeAudio):
-		p := turn.ProfileEdge("merge")
-		return turn.VoiceEdge{Profile: p, Policy: p}
-	case slices.ContainsFunc(types, func(t string) bool { return t == typeSegment || strings.HasPrefix(t, "text_") }):
-		return like(turn.EdgeLLMTTS)
-	case slices.Contains(types, typeTranscript):
-		return like(turn.EdgeSTTLLM)
-	}
-	p := turn.ProfileEdge("block")
-	return turn.VoiceEdge{Profile: p, Policy: p}
 }

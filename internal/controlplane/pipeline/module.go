@@ -11,7 +11,7 @@ import (
 // Bounds of a declared graph.
 const (
 	// MaxGraphNodes is how many nodes a graph may have, modules expanded.
-	MaxGraphNodes = 256
+	MaxGraphNodes = 64
 	// MaxModuleDepth is how deep modules may lie within modules.
 	MaxModuleDepth = 4
 )

@@ -42,6 +42,7 @@ func (n *Normalizer) Resolve(constraints []Constraint, documents ...*Document) (
 	w.sections()
 	w.budgets()
 	w.graph()
+	w.shareQueues()
 	w.edges()
 	w.flow()
 	w.nodes()

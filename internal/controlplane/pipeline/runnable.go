@@ -21,14 +21,17 @@ func (e *Effective) EdgePolicies() []session.EdgePolicy {
 	for i := range e.Edges {
 		edge := &e.Edges[i]
 		path := join("edges", string(edge.ID))
-		_, voice := voiceEdge(string(edge.ID))
-		voice = voice && (e.declared == nil || outsideGraph(string(edge.ID)))
-		if voice && !e.moved(path) {
+		_, voice := voiceEdge(string(edge.Queue))
+		voice = voice && edge.Offers == ""
+		if voice && !e.moved(path) || slices.ContainsFunc(out, func(p session.EdgePolicy) bool { return p.Edge == edge.Queue }) {
 			continue
 		}
-		in := session.EdgePolicy{Edge: edge.ID, Policy: edge.Policy, Layers: e.layers(path)}
+		in := session.EdgePolicy{Edge: edge.Queue, Policy: edge.Policy, Layers: e.layers(path)}
 		if !voice {
 			in.From, in.To = string(edge.From), string(edge.To)
+			if edge.Offers != "" {
+				in.From = edge.Offers
+			}
 		}
 		out = append(out, in)
 	}
