@@ -77,6 +77,7 @@ func (w *work) graph() {
 	w.scopes()
 	w.fallbacks()
 	w.preludeOf(x)
+	w.sound()
 	w.runs()
 }
 

@@ -86,10 +86,10 @@ func (w *work) complete() {
 		}
 		switch {
 		case len(of) == 0 && !part.none && !w.lost(part.what):
-			w.fault(firstSource(w.values.below("nodes")), "nodes", CodeIncomplete, "", "have none of the type %s; a conversation needs one: add it, and the edges to and from it", part.what)
+			w.fault(firstSource(w.given.below("nodes")), "nodes", CodeIncomplete, "", "have none of the type %s; a conversation needs one: add it, and the edges to and from it", part.what)
 		case len(of) > 1 && !part.many:
 			path := join("nodes", string(of[1].ID)) + ".type"
-			w.fault(w.values[path].source, path, CodeCannotRun, quote(part.what), "is %s, as is that of %s; a session has one: leave one out", part.what, of[0].ID)
+			w.fault(w.given[path].source, path, CodeCannotRun, quote(part.what), "is %s, as is that of %s; a session has one: leave one out", part.what, of[0].ID)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 	from, to := w.declared.node(string(e.From)), w.declared.node(string(e.To))
 	path := join("edges", string(e.ID)) + ".to"
 	refuse := func(format string, args ...any) {
-		v := w.values[path]
+		v := w.given[path]
 		w.fault(v.source, path, CodeCannotRun, quote(v.text), "is %s, a node of the type %s; "+format, append([]any{e.To, to.Type}, args...)...)
 	}
 	if to.Role == graph.RoleDeadLetter {

@@ -26,4 +26,14 @@ const (
 	CodeIncomplete    = "incomplete_graph"
 	CodeNoQueue       = "no_queue"
 	CodeSharedQueue   = "shared_queue"
+	CodeCircle        = "circle"
+	CodeTypes         = "event_types"
+	CodeDangling      = "dangling_node"
+	CodeUnreached     = "never_tried"
+)
+
+// Codes of warnings of a declared graph.
+const (
+	CodeNoDefault = "no_default"
+	CodeIdleRank  = "idle_rank"
 )

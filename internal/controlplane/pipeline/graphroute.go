@@ -55,7 +55,6 @@ func (w *work) routes() {
 			}
 		}
 		w.declared.edges = append(w.declared.edges, e)
-		w.eventNames(path, given["events"], &e)
 	}
 }
 
@@ -65,19 +64,6 @@ func (w *work) routeLayers(path string, given settings) {
 		v := given[field]
 		if v.source.Layer.rank() > Spec.rank() && ofRoute(field) {
 			w.fault(v.source, path+"."+field, CodeNotALayer, "", "comes from the layer %s, but where an edge runs and what goes along it only the spec says; layers above it set its buffer", v.source.Layer)
-		}
-	}
-}
-
-// eventNames looks for types of events that the node in front of an edge does not give.
-func (w *work) eventNames(path string, events setting, e *graph.Edge) {
-	if w.passes(string(e.From)) {
-		return
-	}
-	gives := w.declared.node(string(e.From)).Outputs
-	for _, name := range events.list {
-		if !slices.Contains(gives, name) && nearest(name, gives) != "" {
-			w.fault(events.source, path+".events", CodeNoEvent, quote(name), "names %s, which %s does not give%s", quote(name), e.From, didYouMean(name, gives))
 		}
 	}
 }
