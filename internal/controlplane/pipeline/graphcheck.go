@@ -106,6 +106,9 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 	from, to := w.declared.node(string(e.From)), w.declared.node(string(e.To))
 	path := join("edges", string(e.ID)) + ".to"
 	refuse := func(format string, args ...any) {
+		if slices.ContainsFunc(w.faults, func(f Fault) bool { return f.Path == path && !f.Warning }) {
+			return // what is wrong with it is told
+		}
 		v := w.given[path]
 		w.fault(v.source, path, CodeCannotRun, quote(v.text), "is %s, a node of the type %s; "+format, append([]any{e.To, to.Type}, args...)...)
 	}

@@ -51,6 +51,14 @@ func (b *nodeWork) config(t *NodeType) {
 	}
 }
 
+// stringList reads a list of texts out of an open field; nil = it is none.
+func stringList(v setting) (list []string) {
+	if v.kind != rawSetting || json.Unmarshal([]byte(v.text), &list) != nil {
+		return nil
+	}
+	return list
+}
+
 // later is the one of two places that is read second.
 func later(a, b Source) Source {
 	if b.Line > a.Line || b.Line == a.Line && b.Column > a.Column {
@@ -68,8 +76,8 @@ func (f *ConfigField) wants(v setting) string {
 		}
 	case "list":
 		const most = 2
-		var list []string
-		if v.kind != rawSetting || json.Unmarshal([]byte(v.text), &list) != nil || len(list) == 0 || len(list) > most || slices.Contains(list, "") {
+		list := stringList(v)
+		if len(list) == 0 || len(list) > most || slices.Contains(list, "") {
 			return "a list of 1 to " + itoa(most) + " names"
 		}
 	default:
