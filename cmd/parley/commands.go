@@ -18,6 +18,7 @@ func commands(env *environment) []*cobra.Command {
 		newLoadCommand(env),
 		newLintCommand(env),
 		newResolveCommand(env),
+		newGraphCommand(env),
 		newValidateCommand(env),
 		newSchemaCommand(env),
 		newConfigCommand(env),
