@@ -21,6 +21,7 @@ func commands(env *environment) []*cobra.Command {
 		newGraphCommand(env),
 		newValidateCommand(env),
 		newSchemaCommand(env),
+		newInitCommand(env),
 		newConfigCommand(env),
 		newTokenCommand(env),
 		newLiveKitCommand(env),
