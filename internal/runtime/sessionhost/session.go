@@ -333,6 +333,9 @@ func (s *Session) spill(in session.Input) {
 	case *session.Segment:
 		s.content.dropText(in.Text.Handle)
 		s.overrun(in.Invocation)
+	case *session.NodeOutput:
+		s.content.dropText(in.Text.Handle)
+		s.graph.flooded(in)
 	case *session.ToolCalled:
 		s.content.dropText(in.Arguments.Handle)
 		s.overrun(in.Invocation)
