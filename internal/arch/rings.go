@@ -57,6 +57,7 @@ func rings() []ring {
 		{"internal/page", []string{"clients/typescript"}, "the page is files; what serves them is not its concern"},
 		{"internal/equivalence", nil, "it is tests alone, which may reach everything"},
 		{"internal/settings", nil, leaf},
+		{"internal/drawing", nil, leaf},
 		{"internal/audio", nil, leaf},
 		{"internal/engines", []string{"internal/engines", "internal/audio"}, leaf},
 		{"internal/voices", []string{"internal/audio"}, leaf},
