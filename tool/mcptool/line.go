@@ -54,13 +54,17 @@ func (s *Server) start() (*line, error) {
 		_ = out.Close()
 		return nil, err
 	}
-	exited := make(chan struct{})
+	exited, freed, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(over)
 		_ = cmd.Wait()
 		close(exited)
 		pause := time.NewTimer(terminate)
 		defer pause.Stop()
-		<-pause.C
+		select {
+		case <-pause.C:
+		case <-freed:
+		}
 		_ = out.Close()
 	}()
 	return &line{
@@ -70,7 +74,8 @@ func (s *Server) start() (*line, error) {
 			grace := time.AfterFunc(terminate, func() { _ = cmd.Process.Kill() })
 			<-exited
 			grace.Stop()
-			_ = out.Close()
+			close(freed)
+			<-over
 		},
 		explain: func(err error) error {
 			if said := last.text(); said != "" {
