@@ -116,6 +116,9 @@ type Config struct {
 	// it did not answer.
 	Tools       []Tool
 	ToolTimeout time.Duration
+	// MoreTools gives further tools, those that there are at the moment: it is asked as each turn
+	// opens, from any goroutine, and does not wait. nil = there are none.
+	MoreTools func() []Tool
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
 	TurnBudget, ProviderTimeout time.Duration
@@ -454,6 +457,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		Endpointer:    c.Endpointer,
 		Segmenter:     c.Segmenter,
 		Tools:         c.Tools,
+		MoreTools:     c.MoreTools,
 		SystemPrompt:  c.SystemPrompt,
 		FallbackReply: c.FallbackReply,
 		Language:      c.Language,

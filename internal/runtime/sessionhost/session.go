@@ -199,6 +199,7 @@ func newSession(s Settings, d driver) *Session {
 	x.timer.session = x
 	x.taps.s, x.meter.s = x, x
 	x.tools.open(s.Tools)
+	x.tools.more = s.MoreTools
 	x.graph = newGraph(x)
 	return x
 }

@@ -72,6 +72,9 @@ type Settings struct {
 	// Tools are what the model may call. The client may offer others later, in place of those
 	// without Run.
 	Tools []Tool
+	// MoreTools gives further ones that run something, those that there are at the moment: it is
+	// asked as each turn opens, on the session's owner, and does not wait. nil = there are none.
+	MoreTools func() []Tool
 
 	Recorder  Recorder       // nil = nothing is kept
 	Observer  Observer       // nil = nobody looks
