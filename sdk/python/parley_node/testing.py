@@ -20,7 +20,7 @@ import asyncio
 import selectors
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -302,7 +302,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual = 0.0
         self.next_due: float | None = None
-        self.busy = lambda: False
+        self.busy: Callable[[], bool] = lambda: False
         selector = _IdleSelector()
         selector.owner = self
         super().__init__(selector)
