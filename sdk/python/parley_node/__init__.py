@@ -18,6 +18,8 @@
 ``python -m parley_node check my_node.py`` tries it without Parley, ``parley_node.testing.Harness`` tests it.
 """
 
+import logging
+
 from .context import Budget, Cancel, Cancelled, Context, Message, State
 from .declaration import SESSION_DURABLE, SESSION_HOT, TURN_EPHEMERAL, Declaration, Resources, declare
 from .errors import (
@@ -48,6 +50,8 @@ from .event import (
 from .node import Node
 from .server import serve
 from .version import VERSION as __version__
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # the host is told; a program may listen as well
 
 __all__ = [
     "AUDIO_RAW", "DERIVED_SUMMARY", "FRAME_SAMPLES", "MAX_ATTRIBUTES", "METADATA", "PHI", "PII", "SAMPLE_RATE",

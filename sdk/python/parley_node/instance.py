@@ -175,7 +175,9 @@ class Instance:
                 await self._hook("on_cancel", limits.cancel_ms, value)
                 self._after_cancel(value)
             elif what == "budget":
+                self.context.budget._exhausted = True
                 await self._hook("on_budget_exhausted", limits.budget_ms, value)
+                self.context.budget._begin(None)
             elif what == "stop":
                 await self._stop(limits.stop_ms)
         except HookFailed as err:

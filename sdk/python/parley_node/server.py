@@ -394,7 +394,6 @@ def serve(node: type[Node]) -> None:
     except (DeclarationError, NodeError) as err:
         print(err, file=sys.stderr)
         raise SystemExit(2) from None
-    logging.getLogger("parley_node").addHandler(logging.NullHandler())
     server = Server(node, declaration, sock)
     code = 0
     try:

@@ -193,7 +193,11 @@ class Harness:
             self._loop.end()
 
     def __enter__(self) -> Harness:
-        return self if self._started else self.start()
+        try:
+            return self if self._started else self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
