@@ -211,7 +211,7 @@ def _calm(r: Rehearsal) -> None:
         since = len(r.frames)
         r.send("ping", nonce=n)
         r.until(lambda f: isinstance(f, dict) and f["type"] == "pong", "pong", since)
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def invent(declaration: Declaration) -> list[Event]:

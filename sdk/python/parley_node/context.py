@@ -85,14 +85,14 @@ class Budget:
             return 0
         if self._due_ns is None:
             return None
-        return max(0, (self._due_ns - self._line.now_ns()) // 1_000_000)
+        return max(0, (self._due_ns - self._line.elapsed_ns()) // 1_000_000)
 
     def __bool__(self) -> bool:
         return self.remaining_ms != 0
 
     def _begin(self, budget_ms: int | None) -> None:
         self._exhausted = False
-        self._due_ns = None if budget_ms is None or budget_ms < 0 else self._line.now_ns() + budget_ms * 1_000_000
+        self._due_ns = None if budget_ms is None or budget_ms < 0 else self._line.elapsed_ns() + budget_ms * 1_000_000
 
 
 class State:
@@ -176,7 +176,7 @@ class Context:
 
     @property
     def now_ns(self) -> int:
-        """The session's clock: nanoseconds since the session began."""
+        """The session's clock, in nanoseconds. It stands while a hook runs: at the instant of the event in hand."""
         return self._line.now_ns()
 
     @property

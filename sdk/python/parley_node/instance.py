@@ -75,21 +75,24 @@ class Instance:
     async def open(self) -> None:
         """Run __init__, on_init and on_start. HookFailed says why the instance is not to be had."""
         limits = self._line.limits
+        self._line.stand()
         try:
             await self._hook("on_init", limits.init_ms, make=True)
             await self._hook("on_start", limits.start_ms)
         except HookFailed as err:
             self._over(err)
             raise
+        finally:
+            self._line.go_on()
         self._task = self._loop.create_task(self._serve())
 
     def deliver(self, sequence: int, event: Event, budget_ms: int | None) -> None:
         """Take one event. It is answered by Line.done, once."""
         if self._stopped or self.failure is not None or self._mute and self.context.cancelled:
-            self._line.done(sequence, self.failure.code if self.failure else None)
+            self._line.done(sequence, self.failure.code if self.failure else None, 0)
             return
         if len(self._events) >= self.window:
-            self._line.done(sequence, CODE_CREDIT)
+            self._line.done(sequence, CODE_CREDIT, 0)
             return
         self._events.append((sequence, event, budget_ms))
         self._urge.set()
@@ -131,14 +134,14 @@ class Instance:
     # The rest is how it is done.
 
     def _control(self, what: str, value: Any) -> None:
-        if not self._stopped:
+        if not self._stopped and self.failure is None:
             self._controls.append((what, value))
             self._urge.set()
-        elif what != "stop":  # a second stop does nothing; the rest is answered
+        else:  # there is nobody any more, and that is well
             self._line.acknowledged(what)
 
     async def _serve(self) -> None:
-        while not self._stopped:
+        while not self._stopped and self.failure is None:
             if not self._controls and not self._events:
                 self._urge.clear()
                 await self._urge.wait()
@@ -152,6 +155,8 @@ class Instance:
         self._sequence = sequence
         mark = _answering.set((id(self), sequence))
         error = None
+        began = self._line.elapsed_ns()
+        self._line.stand(event.at_ns)
         try:
             await self._hook("on_event", self._line.limits.event_hard_ms, event, preempts=True)
             await self._line.drain()
@@ -162,14 +167,14 @@ class Instance:
             _answering.reset(mark)
             self._sequence = 0
             self.context.budget._begin(None)
-        self._line.done(sequence, error)
+            self._line.go_on()
+        self._line.done(sequence, error, (self._line.elapsed_ns() - began) // 1000)
 
     async def _obey(self, what: str, value: Any) -> None:
         limits = self._line.limits
+        self._line.stand()
         try:
-            if self.failure is not None:
-                pass  # it is over, and answers
-            elif what == "barge_in":
+            if what == "barge_in":
                 await self._hook("on_barge_in", limits.cancel_ms)
             elif what == "cancel":
                 await self._hook("on_cancel", limits.cancel_ms, value)
@@ -182,17 +187,16 @@ class Instance:
                 await self._stop(limits.stop_ms)
         except HookFailed as err:
             self._over(err)
+        self._line.go_on()
         if what == "stop":
             self._stopped = True
             self._give_back()
             self._end_spawned()
             self.context.cancelled._trip(None)
             self.context._spawn = None
-            for waits, _ in self._controls:
-                if waits != "stop":
-                    self._line.acknowledged(waits)
-            self._controls.clear()
         self._line.acknowledged(what)
+        if self._stopped:
+            self._answer()
 
     async def _stop(self, limit_ms: int | None) -> None:
         self._end_spawned()
@@ -299,7 +303,12 @@ class Instance:
     def _give_back(self) -> None:
         """What waits is not worked on any more; its credit returns."""
         while self._events:
-            self._line.done(self._events.popleft()[0], None)
+            self._line.done(self._events.popleft()[0], None, 0)
+
+    def _answer(self) -> None:
+        """Nobody hears the hooks that wait; they are answered."""
+        while self._controls:
+            self._line.acknowledged(self._controls.popleft()[0])
 
     def _over(self, err: HookFailed) -> None:
         if self.failure is not None:
@@ -309,7 +318,9 @@ class Instance:
         self._end_spawned()
         self._line.failed(err.hook, err.code, err.message)
         while self._events:
-            self._line.done(self._events.popleft()[0], err.code)
+            self._line.done(self._events.popleft()[0], err.code, 0)
+        self._answer()
+        self._urge.set()
 
 
 def _base() -> type[Node]:

@@ -127,14 +127,39 @@ class Line(abc.ABC):
     def __init__(self, threads: Threads, limits: Limits) -> None:
         self.threads = threads
         self.limits = limits
+        self._anchor = (0, self.elapsed_ns())
+        self._stands: int | None = None
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """See Threads.wait."""
         return self.threads.wait(awaitable)
 
     @abc.abstractmethod
+    def elapsed_ns(self) -> int:
+        """This side's own clock, which always goes on."""
+
     def now_ns(self) -> int:
-        """The session's clock."""
+        """The session's clock: it stands while a hook runs, so that what a node makes of it can be made again."""
+        if self._stands is not None:
+            return self._stands
+        at, then = self._anchor
+        return at + self.elapsed_ns() - then
+
+    def set(self, at_ns: int) -> None:
+        """What the host says the time is. It never goes back."""
+        if at_ns >= self.now_ns():
+            self._anchor = (at_ns, self.elapsed_ns())
+
+    def stand(self, at_ns: int | None = None) -> None:
+        """A hook begins: the clock stands at its event's instant, or where it is."""
+        self._stands = None
+        if at_ns is not None:
+            self.set(at_ns)
+        self._stands = self.now_ns() if at_ns is None else at_ns
+
+    def go_on(self) -> None:
+        """A hook has ended."""
+        self._stands = None
 
     @abc.abstractmethod
     def emit(self, sequence: int, event: Event) -> None:
@@ -171,8 +196,8 @@ class Line(abc.ABC):
     # What an instance tells of itself.
 
     @abc.abstractmethod
-    def done(self, sequence: int, error: str | None) -> None:
-        """An event was worked through: its credit returns."""
+    def done(self, sequence: int, error: str | None, took_us: int) -> None:
+        """An event was worked through, or is given back: its credit returns."""
 
     @abc.abstractmethod
     def failed(self, hook: str, code: str, message: str) -> None:
@@ -180,4 +205,4 @@ class Line(abc.ABC):
 
     @abc.abstractmethod
     def acknowledged(self, what: str) -> None:
-        """A hook that was asked for has returned: "cancelled", "barged_in", "budgeted" or "stopped"."""
+        """A hook that was asked for has returned: "barge_in", "cancel", "budget" or "stop"."""

@@ -43,10 +43,10 @@ class Rehearsal:
         theirs.close()
         self.hello = self.until(lambda f: _is(f, "hello"), "hello")
         # What is not known is skipped: a host says so with its first words.
-        self.raw(wire.encode({"type": "weather_report", "sunny": True}))
-        self.raw(b"\x00\x00\x00\x03?!!")
+        self.raw(wire.encode({"type": "grease_report", "sunny": True}))
+        self.raw(b"\x00\x00\x00\x03~!!")
         if welcome is None:
-            self.send("welcome", protocol=1, host="rehearsal", features=[], credits=8, weather="fine")
+            self.send("welcome", protocol=1, host="rehearsal", features=["state", "conversation", "wake", "telemetry", "log"], grease="fine")
         else:
             self.send(**dict(welcome))
 
@@ -63,15 +63,15 @@ class Rehearsal:
 
     def open(self, instance: int, *, turn: str = "turn-1", config: Mapping[str, Any] | None = None, seed: int = 1, **fields: Any) -> wire.Message:
         """Open an instance. The answer is "opened" or "failed"."""
-        self.send("open", instance=instance, session="session-1", turn=turn, node="node-1", config=dict(config or {}), seed=seed, **fields)
+        self.send("open", instance=instance, session="session-1", turn=turn, node="node-1", config=dict(config or {}), seed=seed, grease=[1], **fields)
         return self.until(lambda f: _is(f, "opened", instance) or _is(f, "failed", instance), f"opened {instance}")
 
     def event(self, instance: int, sequence: int, event: Event, budget_ms: int = 800) -> None:
         """Send an event."""
-        if event.type == "audio_chunk" and event.pcm:
+        if event.pcm and wire.is_plain_audio(event):
             self.raw(wire.encode_audio(instance, sequence, event))
             return
-        self.send("event", instance=instance, seq=sequence, event=wire.event_to_wire(event), budget_ms=budget_ms, mood="curious")
+        self.send("event", instance=instance, seq=sequence, event=wire.event_to_wire(event), budget_ms=budget_ms, grease="curious")
 
     def done(self, instance: int, sequence: int) -> wire.Message:
         """Wait until an event was worked through."""
@@ -88,7 +88,7 @@ class Rehearsal:
         found = []
         for frame in self.frames:
             if isinstance(frame, wire.AudioFrame) and frame.instance == instance:
-                found.append((frame.sequence, Event("audio_chunk", pcm=frame.pcm, sample=frame.sample, final=frame.final)))
+                found.append((frame.sequence, frame.event))
             elif _is(frame, "emit", instance):
                 found.append((frame["seq"], wire.event_from_wire(frame["event"])))
         return found
@@ -111,7 +111,10 @@ class Rehearsal:
                 data = b""
             if not data:
                 raise RehearsalError(f"{what}: the node's process ended before it: {self.end()[1]}")
-            self.frames.extend(self._decoder.feed(data))
+            for frame in self._decoder.feed(data):
+                if isinstance(frame, wire.DoneFrame):  # the short form of a message
+                    frame = {"type": "done", "instance": frame.instance, "seq": frame.sequence, "took_us": frame.took_us}
+                self.frames.append(frame)
 
     def terminate(self) -> tuple[int, str]:
         """Send SIGTERM. Gives the exit code and what the process wrote."""

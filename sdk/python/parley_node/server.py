@@ -35,12 +35,14 @@ ENV_FD = "PARLEY_NODE_FD"
 PENDING_HIGH = 256 << 10
 PENDING_MAX = 8 << 20
 MAX_INSTANCES = 1024
-HELLO_SECONDS = 30.0
+WELCOME_SECONDS = 30.0
 REQUEST_SECONDS = 10.0
-STOP_SECONDS = 3.0
+STOP_SECONDS = 1.5  # a host waits 2 s for the end
+FEATURES = ("audio", "state", "conversation", "wake", "telemetry", "log")
 THREADS = 16
 
 _READ = 256 << 10
+_LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"), (0, "debug"))
 
 
 class Server:
@@ -58,6 +60,7 @@ class Server:
         self._lock = threading.Lock()
         self._handed = 0  # bytes on their way from threads to the loop
         self._ending = False
+        self.features: frozenset[str] = frozenset()  # the host's
 
     async def run(self) -> None:
         """Serve. It returns when the host is gone or says so, and raises NodeError when it cannot go on."""
@@ -143,16 +146,16 @@ class Server:
         self.send({
             "type": "hello", "protocol": list(wire.VERSIONS), "sdk": f"parley-node-python/{VERSION}",
             "name": self.declaration.package, "version": self.declaration.version,
-            "declaration": self.declaration.wire(), "features": ["audio", "cancel", "credits", "state", "conversation", "wake", "log"],
+            "declaration": self.declaration.wire(), "features": list(FEATURES),
         })
         decoder = wire.Decoder()
         welcomed = False
         while not self._ending:
             read = self._reader.read(_READ)
             try:
-                data = await (read if welcomed else asyncio.wait_for(read, HELLO_SECONDS))
+                data = await (read if welcomed else asyncio.wait_for(read, WELCOME_SECONDS))
             except asyncio.TimeoutError:
-                raise ProtocolError("welcome", None, f"the host says welcome within {HELLO_SECONDS:g} s of hello") from None
+                raise ProtocolError("welcome", None, f"the host says welcome within {WELCOME_SECONDS:g} s of hello") from None
             except ConnectionError:
                 return
             if not data:
@@ -174,14 +177,15 @@ class Server:
         version = wire.integer(message, "protocol")
         if version not in wire.VERSIONS:
             raise ProtocolError("welcome.protocol", version, f"this package speaks {list(wire.VERSIONS)}: install one that fits the host")
+        features = message.get("features")
+        self.features = frozenset(f for f in features if isinstance(f, str)) if isinstance(features, list) else frozenset(FEATURES)
         return True
 
     def _take(self, frame: wire.Frame) -> None:
         if isinstance(frame, wire.AudioFrame):
-            event = Event("audio_chunk", pcm=frame.pcm, sample=frame.sample, final=frame.final)
-            self._event(frame.instance, frame.sequence, event, None)
+            self._event(frame.instance, frame.sequence, frame.event, None)
             return
-        if isinstance(frame, wire.UnknownFrame):
+        if not isinstance(frame, dict):
             self.unknown += 1
             return
         take = self._messages().get(frame["type"])
@@ -193,7 +197,7 @@ class Server:
     def _messages(self) -> dict[str, Callable[[wire.Message], None]]:
         return {
             "open": self._open, "event": self._on_event, "barge_in": self._barge_in, "cancel": self._cancel, "budget": self._budget,
-            "timer": self._timer, "stop": self._stop, "ping": self._ping, "reply": self._reply, "shutdown": lambda message: self._end.set(),
+            "stop": self._stop, "ping": self._ping, "reply": self._reply, "shutdown": lambda message: self._end.set(),
         }
 
     def _open(self, message: wire.Message) -> None:
@@ -201,7 +205,7 @@ class Server:
         if number in self._instances:
             raise ProtocolError("open.instance", number, "is open already: give each instance a number of its own")
         line = WireLine(self, number, _limits(wire.obj(message, "limits")))
-        line.tell(wire.integer(message, "at", 0))
+        line.set(wire.integer(message, "at", 0))
         if len(self._instances) >= MAX_INSTANCES or self._ending:
             line.failed("open", "overload", f"at most {MAX_INSTANCES} instances")
             return
@@ -216,27 +220,20 @@ class Server:
         try:
             await instance.open()
         except HookFailed:
-            self.gone(number)  # the line has told the host
-        else:
+            return  # the line has told the host
+        if number in self._instances:
             self.send({"type": "opened", "instance": number, "credits": instance.window})
 
     def _on_event(self, message: wire.Message) -> None:
         number, sequence = wire.integer(message, "instance"), wire.integer(message, "seq")
-        budget = message.get("budget_ms")
-        try:
-            event = wire.event_from_wire(wire.obj(message, "event"))
-        except ProtocolError as err:
-            self.send({"type": "log", "instance": number, "level": "error", "message": str(err)})
-            self.send({"type": "done", "instance": number, "seq": sequence, "error": {"code": "invalid_event", "message": str(err)}})
-            return
-        self._event(number, sequence, event, budget if isinstance(budget, int) else None)
+        budget = None if message.get("budget_ms") is None else wire.integer(message, "budget_ms", low=-(1 << 63))
+        self._event(number, sequence, wire.event_from_wire(wire.obj(message, "event")), budget)
 
     def _event(self, number: int, sequence: int, event: Event, budget_ms: int | None) -> None:
         found = self._instances.get(number)
         if found is None:
             self.send({"type": "done", "instance": number, "seq": sequence, "error": {"code": "unknown_instance", "message": f"instance {number} is not open"}})
             return
-        found[1].tell(event.at_ns)
         found[0].deliver(sequence, event, budget_ms)
 
     def _with(self, message: wire.Message, answer: str, act: Callable[[Instance], None]) -> None:
@@ -257,10 +254,6 @@ class Server:
     def _budget(self, message: wire.Message) -> None:
         outcome = wire.string(message, "outcome", "continue")
         self._with(message, "budgeted", lambda instance: instance.budget(outcome))
-
-    def _timer(self, message: wire.Message) -> None:
-        event = Event("timer", at_ns=wire.integer(message, "at", 0))
-        self._event(wire.integer(message, "instance"), wire.integer(message, "seq", 0), event, None)
 
     def _stop(self, message: wire.Message) -> None:
         self._with(message, "stopped", lambda instance: instance.stop())
@@ -304,16 +297,10 @@ class WireLine(Line):
         super().__init__(server.threads, limits)
         self._server = server
         self._instance = instance
-        self._anchor = (0, time.monotonic_ns())
+        self._why = ""
 
-    def tell(self, at_ns: int) -> None:
-        """The host's clock; between two messages this process's own goes on from it."""
-        if at_ns >= self.now_ns():
-            self._anchor = (at_ns, time.monotonic_ns())
-
-    def now_ns(self) -> int:
-        at, then = self._anchor
-        return at + time.monotonic_ns() - then
+    def elapsed_ns(self) -> int:
+        return time.monotonic_ns()
 
     def emit(self, sequence: int, event: Event) -> None:
         if self._server.pending > PENDING_HIGH:
@@ -321,7 +308,7 @@ class WireLine(Line):
                 self.wait(self.drain())
             elif self._server.pending > PENDING_MAX:
                 raise BackPressureError(f"emit: {self._server.pending} bytes wait for the host: write await ctx.drain() between events")
-        if event.pcm:
+        if event.pcm and wire.is_plain_audio(event):
             self._server.write(wire.encode_audio(self._instance, sequence, event))
             return
         self._server.send({"type": "emit", "instance": self._instance, "seq": sequence, "event": wire.event_to_wire(event)})
@@ -334,14 +321,14 @@ class WireLine(Line):
 
     def log(self, level: int, text: str) -> None:
         if self._server.pending <= PENDING_HIGH:  # what is only said never waits
-            name = logging.getLevelName(min(level - level % 10, logging.ERROR)).lower()
+            name = next(word for least, word in _LEVELS if level >= least)
             self._server.send({"type": "log", "instance": self._instance, "level": name, "message": text[:16384]})
 
     def wake(self, at_ns: int | None) -> None:
         self._server.send({"type": "wake", "instance": self._instance, "at": at_ns})
 
     async def state_get(self, state_class: str, key: str) -> bytes | None:
-        answer = await self._ask({"type": "state_get", "class": state_class, "key": key})
+        answer = await self._ask("state", {"type": "state_get", "class": state_class, "key": key})
         value = answer.get("value")
         if value is None or answer.get("found") is False:
             return None
@@ -351,30 +338,33 @@ class WireLine(Line):
             raise StateError(f"state: {key!r}: the host's answer is not base64") from None
 
     async def state_put(self, state_class: str, key: str, value: bytes) -> None:
-        await self._ask({"type": "state_put", "class": state_class, "key": key, "value": base64.b64encode(value).decode()})
+        await self._ask("state", {"type": "state_put", "class": state_class, "key": key, "value": base64.b64encode(value).decode()})
 
     async def conversation(self) -> list[dict[str, Any]]:
-        items = (await self._ask({"type": "conversation"})).get("messages")
+        items = (await self._ask("conversation", {"type": "conversation"})).get("messages")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
-    async def _ask(self, message: wire.Message) -> wire.Message:
+    async def _ask(self, feature: str, message: wire.Message) -> wire.Message:
+        if feature not in self._server.features:
+            raise StateError(f"{message['type']}: this host does not offer {feature}: it offers {sorted(self._server.features)}")
         answer = await self._server.ask({**message, "instance": self._instance})
         error = answer.get("error")
         if error:
             raise StateError(f"{message['type']}: {error.get('message', error) if isinstance(error, dict) else error}")
         return answer
 
-    def done(self, sequence: int, error: str | None) -> None:
-        message: wire.Message = {"type": "done", "instance": self._instance, "seq": sequence}
-        if error:
-            message["error"] = {"code": error, "message": self._why}
-        self._server.send(message)
-
-    _why = ""
+    def done(self, sequence: int, error: str | None, took_us: int) -> None:
+        if error is None:
+            self._server.write(wire.encode_done(self._instance, sequence, took_us))
+            return
+        self._server.send({
+            "type": "done", "instance": self._instance, "seq": sequence, "took_us": took_us, "error": {"code": error, "message": self._why or error},
+        })
 
     def failed(self, hook: str, code: str, message: str) -> None:
         self._why = f"{hook}: {message}"[:4096]
-        self._server.send({"type": "failed", "instance": self._instance, "hook": hook, "code": code, "message": self._why})
+        self._server.send({"type": "failed", "instance": self._instance, "hook": hook.removeprefix("on_"), "code": code, "message": self._why})
+        self._server.gone(self._instance)
 
     def acknowledged(self, what: str) -> None:
         answer = {"barge_in": "barged_in", "cancel": "cancelled", "budget": "budgeted", "stop": "stopped"}[what]

@@ -129,7 +129,7 @@ class Harness:
             raise HarnessError(f"event: {event.type!r} is not among the inputs {list(self.declaration.inputs)}")
         self._sequence += 1
         budget = self._limits.event_ms if budget_ms is None else budget_ms
-        self._loop.call_soon(self._instance.deliver, self._sequence, replace(event, at_ns=self._line.now_ns()), budget)
+        self._loop.call_soon(self._instance.deliver, self._sequence, replace(event, at_ns=self._line.elapsed_ns()), budget)
         self._settle()
         return self
 
@@ -238,10 +238,10 @@ class _ListLine(Line):
     """A host that keeps what it is given."""
 
     def __init__(self, harness: Harness) -> None:
-        super().__init__(harness._threads, harness._limits)
         self._h = harness
+        super().__init__(harness._threads, harness._limits)
 
-    def now_ns(self) -> int:
+    def elapsed_ns(self) -> int:
         return round(self._h._loop.time() * 1e9)
 
     def emit(self, sequence: int, event: Event) -> None:
@@ -277,7 +277,7 @@ class _ListLine(Line):
     async def conversation(self) -> list[dict[str, Any]]:
         return [dict(vars(message)) for message in self._h.talk]
 
-    def done(self, sequence: int, error: str | None) -> None:
+    def done(self, sequence: int, error: str | None, took_us: int) -> None:
         self._h.done.append(sequence)
         if error:
             self._h.errors[sequence] = error

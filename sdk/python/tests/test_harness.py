@@ -291,13 +291,13 @@ class Contexts(unittest.TestCase):
         async def on_event(self, ctx, event):
             while ctx.budget:
                 await asyncio.sleep(0.01)
-            ctx.emit(event.replace(text=f"{ctx.now:.2f}"))
+            ctx.emit(event.replace(text=f"{ctx.now:.2f} {self.time():.2f}"))  # the session's clock stands meanwhile
 
-        with Harness(node(on_event)) as h:
+        with Harness(node(on_event, time=lambda self: asyncio.get_running_loop().time())) as h:
             h.event("segment", budget_ms=100).advance(1)
-            self.assertEqual(h.texts, ["0.10"])
+            self.assertEqual(h.texts, ["0.00 0.10"])
             h.event("segment", budget_ms=10000).advance(0.1).exhaust().advance(0.1)
-            self.assertEqual(h.texts[1], "1.11")
+            self.assertEqual(h.texts[1], "1.00 1.11")
             self.assertIsNone(h.context.budget.remaining_ms)
 
     def test_timer(self):

@@ -19,8 +19,9 @@ class Wire(unittest.TestCase):
     def test_bytes_on_the_wire(self):
         frame = wire.encode({"type": "x"})
         self.assertEqual(frame, b"\x00\x00\x00\x0dJ" + b'{"type":"x"}')
-        audio = wire.encode_audio(7, 9, Event("audio_chunk", pcm=array("h", [1, -2]), sample=320, final=True))
-        self.assertEqual(audio, bytes.fromhex("0000001a" "41" "00000007" "0000000000000009" "0000000000000140" "01" "0100" "feff"))
+        audio = wire.encode_audio(7, 9, Event("audio_chunk", pcm=array("h", [1, -2]), at_ns=5, sample=320, final=True, protected=True))
+        self.assertEqual(wire.encode_done(7, 9, 180), bytes.fromhex("00000011" "44" "00000007" "0000000000000009" "000000b4"))
+        self.assertEqual(audio, bytes.fromhex("00000022" "41" "00000007" "0000000000000009" "0000000000000005" "0000000000000140" "03" "0100" "feff"))
 
     def test_there_and_back(self):
         event = Event(
@@ -29,8 +30,19 @@ class Wire(unittest.TestCase):
         )
         (message,) = decode(wire.encode({"type": "event", "event": wire.event_to_wire(event)}))
         self.assertEqual(wire.event_from_wire(message["event"]), event)
-        (audio,) = decode(wire.encode_audio(1, (1 << 64) - 1, Event("audio_chunk", pcm=array("h", [5] * 320), sample=-4)))
-        self.assertEqual((audio.instance, audio.sequence, audio.sample, audio.final, list(audio.pcm)), (1, (1 << 64) - 1, -4, False, [5] * 320))
+        chunk = Event("audio_chunk", pcm=array("h", [5] * 320), sample=-4, at_ns=-1, protected=True)
+        (audio,) = decode(wire.encode_audio(1, (1 << 64) - 1, chunk))
+        self.assertEqual((audio.instance, audio.sequence, audio.event), (1, (1 << 64) - 1, chunk))
+        (done,) = decode(wire.encode_done(1, 2, 1 << 40))
+        self.assertEqual(done, wire.DoneFrame(1, 2, (1 << 32) - 1))
+
+    def test_sound_that_says_more_goes_as_json(self):
+        self.assertTrue(wire.is_plain_audio(Event("audio_chunk", pcm=bytes(4), at_ns=1, sample=2, final=True, protected=True)))
+        for more in ({"invocation": "c"}, {"index": 1}, {"heard": 1}, {"text": "x"}, {"attributes": {"a": "b"}}, {"sync": Sync("x")}, {"payload_class": "PII"}):
+            event = Event("audio_chunk", pcm=bytes(range(8)), **more)
+            self.assertFalse(wire.is_plain_audio(event), more)
+            self.assertEqual(wire.event_from_wire(wire.event_to_wire(event)), event)
+        self.assertFalse(wire.is_plain_audio(Event("beep", pcm=bytes(4))))
 
     def test_any_cut_gives_the_same(self):
         data = wire.encode({"type": "a", "n": 1}) + wire.encode_audio(1, 2, Event("audio_chunk", pcm=b"\1\0")) + b"\0\0\0\1?" + wire.encode({"type": "b"})
@@ -45,7 +57,7 @@ class Wire(unittest.TestCase):
         for data, field in (
             (b"\0\0\0\0", "frame length"), (b"\0\x10\0\1", "frame length"), (b"\xff\xff\xff\xff", "frame length"),
             (b"\0\0\0\2J{", "frame J"), (b"\0\0\0\3J[]", "frame J"), (b"\0\0\0\3J{}", "frame J"), (b"\0\0\0\2J\xff", "frame J"),
-            (b"\0\0\0\2A\0", "frame A"), (struct.pack(">I", 23) + b"A" + b"\0" * 22, "frame A"),
+            (b"\0\0\0\2A\0", "frame A"), (struct.pack(">I", 31) + b"A" + b"\0" * 30, "frame A"), (b"\0\0\0\2D\0", "frame D"),
             (struct.pack(">I", 200001) + b"J" + b"[" * 200000, "frame J"),
         ):
             with self.assertRaises(ProtocolError, msg=data[:20]) as caught:
@@ -64,7 +76,7 @@ class Wire(unittest.TestCase):
         with self.assertRaisesRegex(EventError, "in pieces"):
             wire.encode({"type": "x", "t": "a" * wire.MAX_FRAME})
         most = Event("audio_chunk", pcm=bytes(2 * wire.MAX_SAMPLES))
-        self.assertEqual(len(decode(wire.encode_audio(1, 1, most))[0].pcm), wire.MAX_SAMPLES)
+        self.assertEqual(len(decode(wire.encode_audio(1, 1, most))[0].event.pcm), wire.MAX_SAMPLES)
         with self.assertRaisesRegex(EventError, "in pieces"):
             wire.encode_audio(1, 1, Event("audio_chunk", pcm=bytes(2 * wire.MAX_SAMPLES + 2)))
 
@@ -79,7 +91,7 @@ class Wire(unittest.TestCase):
         self.assertEqual(event, Event("segment", text="x", payload_class="PHI", attributes={"a": "b"}))
 
     def test_events_that_mean_nothing_are_faults(self):
-        for bad in ({}, {"type": ""}, {"type": "x", "text": 3}, {"type": "x", "index": "1"}, {"type": "x", "at": 1 << 70}, {"type": "x", "kind": "smell"}, {"type": "x", "attributes": []}):
+        for bad in ({}, {"type": ""}, {"type": "x", "text": 3}, {"type": "x", "index": "1"}, {"type": "x", "at": 1 << 70}, {"type": "x", "kind": "smell"}, {"type": "x", "attributes": []}, {"type": "x", "final": 1}, {"type": "x", "pcm": "?"}, {"type": "x", "pcm": "AA=="}):
             with self.assertRaises(ProtocolError, msg=str(bad)) as caught:
                 wire.event_from_wire(bad)
             self.assertTrue(caught.exception.fault.field.startswith("event."), caught.exception)
@@ -89,7 +101,7 @@ class Wire(unittest.TestCase):
         rng = random.Random(4711)
         good = [
             wire.encode({"type": "event", "instance": 1, "seq": 1, "event": {"type": "segment", "text": "hello"}}),
-            wire.encode_audio(1, 2, Event("audio_chunk", pcm=bytes(64))), b"\0\0\0\1?",
+            wire.encode_audio(1, 2, Event("audio_chunk", pcm=bytes(64))), wire.encode_done(1, 2, 3), b"\0\0\0\1?",
         ]
         faults = frames = 0
         for _ in range(4000):
