@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package python_test
+package python
 
 import (
 	"bytes"
@@ -84,11 +84,10 @@ func interpreter(t *testing.T) string {
 		err = exec.Command(path, "-c", "import sys; sys.exit(sys.version_info < (3, 10))").Run()
 	}
 	if err != nil {
-		const what = "no Python 3.10 or later as python3: apt-get install python3: %v"
 		if os.Getenv(thirdparty.Required) == "required" || os.Getenv("CI") != "" {
-			t.Fatalf(what, err)
+			t.Fatalf("no Python 3.10 or later as python3: %v: apt-get install python3", err)
 		}
-		t.Skipf(what+" (TestSources needs none; "+thirdparty.Required+"=required makes it a failure)", err)
+		t.Skipf("no Python 3.10 or later as python3: %v: apt-get install python3 (TestSources needs none)", err)
 	}
 	return path
 }

@@ -20,9 +20,9 @@ NAME = "parley-node.json"
 MAX_FILES = 4096
 
 
-def write(file: Path, include: Sequence[str] = ()) -> str:
+def write(file: Path, include: Sequence[str] = (), python: str = "python3") -> str:
     """The manifest of a node's file, as JSON. Its files are the node's own, the modules beside it that it imports,
-    requirements.txt, and what include names."""
+    requirements.txt, and what include names. python is the program that runs it, on the machine of the host."""
     declaration = declare(loader.load(file))
     folder = file.resolve().parent
     files = sorted({file.resolve(), *_imported(folder), *_named(folder, ["requirements.txt", *include], include)})
@@ -30,10 +30,12 @@ def write(file: Path, include: Sequence[str] = ()) -> str:
         raise NodeError(f"--include: {len(files)} files: a package has at most {MAX_FILES}")
     manifest: dict[str, Any] = {
         "manifest": 1,
+        "name": declaration.package,
+        "version": declaration.version,
         "protocol": list(wire.VERSIONS),
         "sdk": f"parley-node-python/{VERSION}",
         "declaration": declaration.wire(),
-        "command": ["python3", file.name],
+        "command": [python, file.name],
         "files": [_entry(folder, path) for path in files],
     }
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
@@ -52,13 +54,18 @@ def _imported(folder: Path) -> Iterable[Path]:
 
 def _named(folder: Path, patterns: Iterable[str], must: Sequence[str]) -> Iterable[Path]:
     for pattern in patterns:
-        found = [path.resolve() for path in folder.glob(pattern) if path.is_file()]
+        found = [path.resolve() for path in folder.glob(pattern) if path.is_file() and not _left_over(path)]
         if not found and pattern in must:
             raise NodeError(f"--include: {pattern!r}: no file below {folder} has this name")
         for path in found:
             if not path.is_relative_to(folder):
                 raise NodeError(f"--include: {pattern!r}: {path} is not below {folder}: copy it there")
         yield from found
+
+
+def _left_over(path: Path) -> bool:
+    """What Python writes by itself, and the manifest."""
+    return path.name == NAME or "__pycache__" in path.parts
 
 
 def _entry(folder: Path, path: Path) -> dict[str, Any]:
