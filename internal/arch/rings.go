@@ -37,6 +37,7 @@ func rings() []ring {
 		{"transport/livekit", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/outbox$", "transport/livekit", "api/eventabi"}, adapter + "; its server for tests shares its messages"},
 		{"client", []string{"api"}, "a client is a program of its own: it shares the messages with the server, and nothing else"},
 		{"clients", nil, "a client in another language is files; what serves them knows no more"},
+		{"sdk", nil, "an SDK in another language is files; what is held to the tree are its tests"},
 		{"internal/kernel/timebase", []string{"api"}, kernel},
 		{"internal/kernel/turn", []string{"api", "internal/kernel/timebase"}, siblings},
 		{"internal/kernel/flow", []string{"api", "internal/kernel/timebase"}, siblings},
