@@ -57,7 +57,8 @@ type instance struct {
 	emits    int
 	bytes    int
 	counters map[string]struct{}
-	messages lastLine
+	messages lastLine      // what the guest logged
+	stderr   firstLine     // what its language's run time says of a crash
 	boundary time.Duration // what the boundary took since it was last counted
 	calls    int64
 	stopping func() bool // takes back what waits for the end of the scope
@@ -73,7 +74,7 @@ func (p *program) start() (*instance, error) {
 	ctx := context.WithValue(context.Background(), instanceKey{}, i)
 	i.ctx = ctx
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize").
-		WithStderr(&i.messages).WithRandSource(randomReader{i}).
+		WithStderr(&i.stderr).WithRandSource(randomReader{i}).
 		WithWalltime(i.walltime, 1).WithNanotime(i.nanotime, 1)
 	if len(p.roots) > 0 {
 		config = config.WithFSConfig(p.folders())
@@ -82,6 +83,9 @@ func (p *program) start() (*instance, error) {
 		config = config.WithEnv(name, value)
 	}
 	limit := uint64(p.config.MemoryMB) << 20
+	if p.gone() {
+		return nil, ErrClosed
+	}
 	module, err := p.kind.engineFor().InstantiateModule(experimental.WithMemoryAllocator(ctx, allocator(limit)), p.code, config)
 	if err != nil {
 		return nil, fmt.Errorf("wasm: module: %s: it does not start: %w", p.config.Module, i.describe(err))
@@ -287,6 +291,7 @@ func (i *instance) run(name string, f api.Function, limit time.Duration) error {
 		return i.lost(name)
 	}
 	i.emits, i.bytes = 0, 0
+	i.stderr.reset()
 	i.due = i.program.kind.clock() + limit
 	i.calls++
 	if err := f.CallWithStack(i.ctx, i.stack[:]); err != nil {
@@ -356,14 +361,17 @@ func (i *instance) describe(err error) error {
 		return i.fault
 	}
 	cause, _, _ := strings.Cut(err.Error(), "\n") // the stack of the module follows
+	cause = strings.TrimSuffix(cause, " (recovered by wazero)")
 	var exit *sys.ExitError
 	if errors.As(err, &exit) {
 		cause = fmt.Sprintf("the guest ended itself with exit code %d", int32(exit.ExitCode()))
 	}
-	if said := i.messages.String(); said != "" {
-		cause += ": " + said
+	for _, said := range []string{i.stderr.String(), i.messages.String()} {
+		if said != "" {
+			cause += ": " + said
+		}
 	}
-	return errors.New(strings.TrimSuffix(cause, " (recovered by wazero)"))
+	return errors.New(cause)
 }
 
 // The clock of a guest is the session's; before there is one, time stands.
@@ -374,7 +382,8 @@ func (i *instance) now() node.Instant {
 	return i.host.Timebase.Now()
 }
 
-func (i *instance) nanotime() int64 { return int64(i.now()) }
+// nanotime never is 0: a guest that is written in Go would take the clock for broken.
+func (i *instance) nanotime() int64 { return max(1, int64(i.now())) }
 
 func (i *instance) walltime() (sec int64, nsec int32) {
 	n := int64(i.now())
@@ -427,9 +436,34 @@ func (l *lastLine) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *lastLine) String() string {
-	return strings.ToValidUTF8(strings.TrimSpace(string(l.line)), "?")
+func (l *lastLine) String() string { return tidy(l.line) }
+
+// firstLine keeps the first line that was written, in bounds.
+type firstLine struct {
+	line []byte
+	done bool // it has ended
 }
+
+func (l *firstLine) reset() { l.line, l.done = l.line[:0], false }
+
+func (l *firstLine) Write(p []byte) (int, error) {
+	for _, c := range p {
+		switch {
+		case l.done:
+			return len(p), nil
+		case c == '\n':
+			l.done = len(l.line) > 0
+		case len(l.line) < abi.MaxLine:
+			l.line = append(l.line, c)
+		}
+	}
+	return len(p), nil
+}
+
+func (l *firstLine) String() string { return tidy(l.line) }
+
+// tidy makes a guest's bytes a text.
+func tidy(b []byte) string { return strings.ToValidUTF8(strings.TrimSpace(string(b)), "?") }
 
 func (l *lastLine) or(nothing string) string {
 	if s := l.String(); s != "" {

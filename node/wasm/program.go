@@ -270,6 +270,13 @@ func (p *program) enlist(i *instance) error {
 	return nil
 }
 
+// gone says that no instance is to be made any more.
+func (p *program) gone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
+}
+
 func (p *program) strike(i *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
