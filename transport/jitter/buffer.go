@@ -26,8 +26,10 @@ const (
 
 // Piece is what comes out next. PCM is lent until the Buffer is used again.
 type Piece struct {
-	Kind     Kind
-	Sequence int64 // the transport's number; for what did not come the one that it should have had
+	Kind Kind
+	// Sequence is the transport's number; for what did not come the one that it should have
+	// had; negative when there is none. Behind a restart, numbers go on from those that are out.
+	Sequence int64
 	Samples  int64 // one frame's, or a whole gap's
 	PCM      []int16
 	Reason   transport.GapReason // of Missing
@@ -52,9 +54,10 @@ type Counters struct {
 
 // slot is the place of one frame.
 type slot struct {
-	full     bool
-	sequence int64
-	pcm      [transport.FrameSamples]int16
+	full   bool
+	has    bool  // the transport has a number for it
+	number int64 // unwrapped
+	pcm    [transport.FrameSamples]int16
 }
 
 // Buffer is the jitter buffer of one stream. It is used by one goroutine at a time.
@@ -70,6 +73,8 @@ type Buffer struct {
 	shift    int64 // slot number minus sequence number
 	first    int64 // the slot that this timeline began with
 	latest   int64 // sequence number of the last frame that fitted, unwrapped
+	lift     int64 // is added to numbers, so that they rise
+	rise     int64 // the least number that may come out next, lifted
 	skipped  int64 // slots that left because there was no room and are not out yet
 	dropped  bool  // ... and some of them held a frame
 	absent   int   // slots in a row that nothing came for
@@ -156,7 +161,7 @@ func (b *Buffer) Push(at time.Duration, sequence int64, pcm []int16) {
 		}
 		n = b.restart(number)
 	}
-	b.put(n, number, sequence, pcm)
+	b.put(n, number, sequence >= 0, pcm)
 }
 
 // unwrap gives the number of a frame on an axis that does not wrap: the one nearest to
@@ -234,7 +239,7 @@ func (b *Buffer) restart(number int64) int64 {
 }
 
 // put holds a frame that fits.
-func (b *Buffer) put(n, number, sequence int64, pcm []int16) {
+func (b *Buffer) put(n, number int64, has bool, pcm []int16) {
 	b.off.frames = 0
 	b.floor.add(b.clock, b.delay(n))
 	b.overflow(n)
@@ -244,7 +249,7 @@ func (b *Buffer) put(n, number, sequence int64, pcm []int16) {
 	b.end = max(b.end, n+1)
 	b.latest = number
 	s := b.at(n)
-	s.full, s.sequence = true, sequence
+	s.full, s.number, s.has = true, number, has
 	copy(s.pcm[:], pcm)
 	b.counters.Depth++
 	b.counters.Deepest = max(b.counters.Deepest, b.counters.Depth)
@@ -294,7 +299,7 @@ func (b *Buffer) Pop(at time.Duration, p *Piece) bool {
 	}
 	s.full = false
 	b.conceal.heard(s.pcm[:])
-	*p = Piece{Kind: Frame, Sequence: s.sequence, Samples: transport.FrameSamples, PCM: s.pcm[:]}
+	*p = Piece{Kind: Frame, Sequence: b.numbered(s), Samples: transport.FrameSamples, PCM: s.pcm[:]}
 	b.absent = 0
 	b.step(1, 1)
 	b.counters.Out++
@@ -304,7 +309,7 @@ func (b *Buffer) Pop(at time.Duration, p *Piece) bool {
 
 // gone is what comes out where frames had to leave.
 func (b *Buffer) gone(p *Piece) {
-	*p = Piece{Kind: Missing, Sequence: b.number(b.next - b.skipped), Samples: b.skipped * transport.FrameSamples, Reason: transport.GapLost}
+	*p = Piece{Kind: Missing, Sequence: b.missing(b.next-b.skipped, b.skipped), Samples: b.skipped * transport.FrameSamples, Reason: transport.GapLost}
 	if b.dropped {
 		p.Reason = transport.GapOverflow
 	}
@@ -315,7 +320,7 @@ func (b *Buffer) gone(p *Piece) {
 // nothing is what comes out where nothing has come: a guess while the gap is short, then
 // a gap as long as it is known to be.
 func (b *Buffer) nothing(p *Piece) {
-	*p = Piece{Sequence: b.number(b.next), Samples: transport.FrameSamples}
+	*p = Piece{Samples: transport.FrameSamples}
 	n := int64(1)
 	if time.Duration(b.absent+1)*frame <= b.config.Conceal {
 		p.Kind, p.PCM = Concealed, b.conceal.guess(b.absent)
@@ -326,6 +331,7 @@ func (b *Buffer) nothing(p *Piece) {
 		p.Kind, p.Reason = Missing, transport.GapLost
 		p.Samples *= n
 	}
+	p.Sequence = b.missing(b.next, n)
 	b.counters.Lost += n
 	b.step(n, 0)
 }
@@ -348,13 +354,35 @@ func (b *Buffer) step(n int64, came uint64) {
 	b.played = b.played<<min(n, 64) | came
 }
 
-// number is the transport's number of a slot, negative when it is not known.
-func (b *Buffer) number(n int64) int64 {
-	number := n - b.shift
+// numbered is the number that a frame comes out with, above all that are out: a sender that
+// counts anew, or whose sound was given up and comes after all, would give numbers twice.
+func (b *Buffer) numbered(s *slot) int64 {
+	if !s.has {
+		return -1
+	}
+	b.lift = max(b.lift, b.rise-s.number)
+	return b.out(s.number+b.lift, 1)
+}
+
+// missing is the number that the first of count slots comes out with in which nothing is.
+func (b *Buffer) missing(n, count int64) int64 {
+	number := n - b.shift + b.lift
+	if n < b.first { // of the numbers before a restart
+		number = b.rise
+	}
+	return b.out(max(number, b.rise), count)
+}
+
+// out gives a number away, and those behind it.
+func (b *Buffer) out(number, count int64) int64 {
+	if number < 0 || number > math.MaxInt64-count {
+		return -1 // whoever counts like this has no numbers
+	}
+	b.rise = number + count
 	if bits := b.config.SequenceBits; bits > 0 {
 		return number & (1<<bits - 1)
 	}
-	return max(number, -1)
+	return number
 }
 
 // Deliver hands everything that is due by an instant to a session: frames and guesses as

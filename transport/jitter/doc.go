@@ -31,5 +31,6 @@
 //     stray, malformed or dropped.
 //  3. Every slot comes out once, in order: as a frame, as a guess, or in a gap. So samples
 //     that have come out are the sender's media time.
-//  4. The steady state allocates nothing.
+//  4. Numbers rise: none comes out twice, whatever the sender does.
+//  5. The steady state allocates nothing.
 package jitter

@@ -18,6 +18,7 @@ type trial struct {
 	b        *Buffer
 	tags     []tag // of every frame, by what its samples say
 	last     tag   // of the frame that came out last
+	number   int64 // of what came out last, if it had one
 	samples  int64 // that came out
 	frames   int64
 	restarts int64
@@ -32,7 +33,7 @@ func newTrial(tb rapid.TB, c Config) *trial {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &trial{TB: tb, b: b, last: tag{-1, -1}}
+	return &trial{TB: tb, b: b, last: tag{-1, -1}, number: -1}
 }
 
 func (x *trial) push(at time.Duration, sequence int64, pcm []int16) {
@@ -53,6 +54,12 @@ func (x *trial) pop(at time.Duration) {
 		x.samples += p.Samples
 		if p.Samples <= 0 || p.Samples%transport.FrameSamples != 0 || (p.Kind == Missing) != (p.PCM == nil) {
 			x.Fatalf("a piece of kind %d has %d samples and %d in hand", p.Kind, p.Samples, len(p.PCM))
+		}
+		if x.b.config.SequenceBits == 0 && p.Sequence >= 0 {
+			if p.Sequence <= x.number {
+				x.Fatalf("a piece of kind %d has number %d, behind %d", p.Kind, p.Sequence, x.number)
+			}
+			x.number = p.Sequence + p.Samples/transport.FrameSamples - 1
 		}
 		if p.Kind == Frame {
 			x.frames++

@@ -51,7 +51,6 @@ type ear struct {
 	last     time.Duration // when the latest packet came
 	quiet    bool          // the sender says that it is silent
 	muted    bool
-	out      int64 // behind the highest number that came out
 }
 
 func newEar(count *counts) (*ear, error) {
@@ -179,24 +178,8 @@ func (e *ear) run(stop <-chan struct{}, muted func() bool, tell func(func(in tra
 		e.order.tick(now, e.decode)
 		e.muted = muted()
 		e.silence(now)
-		tell(func(in transport.Ingress) { e.jitter.Deliver(now, numbered{in, e}) })
+		tell(func(in transport.Ingress) { e.jitter.Deliver(now, in) })
 	}
-}
-
-// numbered takes the number from a frame that comes again, in a new place: the jitter buffer
-// has begun anew with it, after it had been given up.
-type numbered struct {
-	transport.Ingress
-	ear *ear
-}
-
-func (n numbered) Audio(sequence int64, pcm []int16) {
-	if sequence < n.ear.out {
-		sequence = -1
-	} else {
-		n.ear.out = sequence + 1
-	}
-	n.Ingress.Audio(sequence, pcm)
 }
 
 // drain takes the packets that wait.

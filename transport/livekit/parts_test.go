@@ -180,7 +180,7 @@ func run(t *testing.T, until time.Duration, muted func(at time.Duration) bool, p
 		e.order.tick(now, e.decode)
 		e.muted = muted(now)
 		e.silence(now)
-		e.jitter.Deliver(now, numbered{onlySound{hearing: h}, e})
+		e.jitter.Deliver(now, onlySound{hearing: h})
 	}
 	return e, h
 }

@@ -36,26 +36,6 @@ type heard struct {
 	packets, foreign, malformed, other atomic.Int64
 }
 
-// numbered gives frames and gaps numbers that only rise: those of a sender that counts
-// anew, or whose sound has become later for good, would come twice.
-type numbered struct {
-	transport.Ingress
-	next int64
-}
-
-// Audio takes a frame.
-func (n *numbered) Audio(_ int64, pcm []int16) {
-	n.Ingress.Audio(n.next, pcm)
-	n.next++
-}
-
-// Gap takes a gap, whose concealed part came by Audio before.
-func (n *numbered) Gap(g transport.Gap) {
-	g.Sequence = n.next - g.Concealed/transport.FrameSamples
-	n.next += (g.Missing - g.Concealed) / transport.FrameSamples
-	n.Ingress.Gap(g)
-}
-
 // media is the sound of one call.
 type media struct {
 	count *heard
@@ -73,7 +53,6 @@ type media struct {
 	// Of the goroutine that receives.
 	halves   halves
 	jitter   *jitter.Buffer
-	frames   numbered
 	up       *codec.Resampler
 	wide     []int16
 	plain    []int16
@@ -177,8 +156,7 @@ func (m *media) receive() {
 			m.count.malformed.Add(1) // such as a port that nobody listens at
 		}
 		m.tell(func(in transport.Ingress) {
-			m.frames.Ingress = in
-			m.jitter.Deliver(now, &m.frames)
+			m.jitter.Deliver(now, in)
 		})
 		m.look(now)
 	}
