@@ -67,6 +67,7 @@ type watch struct {
 	loads loadWatch
 	edges edgesWatch
 	tools toolsWatch
+	flow  graphWatch
 	graph []turn.VoiceEdge
 	said  clientWatch
 }
@@ -141,9 +142,11 @@ func (k *watch) begin(w *world) {
 		talk:  talkWatch{pending: k.talk.pending[:0]},
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
 		tools: toolsWatch{list: k.tools.list[:0]},
+		flow:  graphWatch{hands: k.flow.hands, placed: k.flow.placed, seen: k.flow.seen},
 		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
 	}
 	k.said.begin(w)
+	k.flow.begin(w.graph.on)
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
 
@@ -218,9 +221,15 @@ func (k *watch) effect(e session.Effect) {
 		k.finalize(e)
 	case *session.CallTool:
 		k.callTool(e)
+	case *session.Work:
+		k.work(e)
+	case *session.Place:
+		k.placed(e)
 	case *session.Generate:
+		k.answersOnce(e)
 		k.thinks(e)
 	case *session.Say:
+		k.voiced(e)
 		k.says(e)
 	case *session.Degrade:
 		k.degrade(e)
@@ -231,6 +240,7 @@ func (k *watch) effect(e session.Effect) {
 	case *session.Detach:
 		k.detach(e)
 	case *session.Hook:
+		k.workHook(e)
 		k.hook(e)
 	case *session.Converse:
 		k.converse(&e.Item)
@@ -294,6 +304,7 @@ func (k *watch) settled(w *world) {
 	k.bounds(w)
 	k.words(w)
 	k.toolsSettled()
+	k.graphSettled()
 	k.loadSettled(w)
 	k.shedSettled()
 	k.clocks(w)

@@ -162,6 +162,6 @@ func (k *watch) toolsSettled() {
 	}
 	if k.live >= 0 && !k.ended {
 		t := &k.turns[k.live]
-		k.ok(ToolsAwaited, !t.waits || out || t.stoodIn || t.cut, "a turn waits for tools, and none is out")
+		k.ok(ToolsAwaited, !t.waits || out || t.stoodIn || t.cut || k.flow.on, "a turn waits for tools, and none is out")
 	}
 }

@@ -265,12 +265,33 @@ func (m *Machine) proceed() {
 	m.lineEmpty()
 }
 
+// voiceFull says that enough waits for the synthesisers: who gives more than can be said is
+// not to fill the edge to them.
+func (m *Machine) voiceFull(at eventabi.NodeID) bool {
+	out := m.turn.output
+	return m.graph.zones[m.graph.index(at)] == zoneVoice && !out.reply.Muted() && out.reply.Len()-m.turn.run.begun >= maxAheadOfVoice
+}
+
+// letOn lets what waited for a synthesiser go on when there is room. It says whether anything
+// moved.
+func (m *Machine) letOn() bool {
+	r := m.turn.run
+	if r == nil || m.scopeTurn() == "" || m.arbiter.Ending() || len(r.lines[1]) == 0 || r.lines[1][0].voice == "" || m.voiceFull(r.lines[1][0].voice) {
+		return false
+	}
+	m.proceed()
+	return true
+}
+
 // release lets what stands first in a line go on, if it can. It says whether anything moved.
 func (m *Machine) release(l *line) bool {
 	if len(*l) == 0 {
 		return false
 	}
 	p := &(*l)[0]
+	if p.voice != "" && m.voiceFull(p.voice) {
+		return false
+	}
 	if p.voice != "" {
 		it, voice := p.item, p.voice
 		if p.pending == 0 {
