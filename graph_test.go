@@ -72,8 +72,14 @@ func filtered(stern *providertest.FakeLLM, mild string) *parley.Graph {
 		g.Definition.Nodes = append(g.Definition.Nodes, n)
 	}
 	for i, e := range [][2]eventabi.NodeID{
-		{"stt", "ears"}, {"ears", "by_tone"}, {"by_tone", "stern"}, {"by_tone", "friendly"}, {"stern", "segmenter"}, {"friendly", "segmenter"},
-		{"segmenter", "tongue"}, {"tongue", "tts"},
+		{"stt", "ears"},
+		{"ears", "by_tone"},
+		{"by_tone", "stern"},
+		{"by_tone", "friendly"},
+		{"stern", "segmenter"},
+		{"friendly", "segmenter"},
+		{"segmenter", "tongue"},
+		{"tongue", "tts"},
 	} {
 		edge := parley.GraphEdge{ID: eventabi.EdgeID(e[0] + "-" + e[1]), From: e[0], To: e[1], Rank: int64(i)}
 		if e[1] == "stern" {
