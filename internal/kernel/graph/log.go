@@ -128,5 +128,5 @@ func (v Verdict) String() string {
 	if v >= verdictCount {
 		return "unknown"
 	}
-	return [...]string{"taken", "full", "late", "unknown", "untyped"}[v]
+	return [...]string{"taken", "full", "late", "unknown_node", "untyped"}[v]
 }
