@@ -30,6 +30,9 @@ func Compile(d Definition) (*Graph, []Fault) {
 	c.canonical(d)
 	c.checkNodes()
 	c.checkEdges()
+	// Of two with one id the first stands, so that nothing is told of both.
+	c.g.nodes = slices.CompactFunc(c.g.nodes, func(a, b Node) bool { return a.ID == b.ID })
+	c.given = slices.CompactFunc(c.given, func(a, b Edge) bool { return a.ID == b.ID })
 	c.lay()
 	c.cycles()
 	c.types()
