@@ -71,8 +71,8 @@ func (r *Run) claim(merge, e int, origin int64) int {
 	return e
 }
 
-// holdable says that a merge has room. At its bound it still takes what stands before all
-// that it holds, or completes a group: the others wait for that.
+// holdable says that a merge has room. At its bound it still takes what the others wait
+// for: it stands before all that is held there and cannot pass, or completes a group.
 func (r *Run) holdable(e, to int, it *Item, at int) bool {
 	if r.held[to] < MaxWaiting {
 		return true
@@ -94,7 +94,7 @@ func (r *Run) holdable(e, to int, it *Item, at int) bool {
 			return false
 		}
 	}
-	return at <= head && r.flights[head].item.Origin != it.Origin || all && r.flights[head].item.Origin == it.Origin
+	return at <= head && !r.mayPass(head, to) || all && r.flights[head].item.Origin == it.Origin
 }
 
 // join lets what stands first at a merge go on, if it can. It says whether anything moved.

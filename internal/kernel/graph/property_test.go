@@ -318,6 +318,54 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// A merge that holds all that it may still takes what the others wait for, and no more than
+// that of anything else.
+func TestFullMerge(t *testing.T) {
+	for _, rule := range []string{"sequence_order", "all"} {
+		g, faults := Compile(declare("node a work type=segment", "node m merge merge="+rule, "edge cutter a", "edge cutter m rank=1", "edge a m", "edge m mouth id=out"))
+		if g == nil {
+			t.Fatal(faults)
+		}
+		var r Run
+		var log Log
+		r.Begin(g)
+		r.Window("mouth", MaxWindow)
+		r.Window("a", MaxWindow)
+		var first int64
+		full := false
+		for range 4 * MaxWaiting {
+			seq, v := r.Emit("cutter", 0, Item{Type: "segment"}, &log)
+			if full = v == Full; full {
+				break
+			}
+			if first == 0 {
+				first = seq
+			}
+			if why := r.Check(); why != "" {
+				t.Fatal(why)
+			}
+		}
+		if _, held := r.At("m"); !full || held > MaxWaiting {
+			t.Errorf("%s: %d are held, and full is %v", rule, held, full)
+		}
+		if _, v := r.Emit("a", first, Item{Type: "segment"}, &log); v != Taken {
+			t.Errorf("%s: what the others wait for is %s", rule, v)
+		}
+		for seq := first; r.Done("a", seq, &log) == Taken; seq++ {
+			for hands, _ := r.At("mouth"); hands > 0; hands, _ = r.At("mouth") {
+				for i := range log.List {
+					if ev := &log.List[i]; ev.What == Dispatched && ev.Node == "mouth" {
+						r.Done("mouth", ev.Item.Seq, &log)
+					}
+				}
+			}
+		}
+		if why := r.Check(); why != "" {
+			t.Error(why)
+		}
+	}
+}
+
 // Check speaks up when what it looks at is broken.
 func TestCheck(t *testing.T) {
 	g := randomGraph(rand.New(rand.NewPCG(3, 3)), []MergeRule{MergeSequence})

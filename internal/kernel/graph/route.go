@@ -3,8 +3,8 @@
 package graph
 
 // route sends an item along the edges of a node, in their order. at is its place among what
-// is under way. What is for a merge stands before what goes to nodes, since that has its
-// number already, and what nodes make of it get theirs later.
+// is under way; where it goes several ways, what becomes of it on one edge stands before what
+// becomes of it on the next.
 func (r *Run) route(i int, it Item, at int, log *Log) {
 	g := r.g
 	chooses := g.nodes[i].Role == RoleSelect
