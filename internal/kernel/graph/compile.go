@@ -42,7 +42,7 @@ func Compile(d Definition) (*Graph, []Fault) {
 	if Fatal(found) {
 		return nil, found
 	}
-	c.g.print = fingerprint(c.g.nodes, c.g.edges)
+	c.g.mark = fingerprint(c.g.nodes, c.g.edges)
 	return &c.g, found
 }
 

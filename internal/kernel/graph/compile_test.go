@@ -4,7 +4,6 @@ package graph
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -58,8 +57,10 @@ func TestFaults(t *testing.T) {
 		want string
 	}{
 		"whole": {declare(), ""},
-		"cycle": {declare("node a work type=segment", "node b work type=segment", "edge cutter a", "edge a b", "edge b a", "edge b mouth"),
-			"error cycle nodes.a"},
+		"cycle": {
+			declare("node a work type=segment", "node b work type=segment", "edge cutter a", "edge a b", "edge b a", "edge b mouth"),
+			"error cycle nodes.a",
+		},
 		"itself":           {declare("node a work type=segment", "edge cutter a", "edge a a", "edge a mouth"), "error cycle nodes.a"},
 		"dangling":         {declare("edge ear nobody", "edge nobody mind"), "error unknown_node edges.ear-nobody.to; error unknown_node edges.nobody-mind.from"},
 		"types apart":      {declare("edge ear mouth"), "error types edges.ear-mouth"},
@@ -78,8 +79,10 @@ func TestFaults(t *testing.T) {
 		"merge rule":       {declare("node m merge merge=best", "node a work type=segment", "edge cutter m", "edge cutter a", "edge a m", "edge m mouth"), "error merge_rule nodes.m.merge"},
 		"rule of no merge": {declare("node a work type=segment merge=all", "edge cutter a", "edge a mouth"), "error merge_rule nodes.a.merge"},
 		"one input":        {declare("node m merge merge=all", "edge cutter m", "edge m mouth"), "error merge_inputs nodes.m.merge"},
-		"one live input": {declare("node m merge", "node a work type=segment", "node b work type=segment of=a on=error", "edge cutter a", "edge a m", "edge b m", "edge m mouth"),
-			"error merge_inputs nodes.m.merge"},
+		"one live input": {
+			declare("node m merge", "node a work type=segment", "node b work type=segment of=a on=error", "edge cutter a", "edge a m", "edge b m", "edge m mouth"),
+			"error merge_inputs nodes.m.merge",
+		},
 		"bad number":       {declare("node a work type=segment", "edge cutter a when=confidence,>,0,5", "edge a mouth", "edge cutter mouth id=x when=confidence,<,high"), "error condition edges.x.when"},
 		"operator":         {declare("edge cutter mouth id=x when=confidence,~,1"), "error condition edges.x.when"},
 		"no attribute":     {declare("edge cutter mouth id=x when=,==,1"), "error condition edges.x.when"},
@@ -89,12 +92,16 @@ func TestFaults(t *testing.T) {
 		"leads nowhere":    {declare("node a work type=segment", "edge cutter a"), "warning unreachable nodes.a"},
 		"fallback of none": {declare("node b work type=segment of=nobody on=error", "edge b mouth"), "error unknown_node nodes.b.fallback_of; warning unreachable nodes.b"},
 		"of itself":        {declare("node b work type=segment of=b on=error", "edge cutter b", "edge b mouth"), "error fallback nodes.b.fallback_of"},
-		"fallbacks in a ring": {declare("node a work type=segment of=b on=error", "node b work type=segment of=a on=error", "edge a mouth", "edge b mouth"),
-			"error cycle nodes.a; warning unreachable nodes.a; warning unreachable nodes.b"},
+		"fallbacks in a ring": {
+			declare("node a work type=segment of=b on=error", "node b work type=segment of=a on=error", "edge a mouth", "edge b mouth"),
+			"error cycle nodes.a; warning unreachable nodes.a; warning unreachable nodes.b",
+		},
 		"no trigger":    {declare("node a work type=segment", "node b work type=segment of=a", "edge cutter a", "edge a mouth", "edge b mouth"), "error trigger nodes.b.fallback_on"},
 		"wrong trigger": {declare("node a work type=segment", "node b work type=segment of=a on=rain", "edge cutter a", "edge a mouth", "edge b mouth"), "error trigger nodes.b.fallback_on"},
-		"same trigger": {declare("node a work type=segment", "node b work type=segment of=a on=error", "node c work type=segment of=a on=error", "edge cutter a", "edge a mouth", "edge b mouth", "edge c mouth"),
-			"error trigger nodes.c.fallback_on"},
+		"same trigger": {
+			declare("node a work type=segment", "node b work type=segment of=a on=error", "node c work type=segment of=a on=error", "edge cutter a", "edge a mouth", "edge b mouth", "edge c mouth"),
+			"error trigger nodes.c.fallback_on",
+		},
 		"trigger alone":    {declare("node a work type=segment on=error", "edge cutter a", "edge a mouth"), "error trigger nodes.a.fallback_on"},
 		"types of a stand": {declare("node a work type=segment", "node b work type=transcript of=a on=error", "edge cutter a", "edge a mouth"), "error types nodes.b.fallback_of; warning unreachable nodes.b"},
 		"roles of a stand": {declare("node b work type=transcript of=ear on=error", "edge b mind"), "error fallback nodes.b.fallback_of; error types nodes.b.fallback_of"},
@@ -105,8 +112,10 @@ func TestFaults(t *testing.T) {
 		"conditions apart": {swap("edge ear mind when=confidence,>=,0.5", "edge ear other when=confidence,<,0.5"), ""},
 		"first of two":     {swap("edge ear mind", "edge ear other", "node m merge merge=first", "edge other m", "edge mind m", "edge m cutter"), ""},
 		"no segmenter":     {lose(declare(), "cutter"), "error incomplete_path nodes; warning unreachable nodes.mind; warning unreachable nodes.mouth; warning unreachable nodes.speaker"},
-		"no way": {without("ear-mind"),
-			"error incomplete_path edges; warning unreachable nodes.cutter; warning unreachable nodes.ear; warning unreachable nodes.mind; warning unreachable nodes.mouth; warning unreachable nodes.speaker"},
+		"no way": {
+			without("ear-mind"),
+			"error incomplete_path edges; warning unreachable nodes.cutter; warning unreachable nodes.ear; warning unreachable nodes.mind; warning unreachable nodes.mouth; warning unreachable nodes.speaker",
+		},
 		"prelude of turns":  {change(declare(), "ear", func(n *Node) { n.Prelude = true }), "error prelude nodes.ear.prelude"},
 		"one prelude":       {prelude(declare("node x work type=audio_chunk", "edge caller x"), "x", "ear"), "warning unreachable nodes.x"},
 		"two preludes":      {prelude(declare("node x work type=transcript", "edge x mind"), "x", "ear"), "error prelude nodes.x.prelude"},
@@ -191,7 +200,7 @@ func TestFingerprint(t *testing.T) {
 	if g == nil || len(g.Fingerprint()) != 64 {
 		t.Fatal(found)
 	}
-	rng := rand.New(rand.NewPCG(1, 1))
+	rng := newDice(1, 1)
 	for range 20 {
 		d := make1()
 		rng.Shuffle(len(d.Nodes), func(i, k int) { d.Nodes[i], d.Nodes[k] = d.Nodes[k], d.Nodes[i] })
@@ -204,7 +213,7 @@ func TestFingerprint(t *testing.T) {
 			t.Fatal("the order of a declaration makes a difference")
 		}
 	}
-	prints := map[string]string{g.Fingerprint(): "itself"}
+	marks := map[string]string{g.Fingerprint(): "itself"}
 	for name, how := range map[string]func(d *Definition){
 		"version": func(d *Definition) { d.Nodes[2].Version = "2" },
 		"type":    func(d *Definition) { d.Nodes[2].Type = "x" },
@@ -226,10 +235,10 @@ func TestFingerprint(t *testing.T) {
 		if other == nil {
 			t.Fatal(name, found)
 		}
-		if twin, ok := prints[other.Fingerprint()]; ok {
+		if twin, ok := marks[other.Fingerprint()]; ok {
 			t.Errorf("%s has the fingerprint of %s", name, twin)
 		}
-		prints[other.Fingerprint()] = name
+		marks[other.Fingerprint()] = name
 	}
 }
 

@@ -26,7 +26,7 @@ type Graph struct {
 	nodes []Node // by id
 	edges []Edge // by id
 	order []int  // nodes, each behind all that lead to it
-	print string
+	mark  string
 
 	outs, ins [][]int  // edges of each node, by rank and id
 	ends      [][2]int // nodes at the ends of each edge
@@ -48,10 +48,9 @@ type nodeSet uint64
 
 func (s nodeSet) has(i int) bool { return s&(1<<uint(i)) != 0 }
 func (s *nodeSet) add(i int)     { *s |= 1 << uint(i) }
-func (s *nodeSet) drop(i int)    { *s &^= 1 << uint(i) }
 
 // Fingerprint tells graphs apart: 64 hexadecimal digits over their canonical text.
-func (g *Graph) Fingerprint() string { return g.print }
+func (g *Graph) Fingerprint() string { return g.mark }
 
 // Definition gives the graph in canonical order: nodes and edges by id. The caller does not
 // change it.

@@ -4,16 +4,29 @@ package graph
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
+
+// dice are the chance of a test.
+type dice struct{ random timebase.Random }
+
+func newDice(seed, use uint64) *dice { return &dice{timebase.NewRandom(seed<<8 | use)} }
+
+func (d *dice) IntN(n int) int { return int(d.random.Below(int64(n))) }
+
+func (d *dice) Shuffle(n int, swap func(i, k int)) {
+	for i := n - 1; i > 0; i-- {
+		swap(i, d.IntN(i+1))
+	}
+}
 
 // randomGraph makes a graph that compiles, with text nodes of all kinds between the segmenter
 // and the synthesiser.
-func randomGraph(rng *rand.Rand, rules []MergeRule) *Graph {
+func randomGraph(rng *dice, rules []MergeRule) *Graph {
 	for {
 		d := base()
 		d.Edges = append(d.Edges, parseEdge([]string{"ear", "mind"}))
@@ -57,7 +70,7 @@ func randomGraph(rng *rand.Rand, rules []MergeRule) *Graph {
 type world struct {
 	t      *testing.T
 	g      *Graph
-	rng    *rand.Rand
+	rng    *dice
 	run    Run
 	log    Log
 	text   []string
@@ -74,7 +87,7 @@ type world struct {
 func newWorld(t *testing.T, g *Graph, seed uint64) *world {
 	t.Helper()
 	w := &world{
-		t: t, g: g, rng: rand.New(rand.NewPCG(seed, 7)), keys: map[int64][]part{}, kids: map[int64]int{}, last: map[string]int64{},
+		t: t, g: g, rng: newDice(seed, 7), keys: map[int64][]part{}, kids: map[int64]int{}, last: map[string]int64{},
 		behind: map[int][]part{}, seen: map[string]bool{}, moved: map[string]bool{},
 	}
 	w.run.Begin(g)
@@ -228,7 +241,7 @@ func play(t *testing.T, g *Graph, seed uint64, steps int, faults bool) *world {
 func TestRandomRuns(t *testing.T) {
 	rules := [][]MergeRule{{MergeSequence}, {MergeSequence, MergeFirst}, {MergeSequence, MergeFirst, MergeAll}}
 	for seed := range uint64(600) {
-		g := randomGraph(rand.New(rand.NewPCG(seed, 1)), rules[seed%3])
+		g := randomGraph(newDice(seed, 1), rules[seed%3])
 		steps := 60
 		if seed%20 == 0 {
 			steps = 600 // enough to fill what is bounded
@@ -244,7 +257,7 @@ func TestRandomRuns(t *testing.T) {
 // A cancel reaches a node exactly when all ways to it lead through the one that is cancelled.
 func TestCancelScope(t *testing.T) {
 	for seed := range uint64(400) {
-		g := randomGraph(rand.New(rand.NewPCG(seed, 2)), []MergeRule{MergeSequence, MergeAll, MergeFirst})
+		g := randomGraph(newDice(seed, 2), []MergeRule{MergeSequence, MergeAll, MergeFirst})
 		for root := range g.nodes {
 			if g.dormant.has(root) {
 				continue
@@ -368,7 +381,7 @@ func TestFullMerge(t *testing.T) {
 
 // Check speaks up when what it looks at is broken.
 func TestCheck(t *testing.T) {
-	g := randomGraph(rand.New(rand.NewPCG(3, 3)), []MergeRule{MergeSequence})
+	g := randomGraph(newDice(3, 3), []MergeRule{MergeSequence})
 	for name, hurt := range map[string]func(r *Run){
 		"lost":      func(r *Run) { r.count.Put++ },
 		"counted":   func(r *Run) { r.waiting[0]++ },
