@@ -4,6 +4,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -271,5 +272,39 @@ func TestFailedInstanceIsReplaced(t *testing.T) {
 			}
 			hear(t, p, "next", silence, 320)
 		})
+	}
+}
+
+// A sentence that was broken off, as by a key that was let go: the engine's last guess is
+// that nothing was said, and what it had guessed before stands.
+func TestHearsWhatWasBrokenOff(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("testdata", "broken-off.s16le"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm := make([]int16, len(raw)/2)
+	for i := range pcm {
+		pcm[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+	}
+	p := newPocketSphinx(t, 1)
+	const words = "he was not"
+	if h := hear(t, p, "somebody", pcm, blockSamples); h.text != words || len(h.partials) == 0 || h.partials[len(h.partials)-1] != words {
+		t.Errorf("heard %q, on the way %q", h.text, h.partials)
+	}
+	r, err := p.pool.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.pool.put(t.Context(), r, false)
+	err = r.begin(t.Context(), nil)
+	for at := 0; err == nil && at < len(pcm); at += blockSamples {
+		err = r.feed(t.Context(), pcm[at:min(at+blockSamples, len(pcm))])
+	}
+	if err == nil {
+		_, err = r.end(t.Context())
+	}
+	text, err2 := r.text(t.Context())
+	if err != nil || err2 != nil || text != "" {
+		t.Errorf("the engine by itself: %q %v %v; the recording shows nothing any more: take another", text, err, err2)
 	}
 }

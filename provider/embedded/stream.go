@@ -90,6 +90,9 @@ func (s *stream) Finalize() error {
 	return nil
 }
 
+// conclude ends the recognition. The final guess is of sentences that end where the sound
+// does: of one that was broken off there may be none, though every guess before had words.
+// Then the last of those stands, because to lose what somebody said is worse.
 func (s *stream) conclude() (text string, voice []byte, err error) {
 	if s.filled > 0 {
 		if err := s.recogniser.feed(s.ctx, s.block[:s.filled]); err != nil {
@@ -100,7 +103,9 @@ func (s *stream) conclude() (text string, voice []byte, err error) {
 	if voice, err = s.recogniser.end(s.ctx); err != nil {
 		return "", nil, err
 	}
-	text, err = s.recogniser.text(s.ctx)
+	if text, err = s.recogniser.text(s.ctx); text == "" {
+		text = s.said
+	}
 	return text, voice, err
 }
 
