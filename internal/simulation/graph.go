@@ -87,7 +87,12 @@ func (w *world) declareGraph() {
 		in := node(id, kernelgraph.RoleWork)
 		in.Node.FallbackOf, in.Node.FallbackOn = of, []kernelgraph.Trigger{kernelgraph.OnTimeout, kernelgraph.OnError, kernelgraph.OnBudget}
 	}
+	node("caller", kernelgraph.RoleCaller)
+	node("speaker", kernelgraph.RoleSpeaker)
 	node("ear", kernelgraph.RoleRecogniser)
+	way("caller", "ear")
+	way("mouth", "speaker")
+	way("low", "speaker")
 	node("by_language", kernelgraph.RoleSelect)
 	node("mind", kernelgraph.RoleModel)
 	other := node("other", kernelgraph.RoleModel)
@@ -97,24 +102,15 @@ func (w *world) declareGraph() {
 	node("mouth", kernelgraph.RoleSynthesiser)
 	low := node("low", kernelgraph.RoleSynthesiser)
 	other.Provider, low.Provider = "own", "own"
-	if w.habits.seconds[1] {
-		other.Second = "own-2"
-	}
-	if w.habits.seconds[2] {
-		low.Second = "own-2"
-	}
-	first := eventabi.NodeID("by_language")
+	w.drawSeconds(other, low)
 	if g.words {
 		node("clean", kernelgraph.RoleWork)
 		way("ear", "clean")
 		way("clean", "by_language")
-		first = ""
+	} else {
+		way("ear", "by_language")
 	}
-	if first != "" {
-		way("ear", first)
-	}
-	german := kernelgraph.Test{Attribute: "language", Op: kernelgraph.OpEqual, Value: "de"}
-	way("by_language", "other", german)
+	way("by_language", "other", kernelgraph.Test{Attribute: "language", Op: kernelgraph.OpEqual, Value: "de"})
 	way("by_language", "mind")
 	way("mind", "cutter")
 	way("other", "cutter")
@@ -135,6 +131,16 @@ func (w *world) declareGraph() {
 	}
 	if g.sorry {
 		node("sorry", kernelgraph.RoleResponder).Line = w.text(0, 5, session.TextWords, false)
+	}
+}
+
+// drawSeconds gives nodes second providers where their modalities have some.
+func (w *world) drawSeconds(model, voice *session.GraphNode) {
+	if w.habits.seconds[1] {
+		model.Second = "own-2"
+	}
+	if w.habits.seconds[2] {
+		voice.Second = "own-2"
 	}
 }
 

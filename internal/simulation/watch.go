@@ -196,6 +196,11 @@ func (k *watch) effect(e session.Effect) {
 		k.acceptedChunk(e)
 		return
 	}
+	k.decided(e)
+}
+
+// decided checks a decision by its kind.
+func (k *watch) decided(e session.Effect) {
 	switch e := e.(type) {
 	case *session.Emit:
 		k.emit(&e.Envelope)
@@ -221,15 +226,11 @@ func (k *watch) effect(e session.Effect) {
 		k.finalize(e)
 	case *session.CallTool:
 		k.callTool(e)
-	case *session.Work:
-		k.work(e)
-	case *session.Place:
-		k.placed(e)
+	case *session.Work, *session.Place:
+		k.graphEffect(e)
 	case *session.Generate:
-		k.answersOnce(e)
 		k.thinks(e)
 	case *session.Say:
-		k.voiced(e)
 		k.says(e)
 	case *session.Degrade:
 		k.degrade(e)
@@ -240,7 +241,6 @@ func (k *watch) effect(e session.Effect) {
 	case *session.Detach:
 		k.detach(e)
 	case *session.Hook:
-		k.workHook(e)
 		k.hook(e)
 	case *session.Converse:
 		k.converse(&e.Item)

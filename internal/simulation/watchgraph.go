@@ -79,6 +79,16 @@ func (k *watch) workFailed(in *session.NodeFailed) bool {
 	return k.flow.on && in.Node != "segmenter" && in.Node != "llm" && in.Node != "tts" && in.Node != "endpointer"
 }
 
+// graphEffect checks what is decided about the graph alone.
+func (k *watch) graphEffect(e session.Effect) {
+	switch e := e.(type) { //nolint:gochecksumtype // the others are about something else as well
+	case *session.Work:
+		k.work(e)
+	case *session.Place:
+		k.placed(e)
+	}
+}
+
 // work checks an item that a node is handed.
 func (k *watch) work(e *session.Work) {
 	if e.Type == "dead_letter" {

@@ -119,6 +119,7 @@ func (k *watch) toolItem(it *session.Item, fresh bool) {
 
 // thinks follows the beginning of an attempt of a language model.
 func (k *watch) thinks(e *session.Generate) {
+	k.answersOnce(e)
 	k.asks(e)
 	k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
 	k.nested(e.TimeoutMS)

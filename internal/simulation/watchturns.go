@@ -356,6 +356,7 @@ func (k *watch) cancelSignal(v *eventabi.Envelope) {
 }
 
 func (k *watch) hook(e *session.Hook) {
+	k.workHook(e)
 	switch e.Hook {
 	case session.HookBargeIn:
 		k.ok(BargeInSequence, k.pass.barge == e.Turn, "on_barge_in without a barge-in")

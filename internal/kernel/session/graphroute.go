@@ -78,10 +78,10 @@ func (m *Machine) route(from eventabi.NodeID, it *item) {
 	taken := 0
 	for _, i := range m.graph.out(from) {
 		e := &m.graph.edges[i]
-		if len(e.Events) > 0 && !slices.Contains(e.Events, it.typ) || m.graph.isBeside(e.To) {
+		if types := m.graph.compiled.Carries(e.ID); types != nil && !slices.Contains(types, it.typ) || m.graph.isBeside(e.To) {
 			continue
 		}
-		holds := matches(e.When, it)
+		holds := it.matches(e.When)
 		if chooses || len(e.When) > 0 {
 			m.routeDecision(e, it, holds, chooses)
 		}
@@ -242,12 +242,12 @@ func (r *graphRun) arrange(list []joined) {
 func (m *Machine) awaits(id eventabi.NodeID, origin int64) bool {
 	r := m.turn.run
 	for i := range r.jobs {
-		if r.jobs[i].item.origin == origin && m.graph.reaches(r.standsIn(r.jobs[i].node), id) {
+		if r.jobs[i].item.origin == origin && m.graph.compiled.Leads(r.standsIn(r.jobs[i].node), id) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(r.joined, func(j joined) bool {
-		return j.item.origin == origin && j.merge != id && m.graph.reaches(j.merge, id)
+		return j.item.origin == origin && j.merge != id && m.graph.compiled.Leads(j.merge, id)
 	})
 }
 

@@ -76,6 +76,17 @@ type item struct {
 	attributes []graph.Attribute
 }
 
+// matches says whether all conditions of an edge hold of an item.
+func (it *item) matches(when []graph.Test) bool {
+	of := graph.Item{Type: it.typ, Attributes: it.attributes}
+	for i := range when {
+		if !when[i].Holds(&of) {
+			return false
+		}
+	}
+	return true
+}
+
 // line is an order of items that are under way.
 type line []place
 
@@ -181,7 +192,7 @@ func (m *Machine) nodeOutput(in *NodeOutput) {
 // outputFault says what is wrong with what a node gives, empty when nothing is.
 func outputFault(n *GraphNode, in *NodeOutput) string {
 	switch {
-	case !slices.Contains(n.Node.Outputs, in.Type):
+	case len(n.Node.Outputs) > 0 && !slices.Contains(n.Node.Outputs, in.Type):
 		return "node_output_type"
 	case in.Text.Runes < 0 || in.Text.Runes > maxItemRunes:
 		return "node_output_length"
