@@ -74,7 +74,9 @@ func filtered(stern *providertest.FakeLLM, mild string) *parley.Graph {
 		g.Definition.Nodes = append(g.Definition.Nodes, n)
 	}
 	for i, e := range [][2]eventabi.NodeID{
-		{"caller", "stt"}, {"tts", "speaker"}, {"stt", "ears"},
+		{"caller", "stt"},
+		{"tts", "speaker"},
+		{"stt", "ears"},
 		{"ears", "by_tone"},
 		{"by_tone", "stern"},
 		{"by_tone", "friendly"},
