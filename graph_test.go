@@ -59,6 +59,8 @@ func filtered(stern *providertest.FakeLLM, mild string) *parley.Graph {
 		Models:  map[eventabi.NodeID]parley.ModelBinding{"stern": {LLM: stern}},
 	}
 	for _, n := range []parley.GraphNode{
+		{ID: "caller", Type: "caller", Role: "caller"},
+		{ID: "speaker", Type: "speaker", Role: "speaker"},
 		{ID: "stt", Type: "stt", Role: "recogniser"},
 		{ID: "ears", Type: "profanity_filter", Role: "work", Inputs: types, Outputs: types},
 		{ID: "by_tone", Type: "select", Role: "select"},
@@ -72,8 +74,16 @@ func filtered(stern *providertest.FakeLLM, mild string) *parley.Graph {
 		g.Definition.Nodes = append(g.Definition.Nodes, n)
 	}
 	for i, e := range [][2]eventabi.NodeID{
-		{"stt", "ears"}, {"ears", "by_tone"}, {"by_tone", "stern"}, {"by_tone", "friendly"}, {"stern", "segmenter"}, {"friendly", "segmenter"},
-		{"segmenter", "tongue"}, {"tongue", "tts"},
+		{"caller", "stt"},
+		{"tts", "speaker"},
+		{"stt", "ears"},
+		{"ears", "by_tone"},
+		{"by_tone", "stern"},
+		{"by_tone", "friendly"},
+		{"stern", "segmenter"},
+		{"friendly", "segmenter"},
+		{"segmenter", "tongue"},
+		{"tongue", "tts"},
 	} {
 		edge := parley.GraphEdge{ID: eventabi.EdgeID(e[0] + "-" + e[1]), From: e[0], To: e[1], Rank: int64(i)}
 		if e[1] == "stern" {

@@ -137,6 +137,12 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 	}
 	at := time.Duration(n.At)
 	c.waits.Took(n.At, n.Record)
+	c.take(at, n)
+	c.floor(at)
+}
+
+// take shows one notice by its kind.
+func (c *Collector) take(at time.Duration, n *sessionhost.Notice) {
 	switch r := n.Record.(type) {
 	case *session.VoiceOn:
 		c.speech(at, report.VoiceOn)
@@ -152,10 +158,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.stamp(at, r.Invocation, func(t *report.Turn) **float64 { return &t.FirstTokenMs })
 	case *session.Segment:
 		c.segment(at, r, n.Text)
-	case *session.GraphNode:
-		c.graph = true
-	case *session.Place:
-		c.piece(at, r.Turn, n.Text)
+	case *session.GraphNode, *session.Place:
+		c.graphSays(at, n)
 	case *session.Generate:
 		c.calls[r.Invocation] = r.Turn
 	case *session.Say:
@@ -201,7 +205,15 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		*session.GraphEdge, *session.Work, *session.NodeOutput, *session.NodeDone:
 		// not shown; the recording has them
 	}
-	c.floor(at)
+}
+
+// graphSays takes what a session with a graph says: what comes through it, and not the model's
+// own segments.
+func (c *Collector) graphSays(at time.Duration, n *sessionhost.Notice) {
+	c.graph = true
+	if p, ok := n.Record.(*session.Place); ok {
+		c.piece(at, p.Turn, n.Text)
+	}
 }
 
 // playback follows what becomes of sound that is on its way.

@@ -70,6 +70,12 @@ const (
 	LoadXOffStorm                     // nodes send although they were told to stop
 	LoadSyncLoss                      // a member of a group gets lost
 	LoadTenantFlood                   // one key of several that share a reader floods
+	WorkHang                          // a node of the graph never answers
+	WorkError                         // it returns an error
+	WorkPanic                         // it panics, after it has given something
+	WorkLate                          // it answers late, and whatever it is told
+	WorkFlood                         // it gives very much
+	WorkGarbage                       // it gives what nobody asked for
 	faultCount
 )
 
@@ -85,6 +91,7 @@ func faultNames() [faultCount]string {
 		"disk_full", "disk_slow", "load_flood", "load_admission_race", "load_quota", "load_headroom", "load_levels",
 		"pool_saturated", "pool_closed", "pool_limited", "tool_late", "tool_silent", "tool_twice", "tool_failed", "load_control_full", "load_data_full", "load_telemetry_full", "load_burst", "load_slow_reader", "load_stalled_reader",
 		"load_credit_starvation", "load_xoff_storm", "load_sync_loss", "load_tenant_flood",
+		"work_hang", "work_error", "work_panic", "work_late", "work_flood", "work_garbage",
 	}
 }
 

@@ -198,6 +198,7 @@ func (w *world) open() {
 	}
 	w.ask()
 	w.layWires()
+	w.declareGraph()
 	w.add(boot)
 	if !w.fault(StoreStale, 4) {
 		w.fresh()

@@ -76,6 +76,14 @@ const (
 	ToolsAwaited   // a turn's model is asked again when every call of its round is answered or given up, not before, and not too often
 	ToolsBounded   // no turn waits for a tool beyond its time
 
+	// Graphs.
+
+	WorkOnce     // a node is handed one item at a time, each once, and none for a turn that is over
+	WorkBounded  // what a node has in hand is answered for when its budget is over
+	OneAnswer    // a turn asks one model of its graph
+	GraphFenced  // nothing of a fenced turn comes through the graph to a synthesiser
+	GraphOrdered // what is said has come through the graph, in the order of the segments that it was made of
+
 	// Edges.
 
 	EdgeBoundsHold       // no edge holds more than its bounds allow, and nothing that has waited too long comes out
@@ -169,6 +177,7 @@ func invariantNames() [invariantCount]string {
 		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "sheds_are_told", "levels_monotone",
 		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
 		"tool_called_once", "tool_result_once", "tool_result_kept", "tools_awaited", "tools_bounded",
+		"work_once", "work_bounded", "one_answer", "graph_fenced", "graph_ordered",
 		"edge_bounds_hold", "offers_accounted", "edge_order_kept", "protected_never_lost", "notice_before_delivery",
 		"atomic_all_or_nothing", "discontinuity_follows", "waits_capped", "lanes_by_priority", "delivered_on_demand",
 		"credits_hold", "no_send_while_stopped", "signals_alternate", "control_never_refused", "edges_drain",

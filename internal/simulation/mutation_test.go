@@ -185,7 +185,7 @@ func sleepPast(state callState, kind func(c *callWatch) bool, bound func(k *watc
 
 func mutations() map[Invariant]func(*world) {
 	all := soundMutations()
-	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations(), loadMutations(), flowMutations(), saidMutations(), toolMutations()} {
+	for _, more := range []map[Invariant]func(*world){turnMutations(), budgetMutations(), callMutations(), sessionMutations(), loadMutations(), flowMutations(), saidMutations(), toolMutations(), graphMutations()} {
 		for i, f := range more {
 			all[i] = f
 		}

@@ -36,6 +36,7 @@ const (
 	evReady                      // a reader asks for more; who it is
 	evDuplicate                  // a message is delivered again, in a pass of its own
 	evTool                       // a tool answers; who it is
+	evWork                       // a node of the graph is done; who is its job
 	evClient                     // the client says something beside sound and text
 	evFrame                      // a caller frame that was held up, in a pass of its own; arg is its position
 )

@@ -39,6 +39,10 @@ func (w *world) perform(e session.Effect) {
 		w.runTool(e)
 	case *session.CancelCall:
 		w.cancelled(e)
+	case *session.Work:
+		w.works(e)
+	case *session.Hook:
+		w.stopWork(e)
 	case *session.AppendTerminal:
 		w.append(e)
 	case *session.SessionChange:
@@ -46,7 +50,7 @@ func (w *world) perform(e session.Effect) {
 	case *session.Ended:
 		w.phase = over
 	case *session.Decide, *session.TurnChange, *session.Refused, *session.Superseded, *session.Discard,
-		*session.Degrade, *session.Fallback, *session.Hook, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic,
+		*session.Degrade, *session.Fallback, *session.Place, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic,
 		*session.Deliver, *session.Release, *session.Combine, *session.Skip, *session.Merged:
 	}
 }

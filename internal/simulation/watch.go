@@ -67,6 +67,7 @@ type watch struct {
 	loads loadWatch
 	edges edgesWatch
 	tools toolsWatch
+	flow  graphWatch
 	graph []turn.VoiceEdge
 	said  clientWatch
 }
@@ -141,9 +142,11 @@ func (k *watch) begin(w *world) {
 		talk:  talkWatch{pending: k.talk.pending[:0]},
 		loads: loadWatch{quotas: k.loads.quotas[:0]},
 		tools: toolsWatch{list: k.tools.list[:0]},
+		flow:  graphWatch{hands: k.flow.hands, placed: k.flow.placed, seen: k.flow.seen},
 		edges: edgesWatch{list: k.edges.list[:0], readers: k.edges.readers[:0], flow: turn.ProfileFlow()},
 	}
 	k.said.begin(w)
+	k.flow.begin(w.graph.on)
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
 
@@ -193,6 +196,11 @@ func (k *watch) effect(e session.Effect) {
 		k.acceptedChunk(e)
 		return
 	}
+	k.decided(e)
+}
+
+// decided checks a decision by its kind.
+func (k *watch) decided(e session.Effect) {
 	switch e := e.(type) {
 	case *session.Emit:
 		k.emit(&e.Envelope)
@@ -218,6 +226,8 @@ func (k *watch) effect(e session.Effect) {
 		k.finalize(e)
 	case *session.CallTool:
 		k.callTool(e)
+	case *session.Work, *session.Place:
+		k.graphEffect(e)
 	case *session.Generate:
 		k.thinks(e)
 	case *session.Say:
@@ -294,6 +304,7 @@ func (k *watch) settled(w *world) {
 	k.bounds(w)
 	k.words(w)
 	k.toolsSettled()
+	k.graphSettled()
 	k.loadSettled(w)
 	k.shedSettled()
 	k.clocks(w)

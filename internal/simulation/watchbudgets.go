@@ -138,6 +138,7 @@ func (k *watch) fallback(e *session.Fallback) {
 
 // budget checks the order of what is told of one budget (flow section 8).
 func (k *watch) budget(v *eventabi.Envelope) {
+	k.workBudget(v)
 	b := k.account(v)
 	if v.Signal == eventabi.SignalBudgetWarning {
 		b.warnings++
@@ -160,6 +161,9 @@ func (k *watch) account(v *eventabi.Envelope) *budgetWatch {
 	}
 	if b.call != "" {
 		b.attempt = attemptOf(v.Payload)
+	}
+	if b.node != "" { // an account for each item of a graph's node
+		b.attempt = itemOf(v.Payload)
 	}
 	for i := len(k.paid) - 1; i >= 0; i-- {
 		p := &k.paid[i]

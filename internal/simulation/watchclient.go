@@ -214,7 +214,7 @@ func (k *watch) answers(v *eventabi.Envelope, t *turnWatch) {
 		t.bare = true
 		k.ok(RespondOnce, c.drop(key), "a turn with a key that nobody gave, or that has its answer")
 	}
-	if c.always {
+	if c.always && !t.sorry {
 		k.ok(AnswersWhenAsked, c.due > 0, "a turn that nobody asked for")
 		c.due--
 	}

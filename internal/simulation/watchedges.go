@@ -217,6 +217,7 @@ func nextEmit(list []session.Effect, i *int) (eventabi.Sequence, bool) {
 func takenIn(in session.Input) int {
 	switch in := in.(type) { //nolint:gochecksumtype // everything else is control
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
+		*session.NodeOutput, *session.NodeDone,
 		*session.Speech, *session.InvocationEnd, *session.Unscheduled,
 		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
 		*session.ToolCalled, *session.ToolResult:

@@ -142,7 +142,7 @@ func (k *watch) control(in session.Input) {
 	case *session.EvidenceLost:
 		k.against(rankEvidence)
 	case *session.NodeFailed:
-		if k.pass.live >= 0 && in.Turn == k.turns[k.pass.live].id && !k.rules.survives(in.Node) && !(in.Node == "tts" && k.turns[k.pass.live].text) {
+		if !k.workFailed(in) && k.pass.live >= 0 && in.Turn == k.turns[k.pass.live].id && !k.rules.survives(in.Node) && !(in.Node == "tts" && k.turns[k.pass.live].text) {
 			k.against(rankFailure)
 		}
 	case *session.RuntimeFault:
@@ -170,9 +170,9 @@ func (k *watch) control(in session.Input) {
 		}
 	case *session.Overflow:
 		k.fullLane(in)
-	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer:
+	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer, *session.GraphNode, *session.GraphEdge:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
-		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.ToolCalled, *session.ToolResult,
+		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.ToolCalled, *session.ToolResult, *session.NodeOutput, *session.NodeDone,
 		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 	}
 }
@@ -208,6 +208,9 @@ func (k *watch) data(in session.Input) {
 		k.toolResult(in)
 	case *session.InvocationEnd:
 		k.attemptEnd(in)
+	case *session.NodeDone:
+		k.nodeDone(in)
+	case *session.NodeOutput:
 	case *session.Unscheduled:
 		k.unscheduled(in)
 	case *session.AudioIn:
@@ -224,7 +227,8 @@ func (k *watch) data(in session.Input) {
 		*session.Delivery, *session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost,
 		*session.NodeFailed, *session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading,
 		*session.Quota, *session.Usage, *session.Admission, *session.Load,
-		*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow:
+		*session.EdgePolicy, *session.FlowPolicy, *session.NodePolicy, *session.Offer, *session.Ready, *session.Overflow,
+		*session.GraphNode, *session.GraphEdge:
 	}
 }
 

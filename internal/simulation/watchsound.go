@@ -151,6 +151,7 @@ func (k *watch) play(e *session.Play) {
 
 // says notes a segment on its way to sound.
 func (k *watch) says(e *session.Say) {
+	k.voiced(e)
 	if i := k.turn(e.Turn); i >= 0 {
 		k.ok(WrittenUnspoken, !k.turns[i].text, "an answer that is to be written is spoken")
 	}

@@ -119,6 +119,7 @@ func (k *watch) toolItem(it *session.Item, fresh bool) {
 
 // thinks follows the beginning of an attempt of a language model.
 func (k *watch) thinks(e *session.Generate) {
+	k.answersOnce(e)
 	k.asks(e)
 	k.start(e.Invocation, think, e.Turn, e.Attempt, e.Candidate)
 	k.nested(e.TimeoutMS)
@@ -162,6 +163,6 @@ func (k *watch) toolsSettled() {
 	}
 	if k.live >= 0 && !k.ended {
 		t := &k.turns[k.live]
-		k.ok(ToolsAwaited, !t.waits || out || t.stoodIn || t.cut, "a turn waits for tools, and none is out")
+		k.ok(ToolsAwaited, !t.waits || out || t.stoodIn || t.cut || k.flow.on, "a turn waits for tools, and none is out")
 	}
 }

@@ -42,6 +42,8 @@ type turnWatch struct {
 	owner        int32     // whose words it answers, 0 = not known
 	wordsDue     bool
 	asked        bool             // its model was asked
+	model        eventabi.NodeID  // of the graph
+	sorry        bool             // it is an apology
 	waits        bool             // for tools, and nothing else of the model
 	cut          bool             // a part of it was cancelled: it may wait for nothing any more
 	again        timebase.Instant // when the model was asked again last, 0 = never
@@ -73,7 +75,7 @@ func (k *watch) turn(id eventabi.TurnID) int {
 func (k *watch) emit(v *eventabi.Envelope) {
 	k.envelope(v)
 	k.pass.signal = v
-	if v.EdgeID != "" {
+	if v.EdgeID != "" && v.Signal != eventabi.SignalRouteDecision {
 		k.edgeSignal(v)
 	}
 	switch s := v.Signal; {
@@ -192,6 +194,8 @@ func (k *watch) turnOpen(v *eventabi.Envelope) {
 	k.pass.admitted = false
 	t.signalled, t.wasOpen, t.opened = true, true, k.now
 	k.live = i
+	k.graphTurn()
+	t.sorry = bytes.Contains(v.Payload, []byte(`"error_responder_for"`))
 	k.opened(i)
 	k.answers(v, t)
 }
@@ -352,6 +356,7 @@ func (k *watch) cancelSignal(v *eventabi.Envelope) {
 }
 
 func (k *watch) hook(e *session.Hook) {
+	k.workHook(e)
 	switch e.Hook {
 	case session.HookBargeIn:
 		k.ok(BargeInSequence, k.pass.barge == e.Turn, "on_barge_in without a barge-in")

@@ -73,7 +73,7 @@ func (w *world) drawWires(seed uint64, allowed FaultSet, some bool) {
 	x := &w.wires
 	*x = wires{random: timebase.NewRandom(seed ^ 0x77697265), list: x.list[:0], readers: x.readers[:0], handle: firstHandle}
 	r := &x.random
-	for f := LoadControlFull; f < faultCount; f++ {
+	for f := LoadControlFull; f <= LoadTenantFlood; f++ {
 		if r.Chance(1, 16) && some && allowed.Has(f) {
 			w.faults = w.faults.With(f)
 		}

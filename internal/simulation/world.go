@@ -42,6 +42,7 @@ type world struct {
 	host       host
 	wires      wires
 	client     client
+	graph      graph
 	epoch      eventabi.Epoch
 	versions   int64
 	linkDown   bool // nothing comes from the client
@@ -87,6 +88,7 @@ type text struct {
 	owner     int32 // utterance or typed text; 0 = the assistant's
 	ref       session.TextRef
 	protected bool
+	segment   int64 // of a reply: the segment that it was made of, counted over the session
 }
 
 // newWorld makes a world that can be used for any number of sessions, by one goroutine.
@@ -118,6 +120,7 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.drawFaults(seed, allowed)
 	w.drawHabits()
 	w.drawClient(seed)
+	w.drawGraph(seed, allowed)
 	w.watch.begin(w)
 	w.open()
 	w.run()
@@ -319,7 +322,10 @@ func (w *world) deliver(turn eventabi.TurnID, event session.DeliveryEvent, playe
 	w.front = append(w.front, d)
 }
 
-func (w *world) add(in session.Input) { w.body = append(w.body, in) }
+func (w *world) add(in session.Input) {
+	w.describes(in)
+	w.body = append(w.body, in)
+}
 
 // after schedules something.
 func (w *world) after(at timebase.Instant, ms int64, kind eventKind, who int32, arg int64) {
@@ -353,6 +359,8 @@ func (w *world) handle(e *event) {
 		w.offers(e)
 	case evReady:
 		w.reads(e)
+	case evWork:
+		w.worked(e)
 	case evTool:
 		w.toolAnswers(e)
 	case evClient:

@@ -61,7 +61,8 @@ const (
 	// MergeAll waits for one item of each live edge with the same origin, and passes them on
 	// together, in the order of the edges.
 	MergeAll MergeRule = "all"
-	// MergeFirst passes on the first item of each origin and drops the others.
+	// MergeFirst passes on what the edge brings that is first with an origin, and drops what
+	// the others bring of that.
 	MergeFirst MergeRule = "first"
 )
 

@@ -283,6 +283,9 @@ func (m *Machine) accountSignal(s eventabi.Signal, x *trouble, id eventabi.TurnI
 	case turn.ScopeTurn, turn.ScopePath:
 		body.str("name", x.name)
 	}
+	if x.item != 0 {
+		body.int("item", x.item)
+	}
 	body.int("used_ms", x.used.MS())
 	body.int("limit_ms", x.limit.MS())
 	signal.Payload = body.done()

@@ -149,7 +149,7 @@ func emitted() []eventabi.Signal {
 		eventabi.SignalEndOfUtterance, eventabi.SignalOutputAccepted, eventabi.SignalPlaybackStarted,
 		eventabi.SignalPlaybackCompleted, eventabi.SignalPlaybackCancelled,
 		eventabi.SignalWatermark, eventabi.SignalFlowXOff, eventabi.SignalFlowXOn, eventabi.SignalCreditGrant,
-		eventabi.SignalDropNotice, eventabi.SignalDiscontinuity, eventabi.SignalShed,
+		eventabi.SignalDropNotice, eventabi.SignalDiscontinuity, eventabi.SignalRouteDecision, eventabi.SignalShed,
 		eventabi.SignalSilence, eventabi.SignalStall, eventabi.SignalTransportControl,
 	}
 }

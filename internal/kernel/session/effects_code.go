@@ -71,6 +71,13 @@ func newEffect(kind string) Effect {
 		return &Nondeterministic{}
 	case "call_tool":
 		return &CallTool{}
+	}
+	return newGraphEffect(kind)
+}
+
+// newGraphEffect is newEffect for what a declared graph does.
+func newGraphEffect(kind string) Effect {
+	switch kind {
 	case "work":
 		return &Work{}
 	case "place":

@@ -171,8 +171,11 @@ func (m *Machine) deadLetter(at eventabi.NodeID, number int64, why string) {
 	m.fx.add(&Work{
 		Turn: m.turn.id, Node: m.graph.nodes[m.graph.letters].Node.ID, Item: number, Type: deadLetterType,
 		Attributes: []graph.Attribute{
-			{Name: "node", Value: string(at)}, {Name: "node_type", Value: n.Node.Type}, {Name: "reason", Value: why},
-			{Name: "payload_class", Value: string(class)}, {Name: "item", Value: strconv.FormatInt(number, 10)},
+			{Name: "node", Value: string(at)},
+			{Name: "node_type", Value: n.Node.Type},
+			{Name: "reason", Value: why},
+			{Name: "payload_class", Value: string(class)},
+			{Name: "item", Value: strconv.FormatInt(number, 10)},
 		},
 	})
 }

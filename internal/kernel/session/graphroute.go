@@ -78,10 +78,10 @@ func (m *Machine) route(from eventabi.NodeID, it *item) {
 	taken := 0
 	for _, i := range m.graph.out(from) {
 		e := &m.graph.edges[i]
-		if len(e.Events) > 0 && !slices.Contains(e.Events, it.typ) || m.graph.isBeside(e.To) {
+		if types := m.graph.compiled.Carries(e.ID); types != nil && !slices.Contains(types, it.typ) || m.graph.isBeside(e.To) {
 			continue
 		}
-		holds := matches(e.When, it)
+		holds := it.matches(e.When)
 		if chooses || len(e.When) > 0 {
 			m.routeDecision(e, it, holds, chooses)
 		}
@@ -242,12 +242,12 @@ func (r *graphRun) arrange(list []joined) {
 func (m *Machine) awaits(id eventabi.NodeID, origin int64) bool {
 	r := m.turn.run
 	for i := range r.jobs {
-		if r.jobs[i].item.origin == origin && m.graph.reaches(r.standsIn(r.jobs[i].node), id) {
+		if r.jobs[i].item.origin == origin && m.graph.compiled.Leads(r.standsIn(r.jobs[i].node), id) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(r.joined, func(j joined) bool {
-		return j.item.origin == origin && j.merge != id && m.graph.reaches(j.merge, id)
+		return j.item.origin == origin && j.merge != id && m.graph.compiled.Leads(j.merge, id)
 	})
 }
 
@@ -265,12 +265,33 @@ func (m *Machine) proceed() {
 	m.lineEmpty()
 }
 
+// voiceFull says that enough waits for the synthesisers: who gives more than can be said is
+// not to fill the edge to them.
+func (m *Machine) voiceFull(at eventabi.NodeID) bool {
+	out := m.turn.output
+	return m.graph.zones[m.graph.index(at)] == zoneVoice && !out.reply.Muted() && out.reply.Len()-m.turn.run.begun >= maxAheadOfVoice
+}
+
+// letOn lets what waited for a synthesiser go on when there is room. It says whether anything
+// moved.
+func (m *Machine) letOn() bool {
+	r := m.turn.run
+	if r == nil || m.scopeTurn() == "" || m.arbiter.Ending() || len(r.lines[1]) == 0 || r.lines[1][0].voice == "" || m.voiceFull(r.lines[1][0].voice) {
+		return false
+	}
+	m.proceed()
+	return true
+}
+
 // release lets what stands first in a line go on, if it can. It says whether anything moved.
 func (m *Machine) release(l *line) bool {
 	if len(*l) == 0 {
 		return false
 	}
 	p := &(*l)[0]
+	if p.voice != "" && m.voiceFull(p.voice) {
+		return false
+	}
 	if p.voice != "" {
 		it, voice := p.item, p.voice
 		if p.pending == 0 {

@@ -28,7 +28,8 @@ import (
 //  3. The first item that comes to a model is what the turn is about; there is one answer.
 //  4. Items come to synthesisers in the order of the segments that they were made of, and
 //     what a node made of one in the order in which it gave it.
-//  5. The reply is complete when the model has ended and nothing of it is under way here.
+//  5. No more than a few pieces wait for a synthesiser; the others wait here.
+//  6. The reply is complete when the model has ended and nothing of it is under way here.
 type graphRun struct {
 	jobs []job
 	// lines are the items of the words and of the reply that are not settled, in order.
@@ -39,6 +40,7 @@ type graphRun struct {
 	ended  bool              // the model has
 	over   bool              // nothing is wanted any more
 	voices []eventabi.NodeID // of the pieces of the reply: who says them
+	begun  int               // of those, how many a synthesiser was handed
 	moved  []servedNode
 
 	branches []branch
@@ -74,6 +76,17 @@ type item struct {
 	attributes []graph.Attribute
 }
 
+// matches says whether all conditions of an edge hold of an item.
+func (it *item) matches(when []graph.Test) bool {
+	of := graph.Item{Type: it.typ, Attributes: it.attributes}
+	for i := range when {
+		if !when[i].Holds(&of) {
+			return false
+		}
+	}
+	return true
+}
+
 // line is an order of items that are under way.
 type line []place
 
@@ -87,6 +100,7 @@ type place struct {
 // The bounds of a run.
 const (
 	maxGraphItems   = 1024 // under way in one turn
+	maxAheadOfVoice = 8    // pieces that wait for a synthesiser: the handoff's max_pending_segments
 	maxNodeOutputs  = 64   // of one item
 	maxItemRunes    = 1 << 14
 	maxAttributes   = 16
@@ -178,7 +192,7 @@ func (m *Machine) nodeOutput(in *NodeOutput) {
 // outputFault says what is wrong with what a node gives, empty when nothing is.
 func outputFault(n *GraphNode, in *NodeOutput) string {
 	switch {
-	case !slices.Contains(n.Node.Outputs, in.Type):
+	case len(n.Node.Outputs) > 0 && !slices.Contains(n.Node.Outputs, in.Type):
 		return "node_output_type"
 	case in.Text.Runes < 0 || in.Text.Runes > maxItemRunes:
 		return "node_output_length"

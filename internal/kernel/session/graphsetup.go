@@ -19,13 +19,13 @@ type graphSetup struct {
 	edges    []graph.Edge
 	overfull bool
 
+	compiled  *graph.Graph
 	zones     []zone  // by node
 	outs      [][]int // edges out of each node, in their order
-	reach     [][]bool
-	leads     []bool // what a node gives can come to a model or a synthesiser
-	screens   bool   // there are work nodes among the words
-	items     int64  // so far, of the session
-	print     string // the fingerprint
+	leads     []bool  // what a node gives can come to a model or a synthesiser
+	screens   bool    // there are work nodes among the words
+	items     int64   // so far, of the session
+	print     string  // the fingerprint
 	ear       eventabi.NodeID
 	cutter    eventabi.NodeID
 	model     eventabi.NodeID // the first one: it answers where no words lead to a model
@@ -145,9 +145,21 @@ func (g *graphSetup) compile() string {
 	if g.overfull {
 		return "invalid_graph:too_large"
 	}
-	if why := g.sound(); why != "" {
-		return "invalid_graph:" + why
+	def := graph.Definition{Edges: g.edges}
+	for i := range g.nodes {
+		n := &g.nodes[i].Node
+		if n.BudgetMS > maxSettingMS {
+			return "invalid_graph:nodes." + string(n.ID) + ".budget_ms"
+		}
+		def.Nodes = append(def.Nodes, *n)
 	}
+	compiled, faults := graph.Compile(def)
+	for i := range faults {
+		if f := &faults[i]; f.Severity == graph.Error {
+			return "invalid_graph:" + f.Path + ":" + string(f.Code)
+		}
+	}
+	g.compiled = compiled
 	g.table()
 	g.print = g.fingerprint()
 	return g.survey()

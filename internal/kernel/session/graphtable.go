@@ -13,45 +13,24 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/graph"
 )
 
-// table lays out what the executor looks up: the edges of each node in their order, and which
-// nodes lead to which.
+// table lays out what the session looks up: the edges of each node in their order, and which
+// nodes lead to a model or a synthesiser.
 func (g *graphSetup) table() {
 	slices.SortStableFunc(g.edges, func(a, b graph.Edge) int {
 		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
 	})
 	n := len(g.nodes)
-	g.outs, g.reach, g.leads = make([][]int, n), make([][]bool, n), make([]bool, n)
+	g.outs, g.leads = make([][]int, n), make([]bool, n)
 	for i := range g.nodes {
+		id := g.nodes[i].Node.ID
 		for k := range g.edges {
-			if g.edges[k].From == g.nodes[i].Node.ID {
+			if g.edges[k].From == id {
 				g.outs[i] = append(g.outs[i], k)
 			}
 		}
-		g.reach[i] = make([]bool, n)
-		g.explore(i, i)
 		for k := range g.nodes {
 			role := g.nodes[k].Node.Role
-			g.leads[i] = g.leads[i] || g.reach[i][k] && (role == graph.RoleModel || role == graph.RoleSynthesiser)
-		}
-	}
-}
-
-// explore marks what lies behind a node, and behind what stands in for that.
-func (g *graphSetup) explore(from, at int) {
-	visit := func(to int) {
-		if to >= 0 && !g.reach[from][to] {
-			g.reach[from][to] = true
-			g.explore(from, to)
-		}
-	}
-	for k := range g.edges {
-		if g.edges[k].From == g.nodes[at].Node.ID {
-			visit(g.index(g.edges[k].To))
-		}
-	}
-	for k := range g.nodes {
-		if g.nodes[k].Node.FallbackOf == g.nodes[at].Node.ID {
-			visit(k)
+			g.leads[i] = g.leads[i] || (role == graph.RoleModel || role == graph.RoleSynthesiser) && g.compiled.Leads(id, g.nodes[k].Node.ID)
 		}
 	}
 }
@@ -59,28 +38,21 @@ func (g *graphSetup) explore(from, at int) {
 // out lists the edges of a node, by number.
 func (g *graphSetup) out(id eventabi.NodeID) []int { return g.outs[g.index(id)] }
 
-// reaches says that something can come from one node to another.
-func (g *graphSetup) reaches(from, to eventabi.NodeID) bool {
-	return g.reach[g.index(from)][g.index(to)]
-}
-
 func (g *graphSetup) isBeside(id eventabi.NodeID) bool { return beside(&g.node(id).Node) }
 
 func (g *graphSetup) edgeOrder(id eventabi.EdgeID) int {
 	return slices.IndexFunc(g.edges, func(e graph.Edge) bool { return e.ID == id })
 }
 
-// fingerprint tells graphs apart: what they are, and what serves them. The order in which it
-// was declared is no part of that.
+// fingerprint tells graphs apart: what they are, what serves them, and what their nodes are
+// given outside the kernel. The order of the declaration is no part of that.
 func (g *graphSetup) fingerprint() string {
-	lines := make([]string, 0, len(g.nodes)+len(g.edges))
+	lines := []string{g.compiled.Fingerprint()}
 	for i := range g.nodes {
 		n := g.nodes[i]
+		n.Node = graph.Node{ID: n.Node.ID}
 		n.Line.Handle, n.Line.Digest = 0, 0 // names of one session
 		lines = append(lines, Format(&n))
-	}
-	for i := range g.edges {
-		lines = append(lines, Format(&GraphEdge{Edge: g.edges[i]}))
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))

@@ -397,6 +397,7 @@ func (m *Machine) settle() {
 		moved = m.adapt() || moved
 		moved = m.arbitrate() || moved
 		moved = m.openNext() || moved
+		moved = m.letOn() || moved
 		if !moved {
 			return
 		}

@@ -373,3 +373,60 @@ func TestTheDrunkAdapts(t *testing.T) {
 		}
 	}
 }
+
+// Two graphs never share a plan hash, whatever differs: what they are, what serves their nodes,
+// or what their nodes are given. The order in which one is declared is no difference (turn-plan
+// section 3).
+func TestGraphsHavePlansOfTheirOwn(t *testing.T) {
+	base := []string{
+		"node id=caller role=caller", "node id=ear role=recogniser", "node id=clean role=work config=a", "node id=mind role=model",
+		"node id=cutter role=segmenter", "node id=mouth role=synthesiser", "node id=speaker role=speaker",
+		"way from=caller to=ear", "way from=ear to=clean", "way from=clean to=mind", "way from=mind to=cutter", "way from=cutter to=mouth",
+		"way from=mouth to=speaker",
+	}
+	plan := func(lines []string) string {
+		m, fx := New(), Effects{}
+		var in []Input
+		for _, line := range append(slices.Clone(lines), "boot", "fresh", "text_in text=1 runes=4 words=1 class=2") {
+			i, err := ParseInput(expand(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = append(in, i)
+		}
+		m.Step(0, in[:len(in)-1], &fx)
+		m.Step(1, in[len(in)-1:], &fx)
+		p, ok := m.Plan()
+		if !ok {
+			t.Fatalf("no turn opened with %v", lines)
+		}
+		return p.PlanHash
+	}
+	with := func(old, line string) []string {
+		list := slices.Clone(base)
+		list[slices.Index(list, old)] = line
+		return list
+	}
+	first := plan(base)
+	turned := slices.Clone(base)
+	slices.Reverse(turned)
+	if plan(turned) != first {
+		t.Error("the order of the declaration is a difference")
+	}
+	seen := map[string]string{first: "the graph", plan(nil): "none"}
+	for name, lines := range map[string][]string{
+		"another config":   with("node id=clean role=work config=a", "node id=clean role=work config=b"),
+		"another budget":   with("node id=clean role=work config=a", "node id=clean role=work config=a budget_ms=9"),
+		"another provider": with("node id=mind role=model", "node id=mind role=model provider=other"),
+		"another type":     with("node id=clean role=work config=a", "node id=clean role=work config=a type=wash"),
+	} {
+		hash := plan(lines)
+		if other, there := seen[hash]; there {
+			t.Errorf("%s and %s share a plan hash", name, other)
+		}
+		seen[hash] = name
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d hashes", len(seen))
+	}
+}

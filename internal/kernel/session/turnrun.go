@@ -149,6 +149,9 @@ func (m *Machine) sayNext() {
 		return
 	}
 	t.output.reply.Begin()
+	if t.run != nil {
+		t.run.begun = i + 1
+	}
 	m.startCall(c)
 }
 

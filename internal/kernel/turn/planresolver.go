@@ -150,10 +150,10 @@ func (r *PlanRequest) plan() controlplane.ResolvedTurnPlan {
 		flow.Actions = o.Actions
 	}
 	return controlplane.ResolvedTurnPlan{
-		PipelineVersion:    r.Pipeline,
-		GraphDefinitionRef: r.Graph,
-		ExecutionProfile:   controlplane.ProfileSimple,
-		Budgets:            flow.Budgets,
+		PipelineVersion:        r.Pipeline,
+		GraphDefinitionRef:     r.Graph,
+		ExecutionProfile:       controlplane.ProfileSimple,
+		Budgets:                flow.Budgets,
 		ProviderBindings:       controlplane.NewTable(r.bindings()...),
 		EdgeBufferPolicies:     flow.Edges,
 		NodeExecutionPolicies:  flow.Nodes,

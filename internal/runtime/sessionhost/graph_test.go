@@ -54,7 +54,7 @@ func registry(t *testing.T, list map[string]func(ctx *node.Context, ev *node.Eve
 func drawn(nodes string, edges ...string) *Graph {
 	g := &Graph{}
 	types := []string{string(node.TypeTranscript), string(node.TypeSegment)}
-	for _, f := range strings.Fields("ear=recogniser mind=model cutter=segmenter mouth=synthesiser " + nodes) {
+	for _, f := range strings.Fields("caller=caller speaker=speaker ear=recogniser mind=model cutter=segmenter mouth=synthesiser " + nodes) {
 		id, role, special := strings.Cut(f, "=")
 		n := kernelgraph.Node{ID: eventabi.NodeID(id), Type: id, Role: kernelgraph.Role(role), Scope: kernelgraph.ScopeTurn}
 		if !special {
@@ -62,7 +62,7 @@ func drawn(nodes string, edges ...string) *Graph {
 		}
 		g.Definition.Nodes = append(g.Definition.Nodes, n)
 	}
-	for _, e := range edges {
+	for _, e := range append([]string{"caller>ear", "mouth>speaker"}, edges...) {
 		from, to, _ := strings.Cut(e, ">")
 		g.Definition.Edges = append(g.Definition.Edges, kernelgraph.Edge{
 			ID: eventabi.EdgeID(from + "-" + to), From: eventabi.NodeID(from), To: eventabi.NodeID(to),
@@ -150,8 +150,8 @@ func TestGraphModelsHaveTheirOwnBindings(t *testing.T) {
 	german := &heedful{FakeLLM: &providertest.FakeLLM{Behaviour: providertest.Behaviour{ID: "geist"}, Replies: []string{"Es war einmal."}}}
 	bass := &spoke{FakeTTS: &providertest.FakeTTS{Behaviour: providertest.Behaviour{ID: "bass"}}}
 	r.settings.Language = "de"
-	r.settings.Graph = drawn("geist=model low=synthesiser gate=select", "ear>gate", "gate>geist", "gate>mind", "geist>cutter", "mind>cutter", "cutter>low")
-	r.settings.Graph.Definition.Edges[1].When = []kernelgraph.Test{{Attribute: "language", Op: kernelgraph.OpEqual, Value: "de"}}
+	r.settings.Graph = drawn("geist=model low=synthesiser gate=select", "ear>gate", "gate>geist", "gate>mind", "geist>cutter", "mind>cutter", "cutter>low", "low>speaker")
+	r.settings.Graph.Definition.Edges[3].When = []kernelgraph.Test{{Attribute: "language", Op: kernelgraph.OpEqual, Value: "de"}}
 	r.settings.Graph.Models = map[eventabi.NodeID]ModelBinding{"geist": {LLM: german, SystemPrompt: "Sprich Deutsch."}}
 	r.settings.Graph.Voices = map[eventabi.NodeID]VoiceBinding{"low": {TTS: bass, Voice: "deep"}}
 	s := virtually(t, r, speaking([2]int64{500, 1500}), 9000, nil)
