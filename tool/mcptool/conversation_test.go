@@ -133,8 +133,10 @@ func run(t *testing.T, s *mcptool.Server, llm provider.LLM) (*caller, *parley.Se
 // A conversation in which the model calls a tool of an MCP server, over both ways: the result
 // is spoken, and the call came with its key.
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"stdio", "http"} {
 		t.Run(way, func(t *testing.T) {
+			t.Parallel()
 			w := mcptooltest.New(t)
 			c := mcptool.Config{Command: w.Command}
 			if way == "http" {
@@ -167,6 +169,7 @@ func TestConversation(t *testing.T) {
 // The caller speaks into the answer while the tool runs: the sound stops, the tool goes on, its
 // result is in the record once, and the model is told of it.
 func TestBargeInWhileAToolRuns(t *testing.T) {
+	t.Parallel()
 	w := mcptooltest.New(t)
 	s := connect(t, mcptool.Config{Command: w.Command, Timeout: patience})
 	var mu sync.Mutex
@@ -238,6 +241,7 @@ func TestBargeInWhileAToolRuns(t *testing.T) {
 // The server dies in the middle of a call: the model is told so, the session goes on, and the
 // tools are there again later.
 func TestServerDiesInAConversation(t *testing.T) {
+	t.Parallel()
 	w := mcptooltest.New(t)
 	s := connect(t, mcptool.Config{Command: w.Command})
 	responder, err := scripted.New(scripted.Config{Now: time.Now})
