@@ -121,7 +121,7 @@ func run(t *testing.T, s *mcptool.Server, llm provider.LLM) (*caller, *parley.Se
 	}
 	t.Cleanup(func() {
 		call.Close("test_over")
-		ctx, stop := context.WithTimeout(context.Background(), patience)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer stop()
 		if err := r.Close(ctx); err != nil {
 			t.Error(err)
