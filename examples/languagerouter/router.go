@@ -70,7 +70,7 @@ type router struct {
 
 func (r *router) Declaration() node.Declaration {
 	return node.Declaration{
-		Type: Type, Package: "examples/languagerouter", Scope: node.ScopeSession, State: []node.StateClass{node.StateHot},
+		Type: Type, Package: "examples/languagerouter", State: []node.StateClass{node.StateHot},
 		Inputs: []node.Type{node.TypeTranscript}, Outputs: []node.Type{node.TypeTranscript},
 	}.WithDefaults()
 }

@@ -20,7 +20,7 @@ const Type = "profanity_filter"
 type Config struct {
 	Words []string `json:"words"` // in place of the node's own
 	With  string   `json:"with"`  // what is said instead
-	Scope string   `json:"scope"` // session: behind the recogniser; turn: behind the segmenter
+	Scope string   `json:"scope"` // turn: in the way of what is said; session: beside it
 }
 
 // Validate reports all faults at once.

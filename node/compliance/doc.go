@@ -6,7 +6,7 @@
 // the segmenter, since in a stream of deltas a word or a number has no end.
 //
 //	config:
-//	  scope: turn                      # session where it stands ahead of turns
+//	  scope: turn                      # session where it reads along beside the turns
 //	  rules:
 //	    - {name: profanity, words: [damn, hell], action: replace, with: "beep"}
 //	    - {name: cards, find: card, action: mask}

@@ -34,7 +34,7 @@ type Config struct {
 	To        string `json:"to"`
 	TimeoutMS int64  `json:"timeout_ms"`
 	OnFailure string `json:"on_failure"` // "pass" or "drop"
-	Scope     string `json:"scope"`      // "turn" or "session"
+	Scope     string `json:"scope"`      // "turn"; "session" beside the turns, such as for captions
 }
 
 // What follows a failure.
