@@ -202,12 +202,12 @@ func startAgent(ctx context.Context, env *environment, c *serve.Config, s *serve
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	fmt.Fprintf(env.stderr, "the engines are ready after %v\n", time.Since(began).Round(10*time.Millisecond))
 	if a.tools, err = openTools(c, serveLog(env.stderr, c)); err != nil {
 		return nil, errors.Join(&exitError{code: exitUsage, err: err}, a.Close())
 	}
 	a.close = append(a.close, a.tools.Close)
 	a.tools.configure(&a.config)
+	fmt.Fprintf(env.stderr, "the engines are ready after %v\n", time.Since(began).Round(10*time.Millisecond))
 	a.config.Flow, a.config.MaxSessions = flow, int(c.Session.Max)
 	a.config.Voice, a.config.Language = c.Agent.Voice, c.Agent.Language
 	if c.Agent.Instructions != "" {

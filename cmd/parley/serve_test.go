@@ -23,6 +23,7 @@ import (
 	"github.com/parley-voice/parley/internal/engines/enginestest"
 	"github.com/parley-voice/parley/internal/serve"
 	"github.com/parley-voice/parley/internal/serve/servetest"
+	"github.com/parley-voice/parley/tool/mcptool/mcptooltest"
 	"github.com/parley-voice/parley/transport"
 )
 
@@ -30,6 +31,7 @@ import (
 const asProgram = "PARLEY_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	mcptooltest.Serve()
 	if url := os.Getenv(asCaller); url != "" {
 		os.Exit(callAndStay(url))
 	}

@@ -31,6 +31,7 @@ func rings() []ring {
 		{"provider/", []string{"provider$"}, adapter},
 		{"node", []string{"api/eventabi"}, "the node contract speaks in envelopes and nothing else of ours"},
 		{"node/", []string{"node$", "api/eventabi"}, adapter},
+		{"tool/", []string{"provider$", "tool/mcptool$"}, adapter + "; what a model may call is of the provider's contract"},
 		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
 		{"transport/", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/feed$", "transport/outbox$", "transport/socket$", "api/eventabi"}, adapter + "; the tools that all adapters need are part of what they see"},
 		{"transport/websocket", []string{"transport$", "transport/codec$", "transport/feed$", "transport/outbox$", "api/eventabi", "api/wire$"}, adapter + "; it shares its messages with the client"},
@@ -64,8 +65,8 @@ func rings() []ring {
 		{"internal/voices", []string{"internal/audio"}, leaf},
 		{"internal/thirdparty", []string{".", "api", "internal", "node", "provider", "transport$"}, "the world that it gives to other people's clients is Parley itself, with engines of the tests"},
 		{"internal/arch", nil, "what judges the tree must not depend on it"},
-		{"cmd", []string{".", "api", "client$", "internal", "node", "provider", "transport"}, "commands list their adapters, one of them is a client, and nothing imports a command"},
-		{"examples", []string{".", "api", "node", "provider", "transport"}, "an example shows what a user can do, and a user cannot import the inside"},
+		{"cmd", []string{".", "api", "client$", "internal", "node", "provider", "tool", "transport"}, "commands list their adapters, one of them is a client, and nothing imports a command"},
+		{"examples", []string{".", "api", "node", "provider", "tool", "transport"}, "an example shows what a user can do, and a user cannot import the inside"},
 	}
 }
 

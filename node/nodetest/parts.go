@@ -17,6 +17,7 @@ import (
 
 // declaration: it is complete, always the same, and what the kind says beforehand.
 func (s Suite) declaration(t *testing.T) {
+	t.Helper()
 	n := s.New(t)
 	if err := node.Check(n); err != nil {
 		t.Error(err)
@@ -41,6 +42,7 @@ func (s Suite) declaration(t *testing.T) {
 // config: a field that does not exist, and what is no object, are refused before a session
 // begins, and by name.
 func (s Suite) config(t *testing.T) {
+	t.Helper()
 	if s.Kind == nil {
 		return
 	}
@@ -70,6 +72,7 @@ func (s Suite) config(t *testing.T) {
 // hookOrder: init, start, events, stop; nothing is emitted before the first event and after
 // the stop, and a second stop does nothing and is no fault.
 func (s Suite) hookOrder(t *testing.T) {
+	t.Helper()
 	h := s.host(t)
 	h.Start()
 	if n := len(h.Emitted()); n > 0 {
@@ -93,6 +96,7 @@ func (s Suite) hookOrder(t *testing.T) {
 
 // outputs: something comes out, of the declared types, with kind and class.
 func (s Suite) outputs(t *testing.T) {
+	t.Helper()
 	h := s.run(t, len(s.Events))
 	h.Stop()
 	s.settle(h)
@@ -120,6 +124,7 @@ func (s Suite) outputs(t *testing.T) {
 // the node changes it on purpose. What is of another kind than every input, such as a control
 // event made of sound, has a class of its own.
 func (s Suite) payloadClass(t *testing.T) {
+	t.Helper()
 	events := slices.Clone(s.Events)
 	for i := range events {
 		if events[i].Kind != eventabi.KindControl {
@@ -140,6 +145,7 @@ func (s Suite) payloadClass(t *testing.T) {
 // cancel: at any point of the events the hooks return within the grace, and a node of mode
 // hard in turn scope is silent from then on.
 func (s Suite) cancel(t *testing.T, n int) {
+	t.Helper()
 	h := s.run(t, n)
 	h.BargeIn()
 	h.Cancel(node.Cancel{Scope: eventabi.CancelTurn, Reason: "barge_in"})
@@ -156,6 +162,7 @@ func (s Suite) cancel(t *testing.T, n int) {
 // stop: it comes in order also when there was no event, when the turn was cancelled before the
 // first one, and twice.
 func (s Suite) stop(t *testing.T) {
+	t.Helper()
 	h := s.run(t, 0)
 	h.Stop()
 	h.Stop()
@@ -173,6 +180,7 @@ func (s Suite) stop(t *testing.T) {
 // contextUse: only declared state is used; an exhausted budget is taken, and a context that is
 // over is no panic.
 func (s Suite) contextUse(t *testing.T) {
+	t.Helper()
 	h := s.run(t, len(s.Events)/2)
 	h.Budget(0)
 	h.Exhaust(node.BudgetTerminate)
@@ -195,6 +203,7 @@ func (s Suite) contextUse(t *testing.T) {
 // lent: the node keeps nothing of an event that it was lent, and does not change one whose
 // content it was lent.
 func (s Suite) lent(t *testing.T) {
+	t.Helper()
 	h := s.host(t)
 	h.Start()
 	for _, ev := range s.Events {
@@ -225,6 +234,7 @@ func (s Suite) lent(t *testing.T) {
 // leak: what an instance does depends on nothing that another one did, also when that one was
 // cut off in the middle.
 func (s Suite) leak(t *testing.T) {
+	t.Helper()
 	clean := s.run(t, len(s.Events))
 	clean.Stop()
 	cut := s.run(t, len(s.Events)/2)

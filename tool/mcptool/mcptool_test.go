@@ -250,3 +250,12 @@ func TestConfig(t *testing.T) {
 		t.Errorf("not all at once: %v", err)
 	}
 }
+
+// A server over HTTP that dies is away as well.
+func TestHTTPServerDies(t *testing.T) {
+	s := connect(t, mcptool.Config{URL: mcptooltest.New(t).StartHTTP(t, "")})
+	if _, err := call(t, s, "desk_crash", "", `{}`); err == nil {
+		t.Error("the call that it died in was answered")
+	}
+	await(t, "it is away", func() bool { return s.Err() != nil && len(s.Tools()) == 0 })
+}

@@ -32,9 +32,9 @@ func Serve() {
 	}
 	if err := serve(os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, "server for tests:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this process is a server, and no test runs in it
 	}
-	os.Exit(0)
+	os.Exit(0) //nolint:forbidigo // likewise
 }
 
 // Server is how a test reaches and steers a server.
@@ -188,7 +188,7 @@ func (w *world) tools() {
 	})
 	add("crash", "Ends the server.", func(context.Context, *mcp.CallToolRequest, order) (*mcp.CallToolResult, any, error) {
 		fmt.Fprintln(os.Stderr, "I am crashing")
-		os.Exit(3)
+		os.Exit(3) //nolint:forbidigo // the tool's purpose
 		return nil, nil, nil
 	})
 	add("environment", "Says what it was given.", func(context.Context, *mcp.CallToolRequest, order) (*mcp.CallToolResult, any, error) {
