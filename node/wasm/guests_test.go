@@ -87,16 +87,13 @@ func config(t testing.TB, file string, more ...string) json.RawMessage {
 	return json.RawMessage("{" + strings.Join(fields, ",") + "}")
 }
 
-var (
-	sharedOnce sync.Once
-	shared     string
-)
+// compiled gives the folder for the compiled code of this run.
+func compiled() string { return filepath.Join(built, "compiled") }
 
 // newKind makes a kind that shares compiled code with the others of this run.
 func newKind(t testing.TB) *wasm.Kind {
 	t.Helper()
-	sharedOnce.Do(func() { shared = filepath.Join(built, "compiled") })
-	k := wasm.New(wasm.Options{Compiled: shared})
+	k := wasm.New(wasm.Options{Compiled: compiled()})
 	t.Cleanup(func() {
 		if err := k.Close(); err != nil {
 			t.Error(err)
