@@ -38,7 +38,7 @@ func sandboxed(o Options) (r Result, err error) {
 	if err != nil {
 		return r, fmt.Errorf("bench: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	file := filepath.Join(dir, "gain.wasm")
 	if err := os.WriteFile(file, gainGuest, 0o600); err != nil {
 		return r, fmt.Errorf("bench: %w", err)

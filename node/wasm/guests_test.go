@@ -31,27 +31,23 @@ const (
 var built string
 
 func TestMain(m *testing.M) {
-	code := func() int {
-		var err error
-		if built, err = os.MkdirTemp("", "parley-wasm-"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(built)
-		return m.Run()
-	}()
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	var err error
+	if built, err = os.MkdirTemp("", "parley-wasm-"); err != nil {
+		panic(err)
 	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(built); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(code) //nolint:forbidigo // goleak leaves it to its cleanup
+	}))
 }
 
 var builds sync.Map
 
 // goGuest builds a guest from the folder of its program.
-func goGuest(t testing.TB, folder string) string {
-	t.Helper()
+func goGuest(tb testing.TB, folder string) string {
+	tb.Helper()
 	out := filepath.Join(built, filepath.Base(folder)+".wasm")
 	build, _ := builds.LoadOrStore(folder, sync.OnceValue(func() error {
 		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-o", out, ".")
@@ -63,53 +59,50 @@ func goGuest(t testing.TB, folder string) string {
 		return nil
 	}))
 	if err := build.(func() error)(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
 
-func probe(t testing.TB) string { t.Helper(); return goGuest(t, "testdata/probe") }
+func probe(tb testing.TB) string { tb.Helper(); return goGuest(tb, "testdata/probe") }
 
-func sum(t testing.TB, file string) string {
-	t.Helper()
+func sum(tb testing.TB, file string) string {
+	tb.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
 }
 
 // config pins a module as it is; more are further fields.
-func config(t testing.TB, file string, more ...string) json.RawMessage {
-	t.Helper()
-	fields := append([]string{fmt.Sprintf(`"module":%q,"sha256":%q`, file, sum(t, file))}, more...)
+func config(tb testing.TB, file string, more ...string) json.RawMessage {
+	tb.Helper()
+	fields := append([]string{fmt.Sprintf(`"module":%q,"sha256":%q`, file, sum(tb, file))}, more...)
 	return json.RawMessage("{" + strings.Join(fields, ",") + "}")
 }
 
-var (
-	sharedOnce sync.Once
-	shared     string
-)
+// compiled gives the folder for the compiled code of this run.
+func compiled() string { return filepath.Join(built, "compiled") }
 
 // newKind makes a kind that shares compiled code with the others of this run.
-func newKind(t testing.TB) *wasm.Kind {
-	t.Helper()
-	sharedOnce.Do(func() { shared = filepath.Join(built, "compiled") })
-	k := wasm.New(wasm.Options{Compiled: shared})
-	t.Cleanup(func() {
+func newKind(tb testing.TB) *wasm.Kind {
+	tb.Helper()
+	k := wasm.New(wasm.Options{Compiled: compiled()})
+	tb.Cleanup(func() {
 		if err := k.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return k
 }
 
-func newNode(t testing.TB, k *wasm.Kind, c json.RawMessage) node.Node {
-	t.Helper()
+func newNode(tb testing.TB, k *wasm.Kind, c json.RawMessage) node.Node {
+	tb.Helper()
 	n, err := k.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return n
 }
@@ -125,9 +118,9 @@ func tell(h *nodetest.Harness, n node.Node, s string) error {
 	return n.OnEvent(h.Context(), &ev)
 }
 
-func started(t testing.TB, n node.Node) *nodetest.Harness {
-	t.Helper()
-	h := nodetest.New(t, n)
+func started(tb testing.TB, n node.Node) *nodetest.Harness {
+	tb.Helper()
+	h := nodetest.New(tb, n)
 	h.Start()
 	return h
 }

@@ -25,7 +25,9 @@ func TestHostileGuestsEndThemselvesOnly(t *testing.T) {
 	c := config(t, hostile, short)
 	inC := func(what, want string) [3]string { return [3]string{"c", what, want} }
 	inGo := func(what, want string) [3]string { return [3]string{"go", what, want} }
-	configs := map[string]json.RawMessage{"c": c, "go": config(t, probe(t), short, `"memory_mb":32`)}
+	configs := map[string]json.RawMessage{
+		"c": c, "go": config(t, probe(t), short), "small": config(t, probe(t), `"time_ms":5000,"memory_mb":16`),
+	}
 	for name, way := range map[string][3]string{
 		"loop":               inC("l", "passed its time"),
 		"empty loop":         inC("L", "passed its time"),
@@ -48,8 +50,8 @@ func TestHostileGuestsEndThemselvesOnly(t *testing.T) {
 		"exit":               inC("x", "exit code 0"),
 		"panic in Go":        inGo("panic", "planned"),
 		"error in Go":        inGo("error", "no such luck"),
-		"memory in Go":       inGo("eat", "out of memory"),
-		"sleep in Go":        inGo("sleep", ""),
+		"memory in Go":       {"small", "eat", "out of memory"},
+		"sleep in Go":        inGo("sleep", "passed its time"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			sibling := newNode(t, k, configs[way[0]])

@@ -3,7 +3,7 @@
 /* A node for Parley's sandbox, written in C: include this header in one file, and define the
  * functions that are named below. docs/wasm-nodes.md is the reference of the interface.
  *
- *   clang --target=wasm32 -O2 -nostdlib -fno-builtin -Wl,--no-entry -I sdk/c -o node.wasm node.c
+ *   clang --target=wasm32 -mbulk-memory -O2 -nostdlib -Wl,--no-entry -I sdk/c -o node.wasm node.c
  *
  * There is no C library. An instance serves one turn or one session, in one memory, by one
  * call at a time. */

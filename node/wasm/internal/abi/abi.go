@@ -206,9 +206,7 @@ func Append(b []byte, ev *node.Event, flags uint16) ([]byte, error) {
 // tail writes what follows the header.
 func tail(p []byte, ev *node.Event, sync *node.Sync) {
 	le := binary.LittleEndian
-	for i, s := range ev.PCM {
-		le.PutUint16(p[2*i:], uint16(s))
-	}
+	putSamples(p, ev.PCM)
 	p = p[2*len(ev.PCM):]
 	for _, s := range [...]string{string(ev.Type), string(ev.Invocation), sync.ID, string(sync.Event), sync.Group} {
 		p = p[copy(p, s):]
@@ -272,11 +270,7 @@ func Read(b []byte, ev *node.Event, names *Strings) (flags uint16, err error) {
 		Final: flags&FlagFinal != 0, Protected: flags&FlagProtected != 0,
 	}
 	rest := cutter{b: b[HeaderSize:]}
-	samples := rest.cut(2 * int(le.Uint32(b[4:])))
-	for i := 0; i+1 < len(samples); i += 2 {
-		pcm = append(pcm, int16(le.Uint16(samples[i:])))
-	}
-	ev.PCM = pcm
+	ev.PCM = takeSamples(pcm, rest.cut(2*int(le.Uint32(b[4:]))))
 	ev.Type = node.Type(names.Intern(rest.name(le.Uint16(b[12:]))))
 	ev.Invocation = eventabi.InvocationID(names.Intern(rest.name(le.Uint16(b[14:]))))
 	id, event, group := rest.name(le.Uint16(b[48:])), rest.name(le.Uint16(b[50:])), rest.name(le.Uint16(b[52:]))

@@ -202,7 +202,7 @@ func FuzzRewrite(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	ctx := context.Background() //nolint:usetesting // for all runs
+	ctx := context.Background()
 	engine := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	f.Cleanup(func() { engine.Close(ctx) })
 	f.Fuzz(func(t *testing.T, code []byte) {

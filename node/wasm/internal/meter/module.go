@@ -314,12 +314,25 @@ func (m *module) rewriteExports() error {
 }
 
 func (m *module) rewriteStart() error {
+	if b := m.sections[secDataCount]; b != nil {
+		if err := single(&reader{b: b}, func(*reader, uint32) {}); err != nil {
+			return err
+		}
+	}
 	if m.sections[secStart] == nil {
 		return nil
 	}
-	r := &reader{b: m.sections[secStart]}
-	index := m.function(r, r.u32())
-	m.sections[secStart] = putU32(nil, index)
+	return single(&reader{b: m.sections[secStart]}, func(r *reader, old uint32) {
+		m.sections[secStart] = putU32(nil, m.function(r, old))
+	})
+}
+
+// single reads a section that is one number.
+func single(r *reader, take func(r *reader, v uint32)) error {
+	take(r, r.u32())
+	if r.at != len(r.b) {
+		r.fail("bytes are left over")
+	}
 	return r.err
 }
 
