@@ -92,7 +92,7 @@ func TestReadFlowRefuses(t *testing.T) {
 		lines = append(lines, strings.TrimSpace(line))
 	}
 	for _, want := range []string{
-		"parley: the flow settings are refused:",
+		"parley: the pipeline spec is refused:",
 		"voice.json:1:36: edges.stt-lmm: unknown_edge: ", "voice.json:1:57: tuning: type: ",
 		"PARLEY_BUDGETS__TURN_BUDGET_MS: budgets.turn_budget_ms: type: ", "set flow_control.watermarks.DataLane={high: 3, low: 3}: ",
 	} {

@@ -157,7 +157,9 @@ func runDemo(ctx context.Context, env *environment, f demoFlags) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	a.config.Flow = flow
+	if err := a.use(flow); err != nil {
+		return beginError(errors.Join(err, a.Close()))
+	}
 	if own == nil {
 		if own, err = builtInCaller(a.scripted); err != nil {
 			return errors.Join(err, a.Close())
@@ -197,7 +199,7 @@ func demoFlow(env *environment, f demoFlags) (*parley.Flow, error) {
 		}
 		from.Spec = data
 	}
-	return parley.ReadFlow(from)
+	return readSpecs(from)
 }
 
 // judge fails a demo in which something happened that must not, or that was cut short.

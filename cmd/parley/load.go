@@ -184,7 +184,10 @@ func readLoad(f *loadFlags, name string) (run loadRun, err error) {
 	if err != nil {
 		return run, &exitError{code: exitUsage, err: run.profile.Fault("spec", run.profile.SpecName, fmt.Sprintf("name a spec that can be read, beside the profile: %v", err))}
 	}
-	run.flow, err = parley.ReadFlow(parley.FlowSource{Name: spec, Spec: text})
+	run.flow, err = readSpecs(parley.FlowSource{Name: spec, Spec: text})
+	if err == nil && run.flow.Declared() {
+		return run, run.profile.Fault("spec", run.profile.SpecName, "name a spec without nodes: load is measured on the voice graph")
+	}
 	return run, err
 }
 

@@ -87,7 +87,7 @@ func TestLoadUsage(t *testing.T) {
 		{[]string{filepath.Join(dir, "none.yaml")}, "read the profile", exitUsage},
 		{[]string{bad}, `bad.yaml:2: sessions: "many": use a whole number from 1 to 50000`, exitFailure},
 		{[]string{lost}, `lost.yaml:2: spec: "nowhere.yaml": name a spec that can be read, beside the profile`, exitUsage},
-		{[]string{wrong}, "the flow settings are refused", exitFailure},
+		{[]string{wrong}, "the pipeline spec is refused", exitFailure},
 		{[]string{"soak", "--set", "sample=1h"}, "at most a tenth of the duration", exitFailure},
 		{[]string{"soak", "--set", "speed=1"}, "there is no such value", exitFailure},
 		{[]string{"soak", "--for", "-3s"}, `duration: "-3s"`, exitFailure},

@@ -208,10 +208,13 @@ func startAgent(ctx context.Context, env *environment, c *serve.Config, s *serve
 	a.close = append(a.close, a.tools.Close)
 	a.tools.configure(&a.config)
 	fmt.Fprintf(env.stderr, "the engines are ready after %v\n", time.Since(began).Round(10*time.Millisecond))
-	a.config.Flow, a.config.MaxSessions = flow, int(c.Session.Max)
+	a.config.MaxSessions = int(c.Session.Max)
 	a.config.Voice, a.config.Language = c.Agent.Voice, c.Agent.Language
 	if c.Agent.Instructions != "" {
 		a.config.SystemPrompt = c.Agent.Instructions
+	}
+	if err := a.use(flow); err != nil {
+		return nil, beginError(errors.Join(err, a.Close()))
 	}
 	r, err := parley.New(a.config)
 	if err == nil {
@@ -233,7 +236,7 @@ func serveFlow(env *environment, c *serve.Config) (*parley.Flow, error) {
 		}
 		from.Spec = data
 	}
-	return parley.ReadFlow(from)
+	return readSpecs(from)
 }
 
 func serveLog(w io.Writer, c *serve.Config) *slog.Logger {

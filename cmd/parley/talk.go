@@ -211,7 +211,9 @@ func (f *talkFlags) agent(ctx context.Context, env *environment) (*agent, error)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	a.config.Flow = flow
+	if err := a.use(flow); err != nil {
+		return nil, beginError(errors.Join(err, a.Close()))
+	}
 	return a, nil
 }
 

@@ -110,7 +110,7 @@ type RefusedError struct{ Faults []Fault }
 
 func (e *RefusedError) Error() string {
 	var b strings.Builder
-	b.WriteString("the flow settings are refused:")
+	b.WriteString("the pipeline spec is refused:")
 	for _, f := range e.Faults {
 		if !f.Warning {
 			b.WriteString("\n" + f.String())

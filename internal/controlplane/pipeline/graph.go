@@ -79,6 +79,7 @@ func (w *work) graph() {
 	w.preludeOf(x)
 	w.sound()
 	w.runs()
+	w.kernel()
 }
 
 // noGraph refuses what has a meaning only in a declared graph.
@@ -170,6 +171,10 @@ func (b *nodeWork) builtin(t *NodeType) {
 			b.fault(v.source, "scope", CodeScope, quote(v.text), "is %s, but a node of the type %s is one of the %s; leave it out", v.text, t.Name, t.Scope)
 		}
 		b.node.Scope = graph.Scope(v.text)
+	}
+	for _, field := range b.given.below("limits").sorted() {
+		v := b.given["limits."+field]
+		b.fault(v.source, "limits."+field, CodeNodeField, v.text, "is %s, but a node of the type %s is the runtime's own, whose times are in budgets; leave it out", v.text, t.Name)
 	}
 	b.config(t)
 }

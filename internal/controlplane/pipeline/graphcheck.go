@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/internal/kernel/session"
 )
 
 // maxGraphEdges is how many edges a session's graph may have.
@@ -53,6 +54,27 @@ func (w *work) runs() {
 	}
 	for i := range w.declared.edges {
 		w.mayRun(&w.declared.edges[i], zones)
+	}
+}
+
+// kernel asks the kernel, which has the last word on what it runs.
+func (w *work) kernel() {
+	if Refused(w.faults) {
+		return
+	}
+	var in []session.Input
+	for i := range w.declared.nodes {
+		n := &session.GraphNode{Node: w.declared.nodes[i].Node}
+		if n.Node.Role == graph.RoleResponder {
+			n.Line = session.TextRef{Handle: 1, Runes: 1, Words: 1, Class: session.TextWords}
+		}
+		in = append(in, n)
+	}
+	for i := range w.declared.edges {
+		in = append(in, &session.GraphEdge{Edge: w.declared.edges[i]})
+	}
+	if why := session.CheckGraph(in); why != "" {
+		w.fault(firstSource(w.given.below("nodes")), "nodes", CodeCannotRun, quote(why), "are a graph that the kernel does not run: %s", why)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	CodeFallback      = "fallback"
 	CodeNoEvent       = "no_such_event"
 	CodeIncomplete    = "incomplete_graph"
+	CodeNoEngine      = "no_such_engine"
 	CodeNoQueue       = "no_queue"
 	CodeSharedQueue   = "shared_queue"
 	CodeCircle        = "circle"

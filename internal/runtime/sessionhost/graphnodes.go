@@ -54,7 +54,7 @@ func (g *graph) newWorkNode(n *kernelgraph.Node, t *turnNodes) (*workNode, error
 		return nil, fmt.Errorf("node %s: %w", n.ID, err)
 	}
 	x := &workNode{s: s, id: n.ID, answers: n.Role == kernelgraph.RoleWork}
-	limits := s.settings.Limits
+	limits := s.settings.limits(n.ID)
 	if n.BudgetMS > 0 {
 		limits.Event = time.Duration(n.BudgetMS) * time.Millisecond
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
@@ -33,6 +34,26 @@ type Graph struct {
 	Voices map[eventabi.NodeID]VoiceBinding
 	// Lines are what responders say.
 	Lines map[eventabi.NodeID]string
+	// Limits are how long the hooks of work nodes may take, where that is not as the session has
+	// it. A node's budget for one event is in the definition.
+	Limits map[eventabi.NodeID]node.Limits
+}
+
+// limits are those of a node's hooks.
+func (s *Settings) limits(id eventabi.NodeID) node.Limits {
+	out := s.Limits
+	if s.Graph == nil {
+		return out
+	}
+	own := s.Graph.Limits[id]
+	for _, f := range [...]struct{ own, out *time.Duration }{
+		{&own.Init, &out.Init}, {&own.Start, &out.Start}, {&own.Cancel, &out.Cancel}, {&own.Budget, &out.Budget}, {&own.Stop, &out.Stop},
+	} {
+		if *f.own > 0 {
+			*f.out = *f.own
+		}
+	}
+	return out
 }
 
 // ModelBinding is what a model of the graph is. Without LLM it is the session's own.

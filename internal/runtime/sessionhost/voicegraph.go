@@ -109,7 +109,7 @@ func (g *graph) hosting(n node.Node, id eventabi.NodeID, t *turnNodes, out func(
 		Turn:         turnID,
 		Exec:         s.exec,
 		Counted:      !g.calling(id),
-		Limits:       s.settings.Limits,
+		Limits:       s.settings.limits(id),
 		Parent:       s.ctx,
 		Out:          out,
 		Failed:       failed,
