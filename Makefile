@@ -60,7 +60,7 @@ demo: engines build ## hear it: a conversation with a barge-in, in real time, no
 	@$(PARLEY) demo --overwrite --out $(DEMO_OUT)
 
 .PHONY: test
-test: engines lint vet build sim race ## everything a change must pass; ends with go test's own lines
+test: engines lint vet python build sim race ## everything a change must pass; ends with go test's own lines
 	$(say) 'go test'
 	@$(GO) test -p $(TEST_PACKAGES) -timeout 20m ./...
 
@@ -77,6 +77,15 @@ fmt: need-go ## format as lint wants it (gofumpt, grouped imports)
 vet: need-go
 	$(say) 'go vet'
 	@$(GO) vet ./...
+
+# What needs no process of its own; go test runs the rest.
+.PHONY: python
+python: ## the Python SDK's own tests, the quick ones; with Python 3.10 or later
+	$(say) 'the Python SDK'
+	@if command -v python3 >/dev/null; then \
+		cd sdk/python && python3 -B -m unittest -q tests.test_event tests.test_declaration tests.test_wire tests.test_harness; \
+	elif [ "$${PARLEY_CLIENTS-}" = required ]; then echo 'make: no python3: apt-get install python3' >&2; exit 1; \
+	else echo 'make: no python3, its tests are left out: apt-get install python3' >&2; fi
 
 .PHONY: sim
 sim: build ## random conversations and faults against the kernel, each seed twice

@@ -4,9 +4,12 @@ package parley
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
+	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/node"
 )
 
 // Flow is what is in force of flow settings: bounds, strategies and flow control of the
@@ -30,13 +33,41 @@ type FlowSource struct {
 	Set []string
 	// SetName is what faults call them; empty = set.
 	SetName string
+	// Kinds are the types of nodes that the spec's graph may name beside the runtime's own.
+	Kinds *node.Registry
+}
+
+// SpecKinds are the kinds of a registry as the reader of pipeline specs asks for them.
+func SpecKinds(r *node.Registry) pipeline.Kinds { return specKinds{r} }
+
+type specKinds struct{ registry *node.Registry }
+
+func (k specKinds) Types() []string { return k.registry.Types() }
+
+func (k specKinds) Describe(name string, config json.RawMessage) (pipeline.Declared, error) {
+	kind, err := k.registry.Lookup(name)
+	if err != nil {
+		return pipeline.Declared{}, err
+	}
+	d, err := kind.Describe(config)
+	if err != nil {
+		return pipeline.Declared{}, err
+	}
+	out := pipeline.Declared{Package: d.Package, Version: d.Version, Scope: graph.Scope(d.Scope)}
+	for _, t := range d.Inputs {
+		out.Inputs = append(out.Inputs, string(t))
+	}
+	for _, t := range d.Outputs {
+		out.Outputs = append(out.Outputs, string(t))
+	}
+	return out, nil
 }
 
 // ReadFlow lays the layers over each other: profile < spec < environment < tenant <
 // session (turn-plan section 5). The error tells every fault at once, each with its file
 // and line, field, value and remedy; warnings are left to the command parley lint.
 func ReadFlow(from FlowSource) (*Flow, error) {
-	n, err := pipeline.New()
+	n, err := pipeline.New(SpecKinds(from.Kinds))
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/gate"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -64,6 +65,17 @@ type (
 	Tool = sessionhost.Tool
 	// ToolCall says which call of a tool is being run.
 	ToolCall = sessionhost.ToolCall
+	// Graph is what a call runs, and what its nodes are bound to; ModelBinding and VoiceBinding
+	// say what serves its models and synthesisers.
+	Graph        = sessionhost.Graph
+	ModelBinding = sessionhost.ModelBinding
+	VoiceBinding = sessionhost.VoiceBinding
+	// GraphDefinition is a graph as the kernel compiles it, of GraphNodes and GraphEdges, whose
+	// conditions are GraphTests.
+	GraphDefinition = graph.Definition
+	GraphNode       = graph.Node
+	GraphEdge       = graph.Edge
+	GraphTest       = graph.Test
 	// Timing is what a runtime measured of its own punctuality.
 	Timing = sessionhost.Timing
 )
@@ -104,9 +116,16 @@ type Config struct {
 	// it did not answer.
 	Tools       []Tool
 	ToolTimeout time.Duration
+	// MoreTools gives further tools, those that there are at the moment: it is asked as each turn
+	// opens, from any goroutine, and does not wait. nil = there are none.
+	MoreTools func() []Tool
 	// TurnBudget is the time from the opening of a turn to its first sound, and
 	// ProviderTimeout the time to a provider's first result. 0 = the profile's 2 s and 1 s.
 	TurnBudget, ProviderTimeout time.Duration
+	// Graph is what a call runs between its recogniser and its listener, and Nodes are the kinds
+	// of nodes that it may name; nil = the voice graph of the profile. A Call may have another.
+	Graph *Graph
+	Nodes *node.Registry
 	// Flow sets the edges, flow control, budgets, actions and quotas of the calls, with the
 	// layer of each value (see ReadFlow); nil = the profile's. What somebody set there
 	// stands in place of TurnBudget, AdaptiveActions and Quotas.
@@ -158,6 +177,11 @@ func (c *Config) Validate() error {
 		}
 	}
 	faults = append(faults, c.validateTools()...)
+	if c.Graph != nil {
+		if err := c.Graph.Check(c.Nodes); err != nil {
+			faults = append(faults, fmt.Errorf("parley: %w", err))
+		}
+	}
 	if c.MaxSessions < 0 {
 		faults = append(faults, fmt.Errorf("parley: max_sessions: %d: use 0 for what the processors carry, or a positive number", c.MaxSessions))
 	}
@@ -245,6 +269,9 @@ type Call struct {
 	Pipeline  string         // empty = DefaultPipeline
 	Epoch     eventabi.Epoch // of the session's lease; 0 = 1
 	Transport transport.Adapter
+	// Graph is in place of the Config's, nil = that: calls of several versions of a pipeline go
+	// on side by side. Graph.Check says whether one can be run.
+	Graph *Graph
 	// Wishes are what the client chooses of what the Config says; whoever makes the Call has
 	// decided that it may.
 	Wishes transport.Wishes
@@ -430,6 +457,7 @@ func settings(c *Config, call Call) sessionhost.Settings {
 		Endpointer:    c.Endpointer,
 		Segmenter:     c.Segmenter,
 		Tools:         c.Tools,
+		MoreTools:     c.MoreTools,
 		SystemPrompt:  c.SystemPrompt,
 		FallbackReply: c.FallbackReply,
 		Language:      c.Language,
@@ -441,6 +469,10 @@ func settings(c *Config, call Call) sessionhost.Settings {
 	if c.Flow != nil {
 		s.Edges, s.Flow, s.Nodes = c.Flow.EdgePolicies(), c.Flow.FlowPolicy(), c.Flow.NodePolicies()
 		c.Flow.Apply(&s.Bootstrap.Settings)
+	}
+	s.Graph, s.Kinds = c.Graph, c.Nodes
+	if call.Graph != nil {
+		s.Graph = call.Graph
 	}
 	s.Wish(call.Wishes)
 	if call.Frames != nil {

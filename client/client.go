@@ -75,7 +75,7 @@ type Client struct {
 // pending is a message that the server has not taken.
 type pending struct {
 	key  eventabi.IdempotencyKey
-	data []byte
+	said encoded
 }
 
 // Dial opens a session. ctx bounds the opening and not the session. A server that does not
@@ -253,16 +253,16 @@ func (c *Client) deliver(message func(wire.Keyed) wire.FromClient) error {
 	}
 	c.number++
 	key := eventabi.IdempotencyKey(c.prefix + "-" + strconv.FormatInt(c.number, 10))
-	data, err := wire.AppendClient(nil, message(wire.Keyed{Key: key}))
+	said, err := c.encode(message(wire.Keyed{Key: key}))
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	if _, f := wire.ReadClient(data); f != nil {
+	if f := said.check(); f != nil {
 		return fmt.Errorf("client: %w", f)
 	}
-	c.pending = append(c.pending, pending{key, data})
+	c.pending = append(c.pending, pending{key, said})
 	if c.link != nil {
-		c.link.queue(data)
+		c.link.queue(said)
 	}
 	return nil
 }
@@ -280,11 +280,11 @@ func (c *Client) ack(p *wire.Played) {
 	if c.config.Silent {
 		return
 	}
-	data, err := wire.AppendClient(nil, p)
+	said, err := c.encode(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil && c.link != nil {
-		c.link.queue(data)
+		c.link.queue(said)
 	}
 }
 
@@ -295,8 +295,8 @@ func (c *Client) Close() error {
 	l := c.link
 	c.mu.Unlock()
 	if l != nil && c.ctx.Err() == nil {
-		if data, err := wire.AppendClient(nil, &wire.Bye{}); err == nil {
-			l.queue(data)
+		if bye, err := c.encode(&wire.Bye{}); err == nil {
+			l.queue(bye)
 		}
 		select {
 		case <-l.done: // the server has said Ended and closed

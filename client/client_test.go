@@ -33,6 +33,8 @@ type world struct {
 	t    *testing.T
 	host *transporttest.Host
 	url  string
+	// binary has its clients speak the binary encoding.
+	binary bool
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -85,7 +87,7 @@ type caller struct {
 
 func (w *world) dial(c client.Config) (*caller, *transporttest.Session) {
 	w.t.Helper()
-	c.URL = w.url
+	c.URL, c.Binary = w.url, w.binary
 	if c.Token == nil {
 		c.Token = token
 	}
@@ -151,6 +153,18 @@ func (a *caller) listen(samples int) (heard []int16) {
 	return heard
 }
 
+// both runs a test in each encoding.
+func both(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	for name, binary := range map[string]bool{wire.EncodingJSON: false, wire.EncodingBinary: true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, transporttest.Config{})
+			w.binary = binary
+			test(t, w)
+		})
+	}
+}
+
 func ramp(n int) []int16 {
 	pcm := make([]int16, n)
 	for i := range pcm {
@@ -161,12 +175,17 @@ func ramp(n int) []int16 {
 
 // TestConversation shows the whole of a session: sound both ways, words, a tool, a fence,
 // and what was heard.
-func TestConversation(t *testing.T) {
-	w := newWorld(t, transporttest.Config{})
+func TestConversation(t *testing.T) { both(t, conversation) }
+
+func conversation(t *testing.T, w *world) {
+	t.Helper()
 	voice := "amy"
 	a, s := w.dial(client.Config{Session: "mine", Wishes: &wire.Wishes{Voice: &voice}, Metrics: true})
 	if o := s.Offer(); o.Session != "mine" || *o.Wishes.Voice != "amy" || o.Capabilities.Ack != transport.AckClient || a.Session() != "mine" {
 		t.Errorf("offer %+v", o)
+	}
+	if welcome := await[*client.Connected](a, nil); (welcome.Encoding == wire.EncodingBinary) != w.binary {
+		t.Errorf("the encoding is %s", welcome.Encoding)
 	}
 	spoken := ramp(1600)
 	for at := 0; at < len(spoken); at += 400 {
@@ -210,8 +229,10 @@ func TestConversation(t *testing.T) {
 }
 
 // TestAllThatCanBeSaid shows that each method reaches the session, with a key of its own.
-func TestAllThatCanBeSaid(t *testing.T) {
-	w := newWorld(t, transporttest.Config{})
+func TestAllThatCanBeSaid(t *testing.T) { both(t, allThatCanBeSaid) }
+
+func allThatCanBeSaid(t *testing.T, w *world) {
+	t.Helper()
 	a, s := w.dial(client.Config{})
 	for _, err := range []error{
 		a.SendText("hello"), a.EndOfUtterance(), a.Stop(), a.Mute(true), a.DTMF("5", time.Second), a.AddContext("system", "x"),
@@ -242,8 +263,10 @@ func TestAllThatCanBeSaid(t *testing.T) {
 
 // TestReconnect shows a client whose connection is cut: it comes back by itself, hears what
 // it has missed, and what it said meanwhile arrives once.
-func TestReconnect(t *testing.T) {
-	w := newWorld(t, transporttest.Config{})
+func TestReconnect(t *testing.T) { both(t, reconnect) }
+
+func reconnect(t *testing.T, w *world) {
+	t.Helper()
 	a, s := w.dial(client.Config{})
 	for i := range 3 {
 		lost := i

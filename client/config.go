@@ -44,6 +44,8 @@ type Config struct {
 	Silent bool
 	// Metrics asks for measurements among the events.
 	Metrics bool
+	// Binary has messages written as Protocol Buffers in place of JSON: fewer bytes, less work.
+	Binary bool
 
 	// Ahead is how much sound is gathered before an output begins to play, which rides out an
 	// uneven network; Buffer is how much is held at most.

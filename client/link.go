@@ -27,7 +27,7 @@ var errMoved = errors.New("client: the session has moved")
 // link is one connection.
 type link struct {
 	ws     *websocket.Conn
-	out    chan message
+	out    chan encoded
 	done   chan struct{} // the reader has ended
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -35,23 +35,56 @@ type link struct {
 	moved  bool   // to another address
 }
 
-type message struct {
-	kind websocket.MessageType
-	data []byte
-}
-
 // write hands a message to the connection; sound that it has no room for is dropped.
 func (l *link) write(kind websocket.MessageType, data []byte) {
 	select {
-	case l.out <- message{kind, data}:
+	case l.out <- encoded{kind, data}:
 	default:
-		if kind == websocket.MessageText {
+		if control(kind, data) {
 			l.cancel() // the connection is stuck; coming back sends it again
 		}
 	}
 }
 
-func (l *link) queue(data []byte) { l.write(websocket.MessageText, data) }
+func (l *link) queue(m encoded) { l.write(m.kind, m.data) }
+
+// encoded is a message as it goes out.
+type encoded struct {
+	kind websocket.MessageType
+	data []byte
+}
+
+// control says that a frame is no audio.
+func control(kind websocket.MessageType, data []byte) bool {
+	return kind == websocket.MessageText || !wire.IsAudio(data)
+}
+
+// encode writes a message in the encoding that was chosen.
+func (c *Client) encode(m wire.FromClient) (encoded, error) {
+	if c.config.Binary {
+		return encoded{websocket.MessageBinary, wire.AppendClientBinary(nil, m)}, nil
+	}
+	data, err := wire.AppendClient(nil, m)
+	return encoded{websocket.MessageText, data}, err
+}
+
+// check finds what the server would refuse.
+func (e encoded) check() (f *wire.Fault) {
+	if e.kind == websocket.MessageBinary {
+		_, f = wire.ReadClientBinary(e.data)
+	} else {
+		_, f = wire.ReadClient(e.data)
+	}
+	return f
+}
+
+// decode reads a message in the encoding that its frame says.
+func decode(kind websocket.MessageType, data []byte) (wire.FromServer, int64, *wire.Fault) {
+	if kind == websocket.MessageBinary {
+		return wire.ReadServerBinary(data)
+	}
+	return wire.ReadServer(data)
+}
 
 // connect makes a connection and says hello: for a new session, or to come back.
 func (c *Client) connect(ctx context.Context) (*link, error) {
@@ -80,7 +113,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 		hello.Resume = &wire.Resume{Session: c.session, Received: c.received}
 	}
 	c.mu.Unlock()
-	data, err := wire.AppendClient(nil, hello)
+	said, err := c.encode(hello)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -91,7 +124,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 		return nil, handshake(response, err)
 	}
 	ws.SetReadLimit(8 * wire.MaxMessage)
-	if err := ws.Write(ctx, websocket.MessageText, data); err != nil {
+	if err := ws.Write(ctx, said.kind, said.data); err != nil {
 		_ = ws.CloseNow()
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -126,10 +159,10 @@ func (c *Client) welcomed(ctx context.Context, ws *websocket.Conn) (*link, error
 		if err != nil {
 			return nil, fmt.Errorf("client: %w", err)
 		}
-		if kind != websocket.MessageText {
+		if !control(kind, data) {
 			return nil, errors.New("client: the server sent sound before welcome")
 		}
-		m, _, f := wire.ReadServer(data)
+		m, _, f := decode(kind, data)
 		if f != nil {
 			return nil, fmt.Errorf("client: %w", f)
 		}
@@ -150,14 +183,14 @@ func (c *Client) begin(ws *websocket.Conn, w *wire.Welcome) *link {
 	l := &link{ws: ws, done: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	c.mu.Lock()
-	l.out = make(chan message, outgoing+len(c.pending))
+	l.out = make(chan encoded, outgoing+len(c.pending))
 	c.session = w.Session
 	if w.Resumed {
 		c.stats.Reconnects++
 	}
 	c.link = l
 	for _, p := range c.pending {
-		l.queue(p.data)
+		l.queue(p.said)
 	}
 	c.mu.Unlock()
 	c.events.put(&Connected{w})
@@ -265,13 +298,13 @@ func (c *Client) serve(l *link) error {
 		if err != nil {
 			return err
 		}
-		if kind == websocket.MessageBinary {
+		if !control(kind, data) {
 			if a, f := wire.ParseAudio(data, wire.KindAgent); f == nil && !c.config.Silent {
 				c.play.put(&a, time.Now())
 			}
 			continue
 		}
-		m, seq, f := wire.ReadServer(data)
+		m, seq, f := decode(kind, data)
 		if f != nil {
 			c.events.put(&wire.Error{Code: f.Code, Field: f.Field, Message: f.Message})
 			continue

@@ -2,8 +2,9 @@
 
 // Package node is the contract between Parley and the nodes of a voice graph: what a
 // node declares of itself, which hooks it has, and through which handles it sees time,
-// state, chance and telemetry. NoOp and Func stand beside the contract for nodes that
-// need only a part of it; nodetest holds the conformance suite.
+// state, chance and telemetry. NoOp and Func stand beside the contract for nodes that need
+// only a part of it, Text for those that change what is said, KindOf and Decode for those
+// with a config; nodetest holds the conformance suite. docs/nodes.md is the manual.
 //
 // # Life of an instance
 //
@@ -24,7 +25,8 @@
 //  5. Time and chance come from the context only; anything else that a node draws upon
 //     is a declared nondeterministic input.
 //  6. An Event and its samples are lent for the duration of the call, in both
-//     directions: whoever wants to keep them copies them.
+//     directions: whoever wants to keep them copies them, and nobody writes into samples or
+//     attributes that he was lent.
 //  7. The payload class of an event goes on to what is made of it, unless the node
 //     changes it on purpose.
 //  8. A node that is declared Inline waits for nothing and takes microseconds: the host may

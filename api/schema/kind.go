@@ -62,7 +62,7 @@ func (k Kind) title() string {
 	case ArtifactBundle:
 		return "Artifact bundle: one of each contract artifact"
 	case PipelineSpec:
-		return "Pipeline spec: flow settings as an author writes them"
+		return "Pipeline spec: a graph and its settings as an author writes them"
 	}
 	return string(k)
 }

@@ -16,7 +16,7 @@ const (
 
 // Forms of names that the authored file lets the author choose.
 func nodeName(doc string) *shape.Shape {
-	return &shape.Shape{Type: shape.String, Pattern: shape.PathName, Doc: doc}
+	return &shape.Shape{Type: shape.String, Pattern: shape.GraphName, Doc: doc}
 }
 
 func upTo(doc string, least, most int64) *shape.Shape {
@@ -29,18 +29,19 @@ func ms(doc string) *shape.Shape {
 	return upTo(doc+", milliseconds", 1, controlplane.MaxSettingMS)
 }
 
-// specShape describes the file that an author writes: the flow settings of a pipeline
-// spec. Every field is optional, since a layer gives only what it changes; what the
+// specShape describes the file that an author writes: a pipeline spec. Every field is optional, since a layer gives only what it changes; what the
 // layers come to together is checked by who resolves them.
 func specShape() *shape.Shape {
 	edges := tableOf("the edges whose settings differ from the profile's, by edge id", authoredEdge())
-	edges.Names = shape.PathName
+	edges.Names = shape.GraphName
 	nodes := tableOf("limits of the nodes, by node id", closed("limits of one node",
 		may("concurrency_limit", upTo("outstanding tasks per fairness key, 0 for no limit", 0, controlplane.MaxTasks)),
 		may("fairness_key", shape.Text("tasks with one key share the limit and are served in turn with those of other keys")),
 	))
-	nodes.Names = shape.PathName
-	return closed("",
+	nodes.Names = shape.GraphName
+	s := closed("", aboutSpec()...)
+	s.Fields = append(s.Fields, graphFields()...)
+	s.Fields = append(s.Fields,
 		may("profile", shape.OneOf("the execution profile that everything else changes", controlplane.ProfileSimple, controlplane.ProfileSimpleAlias)),
 		may("tuning", shape.OneOf("bounds of the edges that carry caller audio: latency_first lets audio wait for a tenth of a second, accuracy_first for four seconds",
 			"latency_first", "accuracy_first")),
@@ -60,6 +61,7 @@ func specShape() *shape.Shape {
 		may("node_execution_policies", nodes),
 		may("quotas", quotas()),
 	)
+	return s
 }
 
 // strategies are those of flow section 1 with the spellings that authors may use.
@@ -68,14 +70,24 @@ func strategies(doc string) *shape.Shape {
 }
 
 func authoredEdge() *shape.Shape {
+	s := closed("what one edge does otherwise than the profile",
+		may("from", nodeName("the node that offers items; a further edge needs it")),
+		may("to", nodeName("the node that takes them; a further edge needs it")),
+	)
+	s.Fields = append(s.Fields, routeFields()...)
+	s.Fields = append(s.Fields, bufferFields()...)
+	s.Rules = victimRules()
+	return s
+}
+
+// bufferFields are the buffer spec of an edge (flow section 1).
+func bufferFields() []shape.Field {
 	lane := func(l eventabi.Lane) string { return string(l) }
 	control := shape.OneOf("how control is treated", controlplane.TreatPriority)
 	control.Why = whyControl
 	telemetry := shape.OneOf("how telemetry is treated", controlplane.TreatDrop, controlplane.TreatSample, controlplane.TreatBestEffortDrop)
 	telemetry.Why = whyTelemetry
-	s := closed("what one edge does otherwise than the profile",
-		may("from", nodeName("the node that offers items; a further edge needs it")),
-		may("to", nodeName("the node that takes them; a further edge needs it")),
+	return []shape.Field{
 		may("strategy", strategies("what happens when a bound breaks")),
 		may("drop_victim", shape.OneOf("who leaves under drop", controlplane.VictimNewest, controlplane.VictimOldest)),
 		may("sample_every", upTo("keep every Nth item under sample", 2, controlplane.MaxSampleEvery)),
@@ -101,9 +113,7 @@ func authoredEdge() *shape.Shape {
 				controlplane.GroupBySyncID, controlplane.GroupByEventID, controlplane.GroupByCustom)),
 			may("sync_domain", shape.Text("the streams that stay aligned; drop_with_discontinuity needs it")),
 		)),
-	)
-	s.Rules = victimRules()
-	return s
+	}
 }
 
 // victimRules say of one edge entry what the layers together are asked again.

@@ -85,7 +85,7 @@ func (h *Hello) check() *Fault {
 	f := first(
 		bounded("token", h.Token, maxToken),
 		identifier("session", string(h.Session)),
-		optional("encoding", h.Encoding, EncodingJSON),
+		optional("encoding", h.Encoding, EncodingJSON, EncodingBinary),
 	)
 	if h.Resume != nil {
 		f = first(f, needed("resume.session", string(h.Resume.Session)), identifier("resume.session", string(h.Resume.Session)),

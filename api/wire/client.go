@@ -5,14 +5,18 @@ package wire
 import (
 	"encoding/json"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/parley-voice/parley/api/eventabi"
 )
 
-// FromClient is a text frame of a client.
+// FromClient is a message of a client: a text frame in JSON, a binary one otherwise.
 //
 //sumtype:decl
 type FromClient interface {
-	clientType() string
+	// clientType is the name in JSON and the number in the binary encoding.
+	clientType() (string, protowire.Number)
+	fielder
 	check() *Fault
 	stamp(kind string, seq int64)
 }
@@ -42,7 +46,8 @@ type Hello struct {
 	Session eventabi.SessionID `json:"session,omitempty"` // wished; the token's or a random one when empty
 	Resume  *Resume            `json:"resume,omitempty"`  // instead of a new session
 	Audio   *Offered           `json:"audio,omitempty"`
-	// Encoding is EncodingJSON, or empty.
+	// Encoding is what the server answers in: EncodingJSON, EncodingBinary, or empty for that of
+	// the hello itself.
 	Encoding string `json:"encoding,omitempty"`
 	// Acks says whether Played will come; nil = true. Without, playback is estimated.
 	Acks *bool `json:"acks,omitempty"`
@@ -178,30 +183,30 @@ type Request struct {
 	Keyed
 }
 
-func (*Hello) clientType() string          { return "hello" }
-func (*Text) clientType() string           { return "text" }
-func (*EndOfUtterance) clientType() string { return "end_of_utterance" }
-func (*Cancel) clientType() string         { return "cancel" }
-func (*Stop) clientType() string           { return "stop" }
-func (*Played) clientType() string         { return "played" }
-func (*Mute) clientType() string           { return "mute" }
-func (*Control) clientType() string        { return "control" }
-func (*Context) clientType() string        { return "context" }
-func (*Respond) clientType() string        { return "respond" }
-func (*Configure) clientType() string      { return "configure" }
-func (*ToolResult) clientType() string     { return "tool_result" }
-func (*Renew) clientType() string          { return "renew" }
-func (*Ping) clientType() string           { return "ping" }
-func (*Bye) clientType() string            { return "bye" }
+func (*Hello) clientType() (string, protowire.Number)          { return "hello", 1 }
+func (*Text) clientType() (string, protowire.Number)           { return "text", 2 }
+func (*EndOfUtterance) clientType() (string, protowire.Number) { return "end_of_utterance", 3 }
+func (*Cancel) clientType() (string, protowire.Number)         { return "cancel", 4 }
+func (*Stop) clientType() (string, protowire.Number)           { return "stop", 5 }
+func (*Played) clientType() (string, protowire.Number)         { return "played", 6 }
+func (*Mute) clientType() (string, protowire.Number)           { return "mute", 7 }
+func (*Control) clientType() (string, protowire.Number)        { return "control", 8 }
+func (*Context) clientType() (string, protowire.Number)        { return "context", 9 }
+func (*Respond) clientType() (string, protowire.Number)        { return "respond", 10 }
+func (*Configure) clientType() (string, protowire.Number)      { return "configure", 11 }
+func (*ToolResult) clientType() (string, protowire.Number)     { return "tool_result", 12 }
+func (*Renew) clientType() (string, protowire.Number)          { return "renew", 13 }
+func (*Ping) clientType() (string, protowire.Number)           { return "ping", 14 }
+func (*Bye) clientType() (string, protowire.Number)            { return "bye", 15 }
 
-// clientMessage makes the empty message of a type, nil when there is none.
-func clientMessage(kind string) FromClient {
+// clientMessage makes the empty message of a name or a number, nil when there is none.
+func clientMessage(kind string, number protowire.Number) FromClient {
 	all := []FromClient{
 		&Hello{}, &Text{}, &EndOfUtterance{}, &Cancel{}, &Stop{}, &Played{}, &Mute{}, &Control{}, &Context{},
 		&Respond{}, &Configure{}, &ToolResult{}, &Renew{}, &Ping{}, &Bye{},
 	}
 	for _, m := range all {
-		if m.clientType() == kind {
+		if name, n := m.clientType(); name == kind || n == number {
 			return m
 		}
 	}

@@ -18,11 +18,15 @@ func ReadClient(b []byte) (FromClient, *Fault) {
 	if f != nil {
 		return nil, f
 	}
-	m := clientMessage(h.Type)
+	m := clientMessage(h.Type, 0)
 	if m == nil {
 		return nil, fault(FaultType, "type", "%.40q: see the protocol %s", h.Type, Subprotocol)
 	}
-	told := read(b, m)
+	return checked(m, read(b, m))
+}
+
+// checked gives a message that was read, unless it cannot be meant.
+func checked(m FromClient, told *Fault) (FromClient, *Fault) {
 	key := KeyOf(m)
 	if identifier("key", string(key)) != nil {
 		key = ""
@@ -49,7 +53,7 @@ func ReadServer(b []byte) (m FromServer, seq int64, f *Fault) {
 	if h.Seq < 0 {
 		return nil, 0, fault(FaultField, "seq", "%d: is negative", h.Seq)
 	}
-	m = serverMessage(h.Type)
+	m = serverMessage(h.Type, 0)
 	if m == nil {
 		return nil, h.Seq, nil
 	}
@@ -60,11 +64,15 @@ func ReadServer(b []byte) (m FromServer, seq int64, f *Fault) {
 }
 
 // AppendClient writes a message of a client behind b.
-func AppendClient(b []byte, m FromClient) ([]byte, error) { return write(b, m.clientType(), 0, m) }
+func AppendClient(b []byte, m FromClient) ([]byte, error) {
+	kind, _ := m.clientType()
+	return write(b, kind, 0, m)
+}
 
 // AppendServer writes a message of a server behind b; seq 0 = none.
 func AppendServer(b []byte, seq int64, m FromServer) ([]byte, error) {
-	return write(b, m.serverType(), seq, m)
+	kind, _ := m.serverType()
+	return write(b, kind, seq, m)
 }
 
 // head is what all messages begin with.

@@ -40,7 +40,7 @@ func TestFaultsOfClients(t *testing.T) {
 		{`{"type":"configure","wishes":{"turn_end":"never"}}`, wire.FaultField, "wishes.turn_end"},
 		{`{"type":"configure","wishes":{"tools":[{"name":""}]}}`, wire.FaultField, "wishes.tools[0].name"},
 		{`{"type":"tool_result","output":"x"}`, wire.FaultField, "id"},
-		{`{"type":"hello","encoding":"binary"}`, wire.FaultField, "encoding"},
+		{`{"type":"hello","encoding":"cbor"}`, wire.FaultField, "encoding"},
 		{`{"type":"hello","resume":{"received":4}}`, wire.FaultField, "resume.session"},
 		{`{"type":"hello","resume":{"session":"s","received":-4}}`, wire.FaultField, "resume.received"},
 		{`{"type":"hello","audio":{"in":["` + long[:65] + `"]}}`, wire.FaultField, "audio.in"},

@@ -126,6 +126,42 @@ func drop(v any) {
 	}
 }
 
+// TestEncodingExamplesOfThePage shows that the binary examples are the JSON above them.
+func TestEncodingExamplesOfThePage(t *testing.T) {
+	blocks := examples(t)
+	client, server := blocks["binary client"], blocks["binary server"]
+	if len(client) == 0 || len(server) == 0 {
+		t.Fatalf("%d examples of clients, %d of servers", len(client), len(server))
+	}
+	for _, block := range client {
+		text, frame := example(t, block)
+		m, f := wire.ReadClient(text)
+		if f != nil {
+			t.Fatalf("%v in %s", f, text)
+		}
+		if got := wire.AppendClientBinary(nil, m); !bytes.Equal(got, frame) {
+			t.Errorf("%s\nis % x", text, got)
+		}
+	}
+	for _, block := range server {
+		text, frame := example(t, block)
+		if got, err := wire.Recode(text, false); err != nil || !bytes.Equal(got, frame) {
+			t.Errorf("%s\nis % x, %v", text, got, err)
+		}
+	}
+}
+
+// example is JSON and, below it, the bytes.
+func example(t *testing.T, block string) (text, frame []byte) {
+	t.Helper()
+	line, rest, _ := strings.Cut(block, "\n")
+	frame, err := hex.DecodeString(strings.NewReplacer(" ", "", "\n", "").Replace(rest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(line), frame
+}
+
 // TestBinaryExampleOfThePage reads the header that the page shows.
 func TestBinaryExampleOfThePage(t *testing.T) {
 	blocks := examples(t)["hex"]

@@ -37,9 +37,10 @@ const (
 	CloseDisplaced = 4409 // another connection has taken the session over
 )
 
-// The encodings of text frames, and the compressions.
+// The encodings of messages, and the compressions.
 const (
-	EncodingJSON    = "json"
+	EncodingJSON    = "json"   // text frames
+	EncodingBinary  = "binary" // Protocol Buffers in binary frames, as docs/parley.proto has them
 	CompressionNone = "none"
 	CompressionZip  = "deflate" // permessage-deflate of RFC 7692, on text frames
 )

@@ -2,13 +2,19 @@
 
 package wire
 
-import "github.com/parley-voice/parley/api/eventabi"
+import (
+	"google.golang.org/protobuf/encoding/protowire"
 
-// FromServer is a text frame of a server.
+	"github.com/parley-voice/parley/api/eventabi"
+)
+
+// FromServer is a message of a server: a text frame in JSON, a binary one otherwise.
 //
 //sumtype:decl
 type FromServer interface {
-	serverType() string
+	// serverType is the name in JSON and the number in the binary encoding.
+	serverType() (string, protowire.Number)
+	fielder
 	stamp(kind string, seq int64)
 }
 
@@ -136,29 +142,29 @@ type (
 	}
 )
 
-func (*Welcome) serverType() string    { return "welcome" }
-func (*Refused) serverType() string    { return "refused" }
-func (*Error) serverType() string      { return "error" }
-func (*Taken) serverType() string      { return "taken" }
-func (*Signal) serverType() string     { return "signal" }
-func (*Transcript) serverType() string { return "transcript" }
-func (*Speech) serverType() string     { return "speech" }
-func (*ToolCall) serverType() string   { return "tool_call" }
-func (*Metric) serverType() string     { return "metric" }
-func (*AudioBegin) serverType() string { return "audio_begin" }
-func (*Fence) serverType() string      { return "fence" }
-func (*Route) serverType() string      { return "route" }
-func (*Pong) serverType() string       { return "pong" }
-func (*Ended) serverType() string      { return "ended" }
+func (*Welcome) serverType() (string, protowire.Number)    { return "welcome", 2 }
+func (*Refused) serverType() (string, protowire.Number)    { return "refused", 3 }
+func (*Error) serverType() (string, protowire.Number)      { return "error", 4 }
+func (*Taken) serverType() (string, protowire.Number)      { return "taken", 5 }
+func (*Signal) serverType() (string, protowire.Number)     { return "signal", 6 }
+func (*Transcript) serverType() (string, protowire.Number) { return "transcript", 7 }
+func (*Speech) serverType() (string, protowire.Number)     { return "speech", 8 }
+func (*ToolCall) serverType() (string, protowire.Number)   { return "tool_call", 9 }
+func (*Metric) serverType() (string, protowire.Number)     { return "metric", 10 }
+func (*AudioBegin) serverType() (string, protowire.Number) { return "audio_begin", 11 }
+func (*Fence) serverType() (string, protowire.Number)      { return "fence", 12 }
+func (*Route) serverType() (string, protowire.Number)      { return "route", 13 }
+func (*Pong) serverType() (string, protowire.Number)       { return "pong", 14 }
+func (*Ended) serverType() (string, protowire.Number)      { return "ended", 15 }
 
-// serverMessage makes the empty message of a type, nil when there is none.
-func serverMessage(kind string) FromServer {
+// serverMessage makes the empty message of a name or a number, nil when there is none.
+func serverMessage(kind string, number protowire.Number) FromServer {
 	all := []FromServer{
 		&Welcome{}, &Refused{}, &Error{}, &Taken{}, &Signal{}, &Transcript{}, &Speech{}, &ToolCall{}, &Metric{},
 		&AudioBegin{}, &Fence{}, &Route{}, &Pong{}, &Ended{},
 	}
 	for _, m := range all {
-		if m.serverType() == kind {
+		if name, n := m.serverType(); name == kind || n == number {
 			return m
 		}
 	}

@@ -26,7 +26,7 @@ import (
 
 // TestFilesAreThere shows that what a page needs is in the binary.
 func TestFilesAreThere(t *testing.T) {
-	for _, name := range []string{"index.js", "browser.js", "client.js", "pcm.js", "playback.js", "protocol.js"} {
+	for _, name := range []string{"index.js", "browser.js", "binary.js", "client.js", "pcm.js", "playback.js", "protocol.js", "table.js"} {
 		text, err := fs.ReadFile(typescript.Files(), name)
 		if err != nil || len(text) == 0 {
 			t.Errorf("%s: %v", name, err)

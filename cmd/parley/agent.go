@@ -28,6 +28,7 @@ type agent struct {
 	notes   []string
 	// scripted: no model answers.
 	scripted bool
+	tools    *toolServers // of a server
 	close    []func() error
 }
 

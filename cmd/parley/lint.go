@@ -92,7 +92,7 @@ func checkMode(mode string) error {
 
 // lintFiles checks each file and ends with the worst of their exit codes.
 func lintFiles(env *environment, files []string, mode string, asJSON bool) error {
-	n, err := pipeline.New()
+	n, err := specReader()
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ Exit code: 0 it is in force, 1 it is refused, 2 wrong usage or a file that canno
 }
 
 func runResolve(env *environment, f resolveFlags, args []string) error {
-	n, err := pipeline.New()
+	n, err := specReader()
 	if err != nil {
 		return err
 	}

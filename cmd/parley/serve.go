@@ -146,7 +146,7 @@ func runServe(ctx context.Context, env *environment, f *configFlags) error {
 	if err != nil {
 		return errors.Join(err, s.Close(canceled(ctx)))
 	}
-	tellServe(env.stdout, c, s, list, a)
+	tellServe(env.stdout, c, s, list, a, a.tools.tell(ctx))
 	select {
 	case <-ctx.Done():
 		fmt.Fprintf(env.stderr, "ending: no new sessions; those that run may finish for %v; once more ends them at once\n", drainTime(c))
@@ -203,6 +203,11 @@ func startAgent(ctx context.Context, env *environment, c *serve.Config, s *serve
 		return nil, &exitError{code: exitUsage, err: err}
 	}
 	fmt.Fprintf(env.stderr, "the engines are ready after %v\n", time.Since(began).Round(10*time.Millisecond))
+	if a.tools, err = openTools(c, serveLog(env.stderr, c)); err != nil {
+		return nil, errors.Join(&exitError{code: exitUsage, err: err}, a.Close())
+	}
+	a.close = append(a.close, a.tools.Close)
+	a.tools.configure(&a.config)
 	a.config.Flow, a.config.MaxSessions = flow, int(c.Session.Max)
 	a.config.Voice, a.config.Language = c.Agent.Voice, c.Agent.Language
 	if c.Agent.Instructions != "" {
@@ -245,7 +250,7 @@ func serveLog(w io.Writer, c *serve.Config) *slog.Logger {
 
 // tellServe says what there is: where to go, who hears, answers and speaks, and what is let
 // in.
-func tellServe(w io.Writer, c *serve.Config, s *serve.Server, mounts []serve.Mount, a *agent) {
+func tellServe(w io.Writer, c *serve.Config, s *serve.Server, mounts []serve.Mount, a *agent, tools []string) {
 	line := func(what, text string) { fmt.Fprintf(w, "  %-10s %s\n", what, oneLine(text)) }
 	fmt.Fprintln(w, "\nParley is serving.")
 	line("page", s.URL())
@@ -258,6 +263,9 @@ func tellServe(w io.Writer, c *serve.Config, s *serve.Server, mounts []serve.Mou
 				line(role[1], engineLine(e))
 			}
 		}
+	}
+	for _, t := range tools {
+		line("tools", t)
 	}
 	for _, n := range a.notes {
 		line("note", n)

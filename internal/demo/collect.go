@@ -55,7 +55,9 @@ func (c *Collector) segment(at time.Duration, r *session.Segment, text string) {
 	if t.FirstTokenMs == nil {
 		t.FirstTokenMs = report.At(at)
 	}
-	c.piece(at, id, text)
+	if !c.graph {
+		c.piece(at, id, text)
+	}
 }
 
 // piece adds to the agent's reply, what the model writes or what stands in for it.

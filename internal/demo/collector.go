@@ -50,6 +50,7 @@ type Collector struct {
 	panel   []console.Edge
 	panelAt time.Duration // when the panel was brought up to date
 	levels  [2]float64
+	graph   bool // the session has one, and what is said is what comes through it
 	// forget: nobody will ask for the report, and what it is made of is kept for a while.
 	forget bool
 }
@@ -151,6 +152,10 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		c.stamp(at, r.Invocation, func(t *report.Turn) **float64 { return &t.FirstTokenMs })
 	case *session.Segment:
 		c.segment(at, r, n.Text)
+	case *session.GraphNode:
+		c.graph = true
+	case *session.Place:
+		c.piece(at, r.Turn, n.Text)
 	case *session.Generate:
 		c.calls[r.Invocation] = r.Turn
 	case *session.Say:
@@ -192,7 +197,8 @@ func (c *Collector) Observe(n *sessionhost.Notice) {
 		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap, *session.Quota,
 		*session.Usage, *session.Admission, *session.Load, *session.Combine, *session.Deliver, *session.EdgePolicy,
 		*session.FlowPolicy, *session.NodePolicy, *session.Unscheduled, *session.Merged, *session.Offer, *session.Overflow, *session.Ready, *session.Release, *session.Skip,
-		*session.CallTool, *session.ToolCalled, *session.ToolResult, *session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.CallTool, *session.ToolCalled, *session.ToolResult, *session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
+		*session.GraphEdge, *session.Work, *session.NodeOutput, *session.NodeDone:
 		// not shown; the recording has them
 	}
 	c.floor(at)

@@ -83,8 +83,20 @@ type native struct {
 
 func overWebSocket(t *testing.T, r *parley.Runtime, seen *record) caller {
 	t.Helper()
+	return overEncoding(t, r, seen, false)
+}
+
+func overBinary(t *testing.T, r *parley.Runtime, seen *record) caller {
+	t.Helper()
+	return overEncoding(t, r, seen, true)
+}
+
+func overEncoding(t *testing.T, r *parley.Runtime, seen *record, binary bool) caller {
+	t.Helper()
 	s, err := websocket.New(websocket.Config{}, door(t, r, seen))
-	c, err := client.Dial(t.Context(), client.Config{URL: serve(t, s, err), Token: func(context.Context) (string, error) { return token, nil }})
+	c, err := client.Dial(t.Context(), client.Config{
+		URL: serve(t, s, err), Binary: binary, Token: func(context.Context) (string, error) { return token, nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

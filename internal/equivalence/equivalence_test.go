@@ -53,6 +53,7 @@ func ways() []way {
 	return []way{
 		{name: "loopback", call: overLoopback},
 		{name: "websocket", call: overWebSocket, slack: 40 * time.Millisecond},
+		{name: "websocket in binary", call: overBinary, slack: 40 * time.Millisecond},
 		{name: "realtime", call: overRealtime, slack: 60 * time.Millisecond},
 		{name: "rtvi", call: overRTVI, slack: 40 * time.Millisecond},
 		{name: "twilio", call: overTwilio, slack: 80 * time.Millisecond},

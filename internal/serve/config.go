@@ -67,6 +67,10 @@ type Config struct {
 		Language     string `set:"language" doc:"BCP 47; empty = the engines' own."`
 	} `set:"agent"`
 
+	Tools struct {
+		MCP []MCPServer `set:"mcp" doc:"MCP servers whose tools the model may call. One that cannot be reached is tried again, and its tools are not offered meanwhile."`
+	} `set:"tools"`
+
 	Transports struct {
 		WebSocket   bool               `set:"websocket" doc:"Parley's own protocol at /v1/ws (docs/websocket.md)."`
 		Compression bool               `set:"websocket_compression" doc:"Its clients may ask for compressed text; each that does costs about 1.2 MB."`
@@ -109,6 +113,18 @@ type Config struct {
 		Connections   int64 `set:"max_connections" doc:"Connections at a time; what comes beyond is closed at once." min:"1" max:"100000"`
 		IdleTimeout   int64 `set:"idle_timeout_ms" doc:"How long a connection without a request stays open." min:"1000" max:"600000"`
 	} `set:"http"`
+}
+
+// MCPServer is a server of tools.
+type MCPServer struct {
+	Name          string             `set:"name" doc:"Begins the names of its tools: lower-case letters, digits, underscores."`
+	Command       []string           `set:"command" doc:"Program and arguments of a server that is spoken to over its standard input and output."`
+	URL           string             `set:"url" doc:"Instead, one that is spoken to over streamable HTTP."`
+	Authorization settings.Reference `set:"authorization" doc:"The bearer token for url."`
+	Environment   []string           `set:"environment" doc:"Variables that the command is given, beside PATH, HOME, TMPDIR and LANG."`
+	Allow         []string           `set:"allow" doc:"The tools that the model may call, by the server's names; none = all."`
+	Timeout       int64              `set:"timeout_ms" doc:"For one call; 0 = 10000." min:"0" max:"600000"`
+	Output        int64              `set:"max_output_bytes" doc:"What is longer is cut, and says so; 0 = 16384." min:"0" max:"262144"`
 }
 
 // Default is the configuration of somebody who tries it on a machine of their own.

@@ -58,6 +58,9 @@ func settingsTable(t *testing.T) string {
 			def = "`" + values[i].Text + "`"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Path, f.Admits(), def, f.Doc)
+		for _, c := range f.Columns {
+			fmt.Fprintf(&b, "| `%s[].%s` | %s |  | %s |\n", f.Path, c.Path, c.Admits(), c.Doc)
+		}
 		if f.Doc == "" || !strings.HasSuffix(f.Doc, ".") {
 			t.Errorf("%s has no sentence that says what it is", f.Path)
 		}

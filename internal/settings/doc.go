@@ -12,6 +12,8 @@
 //	Listen string `set:"listen" doc:"address and port"`
 //	Auth   struct { Mode string `set:"mode" doc:"who may come in" enum:"development,token"` } `set:"auth"`
 //
+// A slice of structs is a table: a list of sections, which a variable or a flag gives as YAML.
+//
 // # Rules
 //
 //  1. Of each field the highest layer that gives it stands; a list is replaced whole.

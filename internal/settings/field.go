@@ -20,6 +20,7 @@ const (
 	Switch Type = "switch"
 	List   Type = "list"
 	Ref    Type = "reference" // to a secret
+	Table  Type = "table"     // a list of sections, each with the fields of Columns
 )
 
 // Field describes one setting.
@@ -29,6 +30,7 @@ type Field struct {
 	Type     Type
 	Enum     []string // of a Text; empty = any
 	Min, Max int64    // of a Number
+	Columns  []Field  // of a Table; their paths begin in its items
 	index    []int    // in the struct
 }
 
@@ -88,6 +90,8 @@ func (f *Field) complete(m reflect.StructField) {
 		f.Type = Switch
 	case m.Type == reflect.TypeFor[[]string]():
 		f.Type = List
+	case m.Type.Kind() == reflect.Slice && m.Type.Elem().Kind() == reflect.Struct:
+		f.Type, f.Columns = Table, fieldsOf(m.Type.Elem(), "", nil)
 	default:
 		panic(fmt.Sprintf("settings: field %s: type %s is not one of those that can be set", f.Path, m.Type))
 	}
@@ -104,6 +108,8 @@ func (f *Field) Admits() string {
 		return "env://NAME or file://PATH"
 	case List:
 		return "a list"
+	case Table:
+		return "a list of sections"
 	case Text:
 		if len(f.Enum) > 0 {
 			return strings.Join(f.Enum, ", ")
@@ -122,6 +128,8 @@ func (f *Field) text(config reflect.Value) string {
 		return strconv.FormatBool(v.Bool())
 	case List:
 		return strings.Join(v.Interface().([]string), ",")
+	case Table:
+		return f.rows(v)
 	case Text, Ref:
 	}
 	return v.String()
@@ -155,6 +163,8 @@ func (f *Field) put(config reflect.Value, given []string) (remedy string) {
 			return "use a reference, " + f.Admits() + "; a secret is not written into a configuration"
 		}
 		v.SetString(text)
+	case Table:
+		return "give " + f.Admits()
 	case Text, List:
 		if len(f.Enum) > 0 && !slices.Contains(f.Enum, text) {
 			return "use one of " + f.Admits()

@@ -125,6 +125,10 @@ func (l *Loaded) take(path string, given []string, at Source) {
 		l.fault(at, path, l.unknown(path))
 		return
 	}
+	if f.Type == Table {
+		l.written(f, given, at)
+		return
+	}
 	if remedy := f.put(l.config, given); remedy != "" {
 		l.fault(at, path, f.shown(given)+remedy)
 		return

@@ -77,6 +77,8 @@ func (l *Loaded) node(file string, n *yaml.Node, path string, depth int) {
 		l.fault(at, path, "the file holds no settings: write name: value")
 	case f == nil:
 		l.fault(at, path, l.unknown(path))
+	case f.Type == Table:
+		l.table(file, n, f, at)
 	default:
 		given, ok := values(n)
 		if !ok {

@@ -4,6 +4,8 @@ package nodetest_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,7 @@ func TestBuiltInNodesKeepTheContract(t *testing.T) {
 				return n
 			},
 			Events: events,
+			Bubble: true,
 		})
 	})
 	t.Run("segmenter", func(t *testing.T) {
@@ -70,12 +73,16 @@ func TestBuiltInNodesKeepTheContract(t *testing.T) {
 				{Kind: eventabi.KindText, Type: node.TypeTextEnd, Class: eventabi.ClassTextRaw, Invocation: "c1"},
 			},
 			Advance: 100 * time.Millisecond,
+			Bubble:  true,
 		})
 	})
 }
 
 // echo says what it hears, until it is told to stop.
-type echo struct{ node.NoOp }
+type echo struct {
+	node.NoOp
+	class eventabi.PayloadClass
+}
 
 func (e *echo) Declaration() node.Declaration {
 	return node.Declaration{
@@ -91,9 +98,10 @@ func (e *echo) OnEvent(ctx *node.Context, ev *node.Event) error {
 	ctx.Telemetry.Count("events", 1)
 	if ev.Type == node.TypeTimer {
 		v, _ := ctx.State.Get(node.StateTurn, "text")
-		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: eventabi.ClassTextRaw, Text: string(v)})
+		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: e.class, Text: string(v)})
 		return nil
 	}
+	e.class = ev.Class
 	ctx.Timebase.WakeAt(ctx.Timebase.Now() + node.Instant(50*time.Millisecond))
 	return ctx.State.Put(node.StateTurn, "text", []byte(ev.Text))
 }
@@ -116,5 +124,105 @@ func TestHarness(t *testing.T) {
 	h.Stop()
 	if fmt.Sprint(h.Types()) != "[text_delta]" {
 		t.Errorf("types %v", h.Types())
+	}
+	want := "init; start; on_event text_delta; on_event timer; emit text_delta \"hello\"; on_cancel; stop"
+	if got := strings.Join(h.Trace(), "; "); got != want {
+		t.Errorf("happened %s", got)
+	}
+}
+
+// A script: what comes, what is awaited, and in which order.
+func TestPlay(t *testing.T) {
+	h := nodetest.Play(t, &echo{},
+		nodetest.Give(*say("one")), nodetest.Expect(),
+		nodetest.Wait(50*time.Millisecond), nodetest.Expect(`text_delta "one"`),
+		nodetest.Give(*say("two"), *say("three")), nodetest.Wait(time.Second), nodetest.Expect(`text_delta "three"`),
+		nodetest.Exhausted(node.BudgetTerminate), nodetest.Give(*say("four")),
+		nodetest.Interrupt(), nodetest.Wait(time.Second), nodetest.Expect(),
+	)
+	trace := h.Trace()
+	if last := trace[len(trace)-4:]; !slices.Equal(last, []string{"on_barge_in", "on_cancel", "on_event timer", "stop"}) {
+		t.Errorf("it ended %q", trace)
+	}
+}
+
+// What the state keeps beyond a turn is there in the next one, and nothing else.
+func TestNextTurn(t *testing.T) {
+	nodetest.Play(t, &echo{}, nodetest.Keep(node.StateHot, "seen", "1"), nodetest.Give(*say("one")), func(h *nodetest.Harness) {
+		if v, _ := h.Get(node.StateTurn, "text"); v != "one" {
+			t.Errorf("the turn's state is %q", v)
+		}
+		h.Stop()
+		next := h.NextTurn(&echo{})
+		next.Start()
+		if v, ok := next.Get(node.StateTurn, "text"); ok {
+			t.Errorf("of the turn before there is %q", v)
+		}
+		if v, _ := next.Get(node.StateHot, "seen"); v != "1" || next.Context().Turn == h.Context().Turn {
+			t.Errorf("the session's state is %q, the turn %q", v, next.Context().Turn)
+		}
+		next.Stop()
+	})
+}
+
+// slow asks a service that takes its time, on a goroutine of its own.
+type slow struct {
+	node.NoOp
+	took time.Duration
+	left chan int64
+}
+
+func (s *slow) Declaration() node.Declaration {
+	return node.Declaration{Type: "slow", Package: "nodetest", Inputs: []node.Type{node.TypeSegment}, Outputs: []node.Type{node.TypeSegment}, LongRunning: true}.WithDefaults()
+}
+
+func (s *slow) OnEvent(ctx *node.Context, ev *node.Event) error {
+	out := *ev
+	s.left <- ctx.Budget.RemainingMS()
+	go func() {
+		timer := time.NewTimer(s.took)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			ctx.Emit(&out)
+		case <-ctx.Cancel.Done():
+		}
+	}()
+	return nil
+}
+
+// Own goroutines of a node live in the script's time; a budget shrinks; an instance that was
+// given up emits nothing any more.
+func TestPlayOwnGoroutines(t *testing.T) {
+	left := make(chan int64, 8)
+	nodetest.Play(t, &slow{took: time.Hour, left: left},
+		nodetest.WithBudget(2*time.Second), nodetest.Give(nodetest.Segment(0, "one")), nodetest.Wait(1500*time.Millisecond),
+		nodetest.Give(nodetest.Segment(1, "two")), nodetest.Expect(), nodetest.Wait(time.Hour), nodetest.Expect(`segment "one"`, `segment "two"`),
+		nodetest.Give(nodetest.Segment(2, "three")), nodetest.TimedOut(), nodetest.Wait(2*time.Hour), nodetest.Expect(),
+	)
+	if a, b, c := <-left, <-left, <-left; a != 2000 || b != 500 || c != 0 {
+		t.Errorf("the budget was %d, %d, %d", a, b, c)
+	}
+}
+
+func TestConformKind(t *testing.T) {
+	type config struct {
+		Took int64 `json:"took_ms"`
+	}
+	nodetest.Conform(t, node.KindOf(config{}, func(c config) (node.Node, error) {
+		return &slow{took: time.Duration(c.Took) * time.Millisecond, left: make(chan int64, 64)}, nil
+	}), `{"took_ms":250}`, func(s *nodetest.Suite) { s.Advance = time.Second })
+}
+
+func TestSamples(t *testing.T) {
+	types := []node.Type{node.TypeSegment, node.TypeTimer, "weather_report", node.TypeTranscript, node.TypeTextEnd, node.TypeTextStart}
+	var got []string
+	for _, ev := range nodetest.Samples(types) {
+		if got = append(got, string(ev.Type)); ev.Kind == "" || ev.Class == "" {
+			t.Errorf("%+v", ev)
+		}
+	}
+	if want := "transcript transcript text_start segment segment text_end weather_report"; strings.Join(got, " ") != want {
+		t.Errorf("got %q", got)
 	}
 }

@@ -3,8 +3,11 @@
 package nodetest_test
 
 import (
+	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,14 +20,22 @@ import (
 // planted is a node that breaks the contract in one way.
 type planted struct {
 	echo
-	fault  string
-	shared *int
+	fault   string
+	shared  *int
+	kept    *node.Event
+	stopped bool
 }
 
 func (p *planted) Declaration() node.Declaration {
 	d := p.echo.Declaration()
-	if p.fault == "declaration" {
+	switch p.fault {
+	case "declaration":
 		d.Version = ""
+	case "changing":
+		*p.shared++
+		d.Version = strings.Repeat("v", *p.shared)
+	case "undeclared_state":
+		d.State = nil
 	}
 	return d
 }
@@ -42,23 +53,49 @@ func (p *planted) OnEvent(ctx *node.Context, ev *node.Event) error {
 		ctx.Emit(&node.Event{Kind: eventabi.KindAudio, Type: node.TypeAudioEnd, Class: eventabi.ClassAudioRaw})
 	case "classless":
 		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta})
+	case "class": // lowered on the way
+		ctx.Emit(say("for everybody"))
 	case "deaf": // to the cancel token
 		ctx.Timebase.WakeAt(ctx.Timebase.Now() + node.Instant(200*time.Millisecond))
-		ctx.Emit(say("and on"))
+		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: ev.Class, Text: "and on"})
 		return nil
 	case "leak":
 		*p.shared++
-		ctx.Emit(say(strings.Repeat("x", *p.shared)))
+		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: ev.Class, Text: strings.Repeat("x", *p.shared)})
 	case "silent":
 		return nil
+	case "keeps": // what it was lent
+		if p.kept != nil {
+			ctx.Emit(p.kept)
+		}
+		p.kept = ev
+	case "writes": // into what it was lent
+		ev.Attributes[0].Value = "changed"
+	case "wall":
+		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: ev.Class, Text: time.Now().String()})
+	case "chance":
+		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: ev.Class, Text: strconv.FormatUint(rand.Uint64(), 16)})
+	case "panic":
+		panic("a bug")
 	}
 	return p.echo.OnEvent(ctx, ev)
+}
+
+func (p *planted) OnCancel(ctx *node.Context, _ node.Cancel) error {
+	if p.fault == "slow_cancel" {
+		time.Sleep(node.DefaultCancel + time.Millisecond)
+	}
+	return nil
 }
 
 func (p *planted) Stop(ctx *node.Context) error {
 	if p.fault == "late" {
 		ctx.Emit(say("too late"))
 	}
+	if p.fault == "stops_once" && p.stopped {
+		panic("stopped twice")
+	}
+	p.stopped = true
 	return nil
 }
 
@@ -74,26 +111,41 @@ func TestPlantedFault(t *testing.T) {
 		return
 	}
 	shared := 0
-	nodetest.Test(t, nodetest.Suite{
-		New:     func(*testing.T) node.Node { return &planted{fault: fault, shared: &shared} },
-		Events:  []node.Event{*say("one"), *say("two")},
-		Advance: 100 * time.Millisecond,
-	})
+	kind := node.KindOf(struct{}{}, func(struct{}) (node.Node, error) { return &planted{fault: fault, shared: &shared}, nil })
+	if fault == "tolerant" { // of settings that it does not have
+		kind = node.KindFunc(func(json.RawMessage) (node.Node, error) { return &planted{shared: &shared}, nil })
+	}
+	events := []node.Event{*say("one"), *say("two")}
+	for i := range events {
+		events[i].Attributes = []node.Attribute{{Name: "language", Value: "en"}}
+	}
+	nodetest.Conform(t, kind, "", func(s *nodetest.Suite) { s.Events, s.Advance = events, 100*time.Millisecond })
 }
 
 // The suite must find each planted fault, in the part that looks for it, and must pass
 // the same node without one.
 func TestSuiteFindsPlantedFaults(t *testing.T) {
 	for fault, part := range map[string]string{
-		"":            "",
-		"declaration": "declaration",
-		"early":       "hook_order",
-		"late":        "hook_order",
-		"undeclared":  "outputs",
-		"classless":   "outputs",
-		"silent":      "outputs",
-		"deaf":        "cancel",
-		"leak":        "no_leak_between_turns",
+		"":                 "",
+		"declaration":      "declaration",
+		"changing":         "declaration",
+		"tolerant":         "config",
+		"early":            "hook_order",
+		"late":             "hook_order",
+		"stops_once":       "stop",
+		"undeclared":       "outputs",
+		"classless":        "outputs",
+		"silent":           "outputs",
+		"panic":            "outputs",
+		"class":            "payload_class",
+		"deaf":             "cancel",
+		"slow_cancel":      "cancel",
+		"undeclared_state": "context",
+		"keeps":            "lent",
+		"writes":           "lent",
+		"leak":             "no_leak_between_turns",
+		"wall":             "time_and_chance",
+		"chance":           "time_and_chance",
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestPlantedFault$")
 		cmd.Env = append(os.Environ(), "NODETEST_FAULT="+fault)

@@ -4,30 +4,39 @@ package nodetest
 
 import (
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/node"
 )
 
-// Harness is the host of one instance in a test: time is virtual, hooks run on the
-// test's goroutine, and what the node emits is collected. A hook that returns an error
+// Harness is the host of one instance in a test: time is virtual, one hook runs at a time, and
+// what the node emits is collected. A hook that fails, panics or does not return in its time
 // fails the test.
 type Harness struct {
 	t       testing.TB
 	node    node.Node
 	context *node.Context
-	now     node.Instant
-	wake    node.Instant
-	state   map[string][]byte
-	talk    []node.Message
+	bubble  bool // it runs inside a synctest bubble
 	running bool
+	gone    bool // the host has given the instance up
+	talk    []node.Message
 
 	mu      sync.Mutex
+	now     node.Instant
+	wake    node.Instant
+	ends    node.Instant // of the budget
+	state   map[string][]byte
+	used    map[node.StateClass]bool
 	emitted []node.Event
+	looked  int // emitted events that were looked at
+	trace   []string
 	counts  map[string]int64
 	drawn   uint64
 }
@@ -40,15 +49,21 @@ const (
 	Seed                       = 1
 )
 
+// hangs is when a hook that does not return is given up where time is real.
+const hangs = time.Minute
+
 // New hosts a node: in a turn or outside, as it declares. No hook has run.
 func New(tb testing.TB, n node.Node) *Harness {
 	tb.Helper()
-	h := &Harness{t: tb, node: n, wake: node.Never, state: map[string][]byte{}, counts: map[string]int64{}, drawn: Seed}
+	h := &Harness{
+		t: tb, node: n, wake: node.Never, ends: node.Never, drawn: Seed,
+		state: map[string][]byte{}, used: map[node.StateClass]bool{}, counts: map[string]int64{},
+	}
 	h.context = &node.Context{
 		Session:   Session,
 		Node:      NodeID,
 		Cancel:    node.NewCancelToken(tb.Context()),
-		Budget:    budget{},
+		Budget:    (*budget)(h),
 		Timebase:  (*clock)(h),
 		State:     (*state)(h),
 		Telemetry: (*telemetry)(h),
@@ -70,39 +85,87 @@ func (h *Harness) Context() *node.Context { return h.context }
 // Start runs Init and Start.
 func (h *Harness) Start() {
 	h.t.Helper()
-	h.must("init", h.node.Init(h.context))
-	h.must("start", h.node.Start(h.context))
+	h.hook("init", node.DefaultInit, func() error { return h.node.Init(h.context) })
+	h.hook("start", node.DefaultStart, func() error { return h.node.Start(h.context) })
 	h.running = true
 }
 
 // Event gives the node one event at the present instant. It starts the node if the test
-// has not.
+// has not. The event is lent: when the hook has returned, it is written over.
 func (h *Harness) Event(ev node.Event) {
 	h.t.Helper()
 	if !h.running {
 		h.Start()
 	}
-	ev.At = h.now
-	h.must("on_event "+string(ev.Type), h.node.OnEvent(h.context, &ev))
+	lent := h.lend(ev)
+	h.hook("on_event "+string(ev.Type), node.DefaultEventHard, func() error { return h.node.OnEvent(h.context, lent) })
+	scribble(lent)
+}
+
+// lend gives a copy of an event that is the host's own.
+func (h *Harness) lend(ev node.Event) *node.Event {
+	ev.PCM = slices.Clone(ev.PCM)
+	ev.Attributes = slices.Clone(ev.Attributes)
+	ev.At = (*clock)(h).Now()
+	return &ev
+}
+
+// overwritten is what stands in an event that the host has taken back.
+const overwritten = "[this event was lent, and the host has taken it back]"
+
+func scribble(ev *node.Event) {
+	for i := range ev.PCM {
+		ev.PCM[i] = -1
+	}
+	for i := range ev.Attributes {
+		ev.Attributes[i] = node.Attribute{Name: overwritten, Value: overwritten}
+	}
+	ev.Text, ev.Sample, ev.Index = overwritten, -1, -1
 }
 
 // Advance lets time pass; the timer event comes when it is due.
 func (h *Harness) Advance(d time.Duration) {
 	h.t.Helper()
-	end := h.now + node.Instant(d)
-	for h.wake <= end {
-		h.now = max(h.now, h.wake)
-		h.wake = node.Never
+	c := (*clock)(h)
+	for end := c.Now() + node.Instant(d); ; {
+		due := c.due(end)
+		h.pass(c, min(due, end))
+		if due > end {
+			return
+		}
+		if h.gone {
+			continue
+		}
 		h.Event(node.Event{Kind: eventabi.KindControl, Type: node.TypeTimer, Class: eventabi.ClassMetadata})
 	}
-	h.now = end
+}
+
+// pass moves the clock, and in a bubble the time of everybody else with it.
+func (h *Harness) pass(c *clock, to node.Instant) {
+	if d := to - c.Now(); h.bubble && d > 0 {
+		time.Sleep(time.Duration(d))
+		synctest.Wait()
+	}
+	h.mu.Lock()
+	h.now = max(h.now, to)
+	h.mu.Unlock()
+}
+
+// Budget gives the node a budget that shrinks as time passes; negative = none, as at the
+// beginning.
+func (h *Harness) Budget(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ends = h.now + node.Instant(d); d < 0 {
+		h.ends = node.Never
+	}
 }
 
 // BargeIn runs OnBargeIn, where the node has it.
 func (h *Harness) BargeIn() {
 	h.t.Helper()
 	if b, ok := h.node.(node.BargeInHandler); ok {
-		h.must("on_barge_in", b.OnBargeIn(h.context))
+		h.hook("on_barge_in", node.DefaultCancel, func() error { return b.OnBargeIn(h.context) })
 	}
 }
 
@@ -110,22 +173,64 @@ func (h *Harness) BargeIn() {
 func (h *Harness) Cancel(c node.Cancel) {
 	h.t.Helper()
 	h.context.Cancel.Trip(c)
-	h.must("on_cancel", h.node.OnCancel(h.context, c))
+	h.hook("on_cancel", node.DefaultCancel, func() error { return h.node.OnCancel(h.context, c) })
 }
 
 // Exhaust runs OnBudgetExhausted, where the node has it.
 func (h *Harness) Exhaust(outcome node.BudgetOutcome) {
 	h.t.Helper()
 	if b, ok := h.node.(node.BudgetHandler); ok {
-		h.must("on_budget_exhausted", b.OnBudgetExhausted(h.context, outcome))
+		h.hook("on_budget_exhausted", node.DefaultBudget, func() error { return b.OnBudgetExhausted(h.context, outcome) })
 	}
+}
+
+// TimeOut gives the instance up, as the host does with one whose hook has passed its limit: the
+// token is tripped, no hook runs any more, not even Stop, and what is emitted is late.
+func (h *Harness) TimeOut() {
+	h.gone = true
+	h.note("hook_timeout")
+	h.context.Cancel.Trip(node.Cancel{Reason: "node_failure"})
+	h.settle()
 }
 
 // Stop runs Stop and ends the token.
 func (h *Harness) Stop() {
 	h.t.Helper()
-	h.must("stop", h.node.Stop(h.context))
+	h.hook("stop", node.DefaultStop, func() error { return h.node.Stop(h.context) })
 	h.context.Cancel.Release()
+	h.settle()
+}
+
+// NextTurn hosts the instance of the next turn: what the state keeps beyond a turn is there.
+func (h *Harness) NextTurn(n node.Node) *Harness {
+	next := New(h.t, n)
+	next.bubble, next.talk, next.now = h.bubble, h.talk, h.now
+	if next.context.Turn != "" {
+		next.context.Turn = h.context.Turn + "+"
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k, v := range h.state {
+		if class, _, _ := cutKey(k); class != node.StateTurn {
+			next.state[k] = v
+		}
+	}
+	return next
+}
+
+// Put sets a value of the state before the node looks at it.
+func (h *Harness) Put(class node.StateClass, key, value string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state[stateKey(class, key)] = []byte(value)
+}
+
+// Get gives a value of the state.
+func (h *Harness) Get(class node.StateClass, key string) (string, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v, ok := h.state[stateKey(class, key)]
+	return string(v), ok
 }
 
 // Emitted gives everything that was emitted so far, with its samples.
@@ -143,6 +248,14 @@ func (h *Harness) Types() (list []node.Type) {
 	return list
 }
 
+// Trace gives what happened, in order: each hook by its name, on_event with the event's type,
+// and each event that was emitted as "emit" and its Line.
+func (h *Harness) Trace() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.trace)
+}
+
 // Count gives a counter of the node's telemetry.
 func (h *Harness) Count(name string) int64 {
 	h.mu.Lock()
@@ -150,70 +263,61 @@ func (h *Harness) Count(name string) int64 {
 	return h.counts[name]
 }
 
-func (h *Harness) must(hook string, err error) {
-	h.t.Helper()
-	if err != nil {
-		h.t.Fatalf("%s: %v", hook, err)
+func (h *Harness) note(what string) {
+	h.mu.Lock()
+	h.trace = append(h.trace, what)
+	h.mu.Unlock()
+}
+
+// settle waits for what the node does on goroutines of its own, as far as that waits for
+// nothing but time. Outside a bubble nobody can tell.
+func (h *Harness) settle() {
+	if h.bubble {
+		synctest.Wait()
 	}
+}
+
+// hook runs a hook within its limit. Where time is real, only one that hangs is told.
+func (h *Harness) hook(name string, limit time.Duration, f func() error) {
+	h.t.Helper()
+	if h.gone {
+		h.t.Fatalf("%s: the host has given the instance up: no hook runs any more", name)
+	}
+	h.note(name)
+	if !h.bubble {
+		limit = hangs
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := errors.New("the hook has ended its goroutine")
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+			done <- err
+		}()
+		err = f()
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			h.t.Fatalf("%s: %v", name, err)
+		}
+	case <-timer.C:
+		h.t.Fatalf("%s: hook_timeout: it has not returned within %v", name, limit)
+	}
+	h.settle()
 }
 
 // collect copies what is lent.
 func (h *Harness) collect(ev *node.Event) {
 	kept := *ev
 	kept.PCM = slices.Clone(ev.PCM)
+	kept.Attributes = slices.Clone(ev.Attributes)
 	h.mu.Lock()
 	h.emitted = append(h.emitted, kept)
+	h.trace = append(h.trace, "emit "+Line(&kept))
 	h.mu.Unlock()
-}
-
-type clock Harness
-
-func (c *clock) Now() node.Instant      { return c.now }
-func (c *clock) WakeAt(at node.Instant) { c.wake = at }
-
-type budget struct{}
-
-func (budget) RemainingMS() int64 { return -1 }
-
-type state Harness
-
-func (s *state) key(class node.StateClass, key string) (string, error) {
-	if class == node.StateTurn && s.context.Turn == "" {
-		return "", errors.New("outside a turn there is no turn-ephemeral state")
-	}
-	return string(class) + "/" + key, nil
-}
-
-func (s *state) Get(class node.StateClass, key string) ([]byte, bool) {
-	k, err := s.key(class, key)
-	v, ok := s.state[k]
-	return slices.Clone(v), ok && err == nil
-}
-
-func (s *state) Put(class node.StateClass, key string, value []byte) error {
-	k, err := s.key(class, key)
-	if err == nil {
-		s.state[k] = slices.Clone(value)
-	}
-	return err
-}
-
-func (s *state) Conversation() []node.Message { return slices.Clone(s.talk) }
-
-type telemetry Harness
-
-func (t *telemetry) Count(name string, n int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counts[name] += n
-}
-
-// chance is a fixed sequence (Knuth's MMIX generator).
-type chance Harness
-
-func (c *chance) Seed() int64 { return Seed }
-
-func (c *chance) Uint64() uint64 {
-	c.drawn = c.drawn*6364136223846793005 + 1442695040888963407
-	return c.drawn
 }

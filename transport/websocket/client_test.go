@@ -60,8 +60,9 @@ func newWorld(t *testing.T, c websocket.Config, h transporttest.Config) *world {
 
 // client is a WebSocket in the hands of a test. What it hears is read at once.
 type client struct {
-	t  *testing.T
-	ws *coder.Conn
+	kinds []coder.MessageType // of said
+	t     *testing.T
+	ws    *coder.Conn
 
 	mu      sync.Mutex
 	said    []wire.FromServer
@@ -125,8 +126,13 @@ func (c *client) hear() {
 		switch {
 		case err != nil:
 			c.err = err
-		case kind == coder.MessageText:
-			m, seq, f := wire.ReadServer(data)
+		case kind == coder.MessageText || !wire.IsAudio(data):
+			read := wire.ReadServer
+			if kind == coder.MessageBinary {
+				read = wire.ReadServerBinary
+			}
+			m, seq, f := read(data)
+			c.kinds = append(c.kinds, kind)
 			if f != nil {
 				c.t.Errorf("%v in %s", f, data)
 			}
@@ -154,6 +160,16 @@ func (c *client) say(m wire.FromClient) {
 		c.t.Fatal(err)
 	}
 	c.write(coder.MessageText, data)
+}
+
+// sayIn says it in an encoding.
+func (c *client) sayIn(kind coder.MessageType, m wire.FromClient) {
+	c.t.Helper()
+	if kind == coder.MessageBinary {
+		c.write(kind, wire.AppendClientBinary(nil, m))
+		return
+	}
+	c.say(m)
 }
 
 func (c *client) write(kind coder.MessageType, data []byte) {

@@ -23,6 +23,13 @@ import (
 
 // TestConformance holds the adapter to the contract of transports.
 func TestConformance(t *testing.T) {
+	for _, encoding := range []string{wire.EncodingJSON, wire.EncodingBinary} {
+		t.Run(encoding, func(t *testing.T) { conform(t, encoding == wire.EncodingBinary) })
+	}
+}
+
+func conform(t *testing.T, binary bool) {
+	t.Helper()
 	transporttest.Run(t, transporttest.Subject{
 		Kind: websocket.Kind, Codecs: []string{"pcm_s16le/16000", "pcm_s16le/24000", "pcm_s16le/48000", "g711_ulaw/8000", "g711_alaw/8000"},
 		Start: func(t *testing.T, h transport.Host) transporttest.Endpoint {
@@ -40,16 +47,19 @@ func TestConformance(t *testing.T) {
 				}
 				web.Close()
 			})
-			return endpoint("ws" + strings.TrimPrefix(web.URL, "http"))
+			return endpoint{"ws" + strings.TrimPrefix(web.URL, "http"), binary}
 		},
 	})
 }
 
-type endpoint string
+type endpoint struct {
+	url    string
+	binary bool
+}
 
 // Connect brings a client.
 func (e endpoint) Connect(ctx context.Context, l transporttest.Login) (transporttest.Client, error) {
-	c := &peer{url: string(e)}
+	c := &peer{url: e.url, binary: e.binary}
 	if err := c.connect(ctx, l, nil); err != nil {
 		return nil, err
 	}
@@ -58,7 +68,8 @@ func (e endpoint) Connect(ctx context.Context, l transporttest.Login) (transport
 
 // peer is a client that acknowledges what it hears as soon as it does.
 type peer struct {
-	url string
+	url    string
+	binary bool
 
 	mu       sync.Mutex
 	ws       *coder.Conn
@@ -86,9 +97,9 @@ func (c *peer) connect(ctx context.Context, l transporttest.Login, resume *wire.
 	if l.Codec != "" {
 		hello.Audio = &wire.Offered{In: []wire.Format{wire.Format(l.Codec)}, Out: []wire.Format{wire.Format(l.Codec)}}
 	}
-	data, err := wire.AppendClient(nil, hello)
+	kind, data, err := c.encode(hello)
 	if err == nil {
-		err = ws.Write(ctx, coder.MessageText, data)
+		err = ws.Write(ctx, kind, data)
 	}
 	if err == nil {
 		err = c.welcome(ctx, ws)
@@ -102,11 +113,11 @@ func (c *peer) connect(ctx context.Context, l transporttest.Login, resume *wire.
 }
 
 func (c *peer) welcome(ctx context.Context, ws *coder.Conn) error {
-	_, data, err := ws.Read(ctx)
+	frame, data, err := ws.Read(ctx)
 	if err != nil {
 		return err
 	}
-	m, _, f := wire.ReadServer(data)
+	m, _, f := c.decode(frame, data)
 	if f != nil {
 		return f
 	}
@@ -150,11 +161,11 @@ func (c *peer) read(ws *coder.Conn) {
 			c.mu.Unlock()
 			return
 		}
-		if kind == coder.MessageBinary {
+		if kind == coder.MessageBinary && wire.IsAudio(data) {
 			c.play(data)
 			continue
 		}
-		m, seq, _ := wire.ReadServer(data)
+		m, seq, _ := c.decode(kind, data)
 		c.mu.Lock()
 		c.received = max(c.received, seq)
 		if m, ok := m.(*wire.Transcript); ok {
@@ -162,6 +173,25 @@ func (c *peer) read(ws *coder.Conn) {
 		}
 		c.mu.Unlock()
 	}
+}
+
+func (c *peer) encode(m wire.FromClient) (coder.MessageType, []byte, error) {
+	if c.binary {
+		return coder.MessageBinary, wire.AppendClientBinary(nil, m), nil
+	}
+	data, err := wire.AppendClient(nil, m)
+	return coder.MessageText, data, err
+}
+
+// decode reads the one encoding only: the server keeps to it.
+func (c *peer) decode(kind coder.MessageType, data []byte) (wire.FromServer, int64, *wire.Fault) {
+	if c.binary != (kind == coder.MessageBinary) {
+		return nil, 0, &wire.Fault{Code: wire.FaultMalformed, Message: "the server speaks another encoding than it was asked for"}
+	}
+	if c.binary {
+		return wire.ReadServerBinary(data)
+	}
+	return wire.ReadServer(data)
 }
 
 // play hears a frame, and says so.
@@ -181,11 +211,11 @@ func (c *peer) play(data []byte) {
 }
 
 func (c *peer) say(m wire.FromClient) error {
-	data, err := wire.AppendClient(nil, m)
+	kind, data, err := c.encode(m)
 	if err != nil {
 		return err
 	}
-	return c.write(coder.MessageText, data)
+	return c.write(kind, data)
 }
 
 func (c *peer) write(kind coder.MessageType, data []byte) error {
@@ -296,7 +326,7 @@ func (c *peer) Garble() error {
 			return err
 		}
 	}
-	for _, bad := range [][]byte{{1}, make([]byte, 20), make([]byte, 333)} {
+	for _, bad := range [][]byte{{1}, make([]byte, 20), make([]byte, 333), {0x12, 9, 1}, {0x9a, 6, 0}, {0x0a, 0}} {
 		if err := c.write(coder.MessageBinary, bad); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type conn struct {
 	stop   context.CancelFunc
 	ending sync.Once
 
+	binary bool   // what is said is said in the binary encoding; settled by hello
 	in     inward // of the reader
 	coding outward
 	agreed wire.Agreed
@@ -60,11 +61,11 @@ func (c *conn) write(ctx context.Context, m *outbox.Message) error {
 	if !c.zip {
 		return c.ws.Write(ctx, kindOf(m), m.Data)
 	}
-	if m.Binary {
+	if m.Audio {
 		return c.plain(ctx, m.Data)
 	}
 	began, waited := time.Now(), c.raw.writing.Load()
-	err := c.ws.Write(ctx, websocket.MessageText, m.Data)
+	err := c.ws.Write(ctx, kindOf(m), m.Data)
 	c.server.counts.deflating.Add(int64(time.Since(began)) - (c.raw.writing.Load() - waited))
 	return err
 }
@@ -101,9 +102,29 @@ func (c *conn) failed(err error) {
 
 // say sends a message that is of this connection alone.
 func (c *conn) say(m wire.FromServer) {
-	if data, err := wire.AppendServer(nil, 0, m); err == nil {
-		c.out.Send(outbox.Message{Data: data})
+	if data, err := encode(0, m, c.binary); err == nil {
+		c.out.Send(outbox.Message{Data: data, Binary: c.binary})
 	}
+}
+
+// encode writes a message; seq 0 = it has no number.
+func encode(seq int64, m wire.FromServer, binary bool) ([]byte, error) {
+	if binary {
+		return wire.AppendServerBinary(nil, seq, m), nil
+	}
+	return wire.AppendServer(nil, seq, m)
+}
+
+// decode reads a message in the encoding that its frame says.
+func decode(kind websocket.MessageType, data []byte) (wire.FromClient, *wire.Fault) {
+	if kind == websocket.MessageBinary {
+		return wire.ReadClientBinary(data)
+	}
+	return wire.ReadClient(data)
+}
+
+func isAudio(kind websocket.MessageType, data []byte) bool {
+	return kind == websocket.MessageBinary && wire.IsAudio(data)
 }
 
 // complain answers a message that was not taken.
@@ -129,7 +150,7 @@ func (c *conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 	if _, err := io.Copy(&c.read, r); err != nil {
 		return 0, nil, err
 	}
-	if c.zip && kind == websocket.MessageText {
+	if c.zip && !isAudio(kind, c.read.Bytes()) {
 		c.server.counts.inflating.Add(max(0, int64(time.Since(began))-(c.raw.reading.Load()-waited)))
 	}
 	c.heard.Store(true)
@@ -142,16 +163,20 @@ func (c *conn) hello(ctx context.Context) (*wire.Hello, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind != websocket.MessageText {
+	if isAudio(kind, data) {
 		return nil, &wire.Fault{Code: wire.FaultUnexpected, Message: "audio came before hello"}
 	}
-	m, f := wire.ReadClient(data)
+	c.binary = kind == websocket.MessageBinary
+	m, f := decode(kind, data)
 	if m == nil {
 		return nil, f
 	}
 	h, ok := m.(*wire.Hello)
 	if !ok {
 		return nil, &wire.Fault{Code: wire.FaultUnexpected, Field: "type", Message: "the first message is hello"}
+	}
+	if h.Encoding != "" {
+		c.binary = h.Encoding == wire.EncodingBinary
 	}
 	if f != nil {
 		c.complain(f)
@@ -261,12 +286,12 @@ func (c *conn) refuse(err error) {
 	for _, f := range r.Supported {
 		m.Supported = append(m.Supported, wire.Format(f))
 	}
-	data, err := wire.AppendServer(nil, 0, m)
+	data, err := encode(0, m, c.binary)
 	if err != nil {
 		c.end(websocket.StatusInternalError, "")
 		return
 	}
-	c.end(websocket.StatusCode(r.CloseCode()), string(r.Code), outbox.Message{Data: data})
+	c.end(websocket.StatusCode(r.CloseCode()), string(r.Code), outbox.Message{Data: data, Binary: c.binary})
 }
 
 // end writes what waits and the last messages, and closes with a code. It returns within

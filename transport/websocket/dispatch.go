@@ -20,7 +20,7 @@ const mostMissing = 10 * transport.SampleRate
 
 // handle takes a message. The fault that it gives counts; one that does not was told.
 func (c *conn) handle(l *line, kind websocket.MessageType, data []byte) *wire.Fault {
-	if kind == websocket.MessageBinary {
+	if isAudio(kind, data) {
 		f := c.audio(l, data)
 		if f == nil {
 			return nil
@@ -32,7 +32,7 @@ func (c *conn) handle(l *line, kind websocket.MessageType, data []byte) *wire.Fa
 		}
 		return f
 	}
-	m, f := wire.ReadClient(data)
+	m, f := decode(kind, data)
 	if f != nil {
 		c.complain(f)
 	}
@@ -67,7 +67,7 @@ func (c *conn) audio(l *line, data []byte) *wire.Fault {
 	return nil
 }
 
-// message takes a text frame, once for each key.
+// message takes a message, once for each key.
 func (c *conn) message(l *line, m wire.FromClient) *wire.Fault {
 	key := wire.KeyOf(m)
 	l.mu.Lock()

@@ -131,7 +131,7 @@ func TestPositionsNeverPassWhatWasSent(t *testing.T) {
 func TestLog(t *testing.T) {
 	g := log{most: 3}
 	for range 5 {
-		g.add([]byte("x"))
+		g.add([]byte("x"), false)
 	}
 	for received, want := range map[int64]struct {
 		list   int
@@ -143,7 +143,7 @@ func TestLog(t *testing.T) {
 	}
 	big := log{most: 100}
 	for range 5 {
-		big.add(make([]byte, logBytes/2))
+		big.add(make([]byte, logBytes/2), false)
 	}
 	if len(big.entries) != 2 || big.bytes > logBytes {
 		t.Errorf("%d messages of %d bytes are kept", len(big.entries), big.bytes)

@@ -38,6 +38,7 @@ type line struct {
 	mu       sync.Mutex
 	conn     *conn // nil while the client is away
 	closed   bool
+	binary   bool // the encoding of the connection, or of the last one
 	log      log
 	keys     keys
 	outputs  outputs
@@ -87,9 +88,9 @@ func (l *line) attach(c *conn, resume *wire.Resume) bool {
 		l.mu.Unlock()
 		return false
 	}
-	l.conn = c
+	l.conn, l.binary = c, c.binary
 	welcome := &wire.Welcome{
-		Session: l.id, Resumed: resume != nil, Epoch: l.epoch, Audio: c.agreed, Encoding: wire.EncodingJSON, Compression: wire.CompressionNone,
+		Session: l.id, Resumed: resume != nil, Epoch: l.epoch, Audio: c.agreed, Encoding: encoding(c.binary), Compression: wire.CompressionNone,
 		Acks: l.acks, KeepaliveMS: l.server.config.Keepalive.Milliseconds(), ResumeMS: l.server.config.Resume.Milliseconds(),
 		Limits: l.server.config.limits(),
 	}
@@ -103,7 +104,8 @@ func (l *line) attach(c *conn, resume *wire.Resume) bool {
 	}
 	c.say(welcome)
 	for _, e := range missed {
-		c.out.Send(outbox.Message{Data: e.data})
+		data, binary := e.in(c.binary)
+		c.out.Send(outbox.Message{Data: data, Binary: binary})
 	}
 	if welcome.Missed > 0 { // fences may be among them, and what the client holds is still to stop
 		for _, f := range l.outputs.fences() {
@@ -122,6 +124,13 @@ func (l *line) attach(c *conn, resume *wire.Resume) bool {
 	}
 	l.link(transport.LinkResumed)
 	return true
+}
+
+func encoding(binary bool) string {
+	if binary {
+		return wire.EncodingBinary
+	}
+	return wire.EncodingJSON
 }
 
 // detach takes the line off a connection that has ended.
@@ -185,13 +194,13 @@ func (l *line) sayLocked(m wire.FromServer) {
 	if l.closed {
 		return
 	}
-	data, err := wire.AppendServer(nil, l.log.last+1, m)
+	data, err := encode(l.log.last+1, m, l.binary)
 	if err != nil {
 		return // an envelope of ours can be written
 	}
-	l.log.add(data)
+	l.log.add(data, l.binary)
 	if l.conn != nil {
-		l.conn.out.Send(outbox.Message{Data: data})
+		l.conn.out.Send(outbox.Message{Data: data, Binary: l.binary})
 	}
 }
 
@@ -296,7 +305,8 @@ func (l *line) Close(reason string) error {
 		l.mu.Unlock()
 		return nil
 	}
-	last, err := wire.AppendServer(nil, l.log.last+1, &wire.Ended{Reason: reason})
+	binary := l.binary
+	last, err := encode(l.log.last+1, &wire.Ended{Reason: reason}, binary)
 	l.closed = true
 	c := l.conn
 	l.conn = nil
@@ -304,7 +314,7 @@ func (l *line) Close(reason string) error {
 	l.in.close()
 	l.feed.Close()
 	if c != nil && err == nil {
-		c.end(wire.CloseEnded, "ended", outbox.Message{Data: last})
+		c.end(wire.CloseEnded, "ended", outbox.Message{Data: last, Binary: binary})
 	}
 	l.server.remove(l)
 	return err

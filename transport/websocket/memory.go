@@ -13,8 +13,21 @@ import (
 
 // entry is a numbered message.
 type entry struct {
-	seq  int64
-	data []byte
+	seq    int64
+	data   []byte
+	binary bool
+}
+
+// in gives the message in an encoding; one that cannot be had in it as it is: clients read both.
+func (e *entry) in(binary bool) (data []byte, is bool) {
+	if e.binary == binary {
+		return e.data, binary
+	}
+	data, err := wire.Recode(e.data, e.binary)
+	if err != nil {
+		return e.data, e.binary
+	}
+	return data, binary
 }
 
 // log keeps the latest numbered messages of a session, as many as most and as large as
@@ -26,9 +39,9 @@ type log struct {
 	bytes   int
 }
 
-func (g *log) add(data []byte) {
+func (g *log) add(data []byte, binary bool) {
 	g.last++
-	g.entries = append(g.entries, entry{g.last, data})
+	g.entries = append(g.entries, entry{g.last, data, binary})
 	g.bytes += len(data)
 	drop := 0
 	for len(g.entries)-drop > g.most || g.bytes > logBytes {

@@ -78,7 +78,7 @@ func TestRefusals(t *testing.T) {
 		"codec":    {`{"type":"hello","audio":{"out":["mp3/44100"]}}`, transporttest.Config{}, "unsupported_codec", 4400, "audio.out"},
 		"rate":     {`{"type":"hello","audio":{"in":["pcm_s16le/96000"]}}`, transporttest.Config{}, "unsupported_codec", 4400, "audio.in"},
 		"opus out": {`{"type":"hello","audio":{"out":["opus/48000"]}}`, transporttest.Config{}, "unsupported_codec", 4400, "audio.out"},
-		"encoding": {`{"type":"hello","encoding":"binary"}`, transporttest.Config{}, "invalid_request", 4400, `use one of ["json"]`},
+		"encoding": {`{"type":"hello","encoding":"cbor"}`, transporttest.Config{}, "invalid_request", 4400, `use one of ["json" "binary"]`},
 		"first":    {`{"type":"text","text":"hi"}`, transporttest.Config{}, "invalid_request", 4400, "first message is hello"},
 		"garbage":  {`}{`, transporttest.Config{}, "invalid_request", 4400, "no JSON object"},
 		"unknown":  {`{"type":"hello","token":"` + transporttest.Token + `","resume":{"session":"s"}}`, transporttest.Config{}, "unknown_session", 4404, ""},

@@ -25,6 +25,8 @@ export interface Options {
     };
     /** Whether played() is called; false lets the server estimate. Default true. */
     acks?: boolean;
+    /** How messages are written; default json. binary is smaller, and no easier to look at. */
+    encoding?: "json" | "binary";
     /** Ask for measurements. */
     metrics?: boolean;
     /** How to come back: first wait, longest wait, and when to give up. Default 250, 5000, 30000 ms. */
@@ -157,6 +159,7 @@ export declare class ParleyClient {
     /** Says goodbye and ends the session. */
     close(): void;
     private write;
+    private encode;
     /** Sends a message that has to arrive, now or when the connection is back. */
     private deliver;
     private get patience();

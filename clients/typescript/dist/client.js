@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { decodeBinary, encodeBinary, isAudio } from "./binary.js";
 import { CLOSE, SUBPROTOCOL, decodeAudio, decodeMessage, encodeAudio, } from "./protocol.js";
 /** The server did not let the client in. */
 export class RefusedError extends Error {
@@ -187,7 +188,10 @@ export class ParleyClient {
     // ---- messages ----
     write(message) {
         if (this.welcome !== undefined)
-            this.socket?.send(JSON.stringify(message));
+            this.socket?.send(this.encode(message));
+    }
+    encode(message) {
+        return this.options.encoding === "binary" ? encodeBinary(message) : JSON.stringify(message);
     }
     /** Sends a message that has to arrive, now or when the connection is back. */
     deliver(message) {
@@ -197,10 +201,10 @@ export class ParleyClient {
             throw new Error("parley: too many messages wait for the connection to come back");
         }
         const key = `${this.prefix}-${++this.number}`;
-        const text = JSON.stringify({ ...message, key });
-        this.pending.set(key, text);
+        const said = this.encode({ ...message, key });
+        this.pending.set(key, said);
         if (this.welcome !== undefined)
-            this.socket?.send(text);
+            this.socket?.send(said);
     }
     get patience() {
         return this.options.patienceMs ?? 10_000;
@@ -246,11 +250,11 @@ export class ParleyClient {
                 reject(error);
             };
             const timer = setTimeout(() => fail(new Error("parley: the server did not answer in time")), this.patience);
-            socket.onopen = () => socket.send(JSON.stringify(hello));
+            socket.onopen = () => socket.send(this.encode(hello));
             socket.onerror = () => { }; // onclose says it as well
             socket.onclose = (event) => fail(closed(event));
             socket.onmessage = ({ data }) => {
-                const message = typeof data === "string" ? decodeMessage(data) : undefined;
+                const message = decode(data);
                 if (message?.type === "refused")
                     return fail(refusal(message));
                 if (message?.type === "error")
@@ -277,8 +281,8 @@ export class ParleyClient {
         clearInterval(this.watch);
         // Browsers cannot see a connection that is half open: whoever is silent is asked.
         this.watch = setInterval(() => this.look(socket), Math.max(50, Math.min(welcome.keepalive_ms, this.patience) / 2));
-        for (const text of this.pending.values())
-            socket.send(text);
+        for (const said of this.pending.values())
+            socket.send(said);
         this.emit("connected", welcome);
     }
     look(socket) {
@@ -293,13 +297,13 @@ export class ParleyClient {
     }
     hear(data) {
         this.heard = Date.now();
-        if (data instanceof ArrayBuffer) {
+        if (data instanceof ArrayBuffer && isAudio(data)) {
             const frame = decodeAudio(data);
             if (frame !== undefined)
                 this.emit("audio", frame);
             return;
         }
-        const message = typeof data === "string" ? decodeMessage(data) : undefined;
+        const message = decode(data);
         if (message === undefined)
             return;
         if ("seq" in message && typeof message.seq === "number") {
@@ -420,6 +424,12 @@ export class ParleyClient {
         this.detach();
         this.emit("ended", error === undefined ? { reason } : { reason, error });
     }
+}
+/** Reads a message in the encoding that its frame says. */
+function decode(data) {
+    if (typeof data === "string")
+        return decodeMessage(data);
+    return data instanceof ArrayBuffer && !isAudio(data) ? decodeBinary(data) : undefined;
 }
 /** Lets go of a socket: what it still says is not heard. */
 function abandon(socket, code) {

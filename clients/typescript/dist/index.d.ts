@@ -1,3 +1,4 @@
+export * from "./binary.js";
 export * from "./client.js";
 export * from "./pcm.js";
 export * from "./playback.js";

@@ -46,7 +46,7 @@ export interface Hello {
         in?: Format[];
         out?: Format[];
     };
-    encoding?: "json";
+    encoding?: "json" | "binary";
     acks?: boolean;
     metrics?: boolean;
     wishes?: Wishes;
@@ -244,6 +244,6 @@ export interface Frame {
 export declare function encodeAudio(sequence: number, position: number, payload: Uint8Array): ArrayBuffer;
 /** Reads a frame of agent audio; undefined when it is none. */
 export declare function decodeAudio(data: ArrayBuffer): Frame | undefined;
-/** Reads a text frame of a server; undefined when it is none that is known. */
+/** Reads a text frame of a server; undefined when it is no message. */
 export declare function decodeMessage(text: string): FromServer | undefined;
 export {};

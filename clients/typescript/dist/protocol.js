@@ -33,7 +33,7 @@ export function decodeAudio(data) {
         payload: new Uint8Array(data, HEADER_SIZE),
     };
 }
-/** Reads a text frame of a server; undefined when it is none that is known. */
+/** Reads a text frame of a server; undefined when it is no message. */
 export function decodeMessage(text) {
     let message;
     try {

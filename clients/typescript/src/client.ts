@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { decodeBinary, encodeBinary, isAudio } from "./binary.js";
 import {
   CLOSE, SUBPROTOCOL, decodeAudio, decodeMessage, encodeAudio,
   type AudioBegin, type Ended, type Fence, type Format, type Frame, type FromClient, type FromServer, type Hello, type Metric,
@@ -30,6 +31,8 @@ export interface Options {
   formats?: { in?: Format[]; out?: Format[] };
   /** Whether played() is called; false lets the server estimate. Default true. */
   acks?: boolean;
+  /** How messages are written; default json. binary is smaller, and no easier to look at. */
+  encoding?: "json" | "binary";
   /** Ask for measurements. */
   metrics?: boolean;
   /** How to come back: first wait, longest wait, and when to give up. Default 250, 5000, 30000 ms. */
@@ -101,7 +104,7 @@ export class ParleyClient {
   private welcome: Welcome | undefined;
   private received = 0;
   private turn = "";
-  private readonly pending = new Map<string, string>();
+  private readonly pending = new Map<string, string | ArrayBuffer>();
   private readonly prefix = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
   private number = 0;
   private sequence = 0;
@@ -272,7 +275,11 @@ export class ParleyClient {
   // ---- messages ----
 
   private write(message: FromClient): void {
-    if (this.welcome !== undefined) this.socket?.send(JSON.stringify(message));
+    if (this.welcome !== undefined) this.socket?.send(this.encode(message));
+  }
+
+  private encode(message: FromClient): string | ArrayBuffer {
+    return this.options.encoding === "binary" ? encodeBinary(message) : JSON.stringify(message);
   }
 
   /** Sends a message that has to arrive, now or when the connection is back. */
@@ -282,9 +289,9 @@ export class ParleyClient {
       throw new Error("parley: too many messages wait for the connection to come back");
     }
     const key = `${this.prefix}-${++this.number}`;
-    const text = JSON.stringify({ ...message, key });
-    this.pending.set(key, text);
-    if (this.welcome !== undefined) this.socket?.send(text);
+    const said = this.encode({ ...message, key } as FromClient);
+    this.pending.set(key, said);
+    if (this.welcome !== undefined) this.socket?.send(said);
   }
 
   private get patience(): number {
@@ -329,11 +336,11 @@ export class ParleyClient {
         reject(error);
       };
       const timer = setTimeout(() => fail(new Error("parley: the server did not answer in time")), this.patience);
-      socket.onopen = () => socket.send(JSON.stringify(hello));
+      socket.onopen = () => socket.send(this.encode(hello));
       socket.onerror = () => {}; // onclose says it as well
       socket.onclose = (event: { code: number; reason: string }) => fail(closed(event));
       socket.onmessage = ({ data }: { data: unknown }) => {
-        const message = typeof data === "string" ? decodeMessage(data) : undefined;
+        const message = decode(data);
         if (message?.type === "refused") return fail(refusal(message));
         if (message?.type === "error") return this.emit("error", message);
         if (message?.type !== "welcome") return;
@@ -356,7 +363,7 @@ export class ParleyClient {
     clearInterval(this.watch);
     // Browsers cannot see a connection that is half open: whoever is silent is asked.
     this.watch = setInterval(() => this.look(socket), Math.max(50, Math.min(welcome.keepalive_ms, this.patience) / 2));
-    for (const text of this.pending.values()) socket.send(text);
+    for (const said of this.pending.values()) socket.send(said);
     this.emit("connected", welcome);
   }
 
@@ -372,12 +379,12 @@ export class ParleyClient {
 
   private hear(data: unknown): void {
     this.heard = Date.now();
-    if (data instanceof ArrayBuffer) {
+    if (data instanceof ArrayBuffer && isAudio(data)) {
       const frame = decodeAudio(data);
       if (frame !== undefined) this.emit("audio", frame);
       return;
     }
-    const message = typeof data === "string" ? decodeMessage(data) : undefined;
+    const message = decode(data);
     if (message === undefined) return;
     if ("seq" in message && typeof message.seq === "number") {
       if (message.seq <= this.received) return; // said again after a resume
@@ -488,6 +495,12 @@ export class ParleyClient {
     this.detach();
     this.emit("ended", error === undefined ? { reason } : { reason, error });
   }
+}
+
+/** Reads a message in the encoding that its frame says. */
+function decode(data: unknown): FromServer | undefined {
+  if (typeof data === "string") return decodeMessage(data);
+  return data instanceof ArrayBuffer && !isAudio(data) ? decodeBinary(data) : undefined;
 }
 
 /** Lets go of a socket: what it still says is not heard. */

@@ -43,7 +43,7 @@ export interface Hello {
   session?: string;
   resume?: { session: string; received: number };
   audio?: { in?: Format[]; out?: Format[] };
-  encoding?: "json";
+  encoding?: "json" | "binary";
   acks?: boolean;
   metrics?: boolean;
   wishes?: Wishes;
@@ -179,7 +179,7 @@ export function decodeAudio(data: ArrayBuffer): Frame | undefined {
   };
 }
 
-/** Reads a text frame of a server; undefined when it is none that is known. */
+/** Reads a text frame of a server; undefined when it is no message. */
 export function decodeMessage(text: string): FromServer | undefined {
   let message: unknown;
   try {

@@ -12,6 +12,13 @@ const token = process.env.PARLEY_TEST_TOKEN;
 const skip = url === undefined && "no server: PARLEY_TEST_URL is not set; go test ./clients/typescript sets it";
 const options = { skip, timeout: 60_000 };
 
+/** Runs a test in each encoding. */
+function both(name, body) {
+  for (const encoding of ["json", "binary"]) {
+    test(`${name} (${encoding})`, options, (t) => body(t, (more = {}) => caller(t, { encoding, ...more }), encoding));
+  }
+}
+
 /** A client and what it has told, to be waited for. */
 function caller(t, more = {}) {
   const client = new ParleyClient({ url, token, reconnect: { firstMs: 20 }, ...more });
@@ -36,10 +43,11 @@ function caller(t, more = {}) {
   return { client, came, next, told };
 }
 
-test("a conversation: words, a tool, sound both ways, a fence, and what was heard", options, async (t) => {
-  const { client, next, told } = caller(t, { wishes: { voice: "amy" }, session: "from-node" });
+both("a conversation: words, a tool, sound both ways, a fence, and what was heard", async (t, caller, encoding) => {
+  const { client, next, told } = caller({ wishes: { voice: "amy", tools: [] }, session: `from-node-${encoding}` });
   const welcome = await client.connect();
-  assert.equal(welcome.session, "from-node");
+  assert.equal(welcome.session, `from-node-${encoding}`);
+  assert.equal(welcome.encoding, encoding);
   client.text("signal silence");
   assert.equal((await next("signal")).signal.signal, "silence");
   client.text("tool");

@@ -52,6 +52,10 @@ func fieldTable(root *Field) string {
 	b.WriteString("| Field | Value | Meaning |\n|---|---|---|\n")
 	var walk func(f *Field, path string)
 	walk = func(f *Field, path string) {
+		switch section, rest := head(path); {
+		case section == "nodes", ofSpecAlone(section), section == "edges" && rest != "*.from" && rest != "*.to" && ofRoute(fieldOf(rest)):
+			return // docs/graphs.md tells of the graph
+		}
 		if f.Type != "object" {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", path, f.admits(), f.Doc)
 			return

@@ -22,7 +22,9 @@ const (
 func (w *work) edges() {
 	list := w.given.children("edges")
 	for _, e := range turn.VoiceGraph() {
-		list = append(list, string(e.ID))
+		if w.declared == nil || outsideGraph(string(e.ID)) {
+			list = append(list, string(e.ID))
+		}
 	}
 	slices.Sort(list)
 	list = slices.Compact(list)
@@ -53,7 +55,9 @@ type edgeWork struct {
 	given    settings
 	values   settings
 	voice    turn.VoiceEdge
-	declared bool
+	declared bool   // it is a further edge of the voice graph
+	routed   bool   // it is one of a declared graph; voice is where its defaults come from
+	beside   string // who offers to it where it is one beside the turn
 }
 
 func (e *edgeWork) fault(at Source, field, code, value, format string, args ...any) {
@@ -77,6 +81,9 @@ func (e *edgeWork) first() Source {
 // begin finds the edge and its ends. A further edge is declared by naming both.
 func (e *edgeWork) begin() bool {
 	voice, known := voiceEdge(e.id)
+	if e.work.declared != nil && !outsideGraph(e.id) {
+		return e.route()
+	}
 	from, hasFrom := e.given["from"]
 	to, hasTo := e.given["to"]
 	if known {
@@ -118,6 +125,51 @@ func (e *edgeWork) begin() bool {
 	return false
 }
 
+// route finds the ends of an edge of a declared graph.
+func (e *edgeWork) route() bool {
+	e.routed = true
+	for _, end := range [...]string{"from", "to"} {
+		v, ok := e.given[end]
+		switch {
+		case ok:
+			e.values[end] = v
+		case !e.refused(e.path + "." + end):
+			e.fault(e.first(), end, CodeEdgeEnds, "", "is missing; an edge runs from a node to a node")
+		}
+	}
+	from, to := e.values["from"], e.values["to"]
+	if from.text == "" || to.text == "" {
+		return false
+	}
+	if from.text == to.text {
+		e.fault(to.source, "to", CodeEdgeEnds, quote(to.text), "is %s, and from as well; an edge runs between two nodes", to.text)
+		return false
+	}
+	q := e.work.declared.queueAt(e.id)
+	if q.id == "" {
+		e.withoutQueue()
+		return false
+	}
+	e.voice, e.beside = q.basis(), q.from
+	return true
+}
+
+// withoutQueue refuses bounds of what does not wait, and says what was said of the route.
+func (e *edgeWork) withoutQueue() {
+	known := e.work.declared.edge(e.id) != nil
+	for _, field := range e.given.sorted() {
+		v := e.given[field]
+		switch {
+		case v.kind == emptySetting:
+		case ofRoute(field):
+			e.values[field] = v
+		case known:
+			e.fault(v.source, field, CodeNoQueue, v.text, "bounds what waits on the edge, but here nothing waits: what %s gives is handed to %s at once; bound the edges out of caller, stt, segmenter and tts nodes",
+				e.given["from"].text, e.given["to"].text)
+		}
+	}
+}
+
 // telemetryOnly says whether the edge carries telemetry and no data: one that declares
 // how telemetry is treated, and of data nothing.
 func (e *edgeWork) telemetryOnly() bool {
@@ -143,7 +195,9 @@ func (e *edgeWork) complete() {
 	}
 	e.tune()
 	for field, v := range e.given {
-		e.values[field] = v
+		if v.kind != emptySetting {
+			e.values[field] = v
+		}
 	}
 	e.values["strategy"] = strategy
 	e.values[e.principal()] = lane

@@ -38,7 +38,11 @@ func (e *edgeWork) check() {
 // looks for further edges that nobody feeds or empties.
 func (e *edgeWork) checkEnds() {
 	in, refused := e.input(), map[string]bool{}
-	for _, fault := range settingFaults(in.Validate()) {
+	var faults []*session.SettingError
+	if in.Edge != "" {
+		faults = settingFaults(in.Validate())
+	}
+	for _, fault := range faults {
 		field := fault.Field[strings.LastIndexByte(fault.Field, '.')+1:]
 		if v, ok := e.values[field]; ok {
 			refused[field] = true
@@ -61,6 +65,9 @@ func (e *edgeWork) checkEnds() {
 // input is the edge as the kernel is told of it, less the layers.
 func (e *edgeWork) input() session.EdgePolicy {
 	in := session.EdgePolicy{Edge: eventabi.EdgeID(e.id)}
+	if e.routed && e.beside == "" {
+		in.Edge = e.voice.ID
+	}
 	if e.declared {
 		in.From, in.To = e.values["from"].text, e.values["to"].text
 	}
@@ -167,11 +174,11 @@ func (e *edgeWork) checkBounds() {
 			"is %s: nothing lies in the edge for more than %s ms (max_queue_ms), so no item is ever %s ms late (max_latency_contribution_ms); %s",
 			e.values[at].text, lies.text, latency.text, remedy(at, "max_queue_ms", "raise it, or give the other bound as well", "lower it, or raise max_queue_ms"))
 	}
-	if e.declared || !slices.Contains([]string{string(turn.EdgeTransportVAD), string(turn.EdgeTransportSTT), string(turn.EdgeTTSTransport)}, e.id) {
+	if e.declared || !slices.Contains([]eventabi.EdgeID{turn.EdgeTransportVAD, turn.EdgeTransportSTT, turn.EdgeTTSTransport}, e.voice.ID) {
 		return
 	}
 	code, what, frames := CodeBelowFrame, "one frame of audio", int64(1)
-	if e.id == string(turn.EdgeTTSTransport) {
+	if e.voice.ID == turn.EdgeTTSTransport {
 		code, what, frames = CodeBelowChunk, "a chunk of the synthesiser's sound", turn.SpeechChunkMS/frameMS
 		e.checkPlayed()
 	}

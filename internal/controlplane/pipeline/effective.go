@@ -19,6 +19,12 @@ type Edge struct {
 	ID       eventabi.EdgeID
 	From, To eventabi.NodeID
 	Policy   controlplane.EdgeBufferPolicy
+	// Queue is the edge under which the kernel keeps what waits here. Of a declared graph
+	// several edges can have one.
+	Queue eventabi.EdgeID
+	// Offers is who offers to an edge beside the turn, as the kernel names it; empty = the edge
+	// is one of the conversation.
+	Offers string
 }
 
 // Quota is one limit of use as it is in force (authority-state section 7).
@@ -42,8 +48,9 @@ type Effective struct {
 	// TurnHardCapMS is the longest a turn may last, in milliseconds. It stands in no plan.
 	TurnHardCapMS int64
 
-	values settings
-	fields *Field
+	values   settings
+	fields   *Field
+	declared *declared // nil = the voice graph
 }
 
 // Value is one value in force.
@@ -97,7 +104,7 @@ func (w *work) effective() (*Effective, error) {
 	e := &Effective{
 		Tuning:        turn.Tuning(w.values["tuning"].text),
 		TurnHardCapMS: w.values["budgets.turn_hard_cap_ms"].number(),
-		values:        w.values, fields: w.normalizer.fields,
+		values:        w.values, fields: w.normalizer.fields, declared: w.declared,
 	}
 	for _, a := range w.values["allowed_adaptive_actions"].list {
 		e.Flow.Actions = append(e.Flow.Actions, controlplane.AdaptiveAction(a))
@@ -111,15 +118,28 @@ func (w *work) effective() (*Effective, error) {
 	for _, id := range w.values.children("edges") {
 		edge := Edge{ID: eventabi.EdgeID(id), Policy: controlplane.EdgeBufferPolicy{DefaultingSource: controlplane.DefaultedFromProfile}}
 		path := join("edges", id)
+		edge.Queue = edge.ID
+		if w.declared != nil && !outsideGraph(id) {
+			q := w.declared.queueAt(id)
+			if q.id == "" {
+				continue
+			}
+			edge.Queue, edge.Offers = q.id, q.from
+		}
 		edge.From, edge.To = eventabi.NodeID(w.values[path+".from"].text), eventabi.NodeID(w.values[path+".to"].text)
-		if err := w.fill(path, &edge.Policy, "from", "to"); err != nil {
+		if err := w.fillEdge(path, &edge.Policy); err != nil {
 			return nil, err
 		}
 		if w.explicit(path) {
 			edge.Policy.DefaultingSource = controlplane.DefaultedExplicit
 		}
 		e.Edges = append(e.Edges, edge)
-		e.Flow.Edges = append(e.Flow.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: id, Value: edge.Policy})
+		if !slices.ContainsFunc(e.Edges[:len(e.Edges)-1], func(other Edge) bool { return other.Queue == edge.Queue }) {
+			e.Flow.Edges = append(e.Flow.Edges, controlplane.Entry[controlplane.EdgeBufferPolicy]{Key: string(edge.Queue), Value: edge.Policy})
+		}
+	}
+	if w.declared != nil {
+		slices.SortFunc(e.Flow.Edges, func(a, b controlplane.Entry[controlplane.EdgeBufferPolicy]) int { return strings.Compare(a.Key, b.Key) })
 	}
 	nodes := w.values.groups("node_execution_policies")
 	for _, id := range slices.Sorted(maps.Keys(nodes)) {
@@ -138,11 +158,22 @@ func (w *work) effective() (*Effective, error) {
 // explicit says whether a value of the edge is not the profile's. Its ends are no values.
 func (w *work) explicit(edge string) bool {
 	for field, v := range w.values.below(edge) {
-		if field != "from" && field != "to" && v.source.Layer != Profile {
+		if !ofRoute(field) && v.source.Layer != Profile {
 			return true
 		}
 	}
 	return false
+}
+
+// fillEdge sets the fields of the policy of an edge.
+func (w *work) fillEdge(path string, policy *controlplane.EdgeBufferPolicy) error {
+	var route []string
+	for field := range w.values.below(path) {
+		if ofRoute(field) {
+			route = append(route, field)
+		}
+	}
+	return w.fill(path, policy, route...)
 }
 
 // fill sets the fields of a policy from what is in force below path.
@@ -173,7 +204,12 @@ func (w *work) provenance() controlplane.Table[string] {
 	for _, path := range w.values.sorted() {
 		layer := string(w.values[path].source.Layer)
 		switch section, rest, _ := strings.Cut(path, "."); {
-		case section == "edges" && !strings.HasSuffix(path, ".from") && !strings.HasSuffix(path, ".to") && layer != string(Profile):
+		case section == "edges" && !ofRoute(fieldOf(rest)) && layer != string(Profile):
+			if w.declared != nil {
+				if id, field := head(rest); !outsideGraph(id) {
+					rest = join(string(w.declared.queueAt(id).id)) + "." + field
+				}
+			}
 			entries = append(entries, controlplane.Entry[string]{Key: "edge_buffer_policies." + rest, Value: layer})
 		case path == "allowed_adaptive_actions", section == "node_execution_policies",
 			(section == "flow_control" || section == "budgets" && rest != "turn_hard_cap_ms") && layer != string(Profile):
@@ -181,6 +217,12 @@ func (w *work) provenance() controlplane.Table[string] {
 		}
 	}
 	return controlplane.NewTable(entries...)
+}
+
+// fieldOf takes the id off a path below a section.
+func fieldOf(path string) string {
+	_, field := head(path)
+	return field
 }
 
 // Document writes what is in force as a pipeline spec in JSON. Read again, it resolves to
@@ -196,6 +238,10 @@ func (e *Effective) Document() []byte {
 func (f *Field) write(b *strings.Builder, s settings, path string, depth int) {
 	if f.Type != "object" {
 		b.WriteString(s[path].json())
+		return
+	}
+	if f.Open {
+		b.WriteString(string(openJSON(s, path)))
 		return
 	}
 	members := f.present(s, path)

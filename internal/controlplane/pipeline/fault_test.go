@@ -9,7 +9,7 @@ import (
 
 // A line shows what is wrong, not a name as long as the file.
 func TestFaultIsShort(t *testing.T) {
-	n, err := New()
+	n, err := New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ type Field struct {
 	Fields []*Field
 	// Each describes every member of an object whose names are ids; nil = fixed names.
 	Each *Field
+	// Open says of an object that it holds whatever its reader knows, such as a node's config.
+	Open bool
 }
 
 // Child gives the member of that name, nil when there is none.
@@ -46,7 +48,9 @@ func (f *Field) At(path string) *Field {
 		return nil
 	}
 	for _, n := range names {
-		f = f.Child(n)
+		if f = f.Child(n); f != nil && f.Open {
+			return f
+		}
 	}
 	return f
 }
@@ -62,14 +66,15 @@ func describe() (*Field, error) {
 
 // schemaObject are the keywords of JSON Schema that the fields are read from.
 type schemaObject struct {
-	Description string          `json:"description"`
-	Type        string          `json:"type"`
-	Enum        []string        `json:"enum"`
-	Minimum     int64           `json:"minimum"`
-	Maximum     int64           `json:"maximum"`
-	Properties  json.RawMessage `json:"properties"`
-	Additional  json.RawMessage `json:"additionalProperties"`
-	Items       json.RawMessage `json:"items"`
+	Description string            `json:"description"`
+	Type        string            `json:"type"`
+	Enum        []string          `json:"enum"`
+	Minimum     int64             `json:"minimum"`
+	Maximum     int64             `json:"maximum"`
+	Properties  json.RawMessage   `json:"properties"`
+	Additional  json.RawMessage   `json:"additionalProperties"`
+	Items       json.RawMessage   `json:"items"`
+	AnyOf       []json.RawMessage `json:"anyOf"`
 }
 
 func describeSchema(name string, raw []byte) (*Field, error) {
@@ -77,7 +82,15 @@ func describeSchema(name string, raw []byte) (*Field, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return nil, fmt.Errorf("pipeline: read the schema at %q: %w", name, err)
 	}
+	if len(s.AnyOf) > 0 { // other spellings of the first
+		f, err := describeSchema(name, s.AnyOf[0])
+		if err == nil {
+			f.Doc = s.Description
+		}
+		return f, err
+	}
 	f := &Field{Name: name, Doc: s.Description, Type: s.Type, Enum: s.Enum, Min: s.Minimum, Max: s.Maximum}
+	f.Open = s.Type == "object" && len(s.Additional) == 0
 	if len(s.Items) > 0 {
 		items, err := describeSchema(name, s.Items)
 		if err != nil {
@@ -136,6 +149,14 @@ func (f *Field) walk(s settings, path string, visit func(path string, f *Field, 
 	if f.Type != "object" {
 		if v, ok := s[path]; ok {
 			visit(path, f, v)
+		}
+		return
+	}
+	if f.Open {
+		for _, p := range s.sorted() {
+			if p == path || strings.HasPrefix(p, path+".") {
+				visit(p, f, s[p])
+			}
 		}
 		return
 	}

@@ -143,7 +143,9 @@ func (n *Normalizer) Environment(environment []string, below ...*Document) *Docu
 
 // single says whether a variable's name is that of a field outside every section.
 func (n *Normalizer) single(name string) bool {
-	return slices.ContainsFunc(n.fields.Fields, func(f *Field) bool { return f.Type != "object" && fold(f.Name) == fold(name) })
+	return slices.ContainsFunc(n.fields.Fields, func(f *Field) bool {
+		return f.Type != "object" && !ofSpecAlone(f.Name) && fold(f.Name) == fold(name)
+	})
 }
 
 // meant finds the names that the parts of a variable's name stand for. A part that fits
@@ -156,14 +158,16 @@ func (n *Normalizer) meant(parts []string, known settings) []string {
 		for _, c := range f.members() {
 			candidates = append(candidates, c.Name)
 		}
-		if f != nil && f.Each != nil {
+		if f != nil && (f.Each != nil || f.Open) {
 			candidates = append(candidates, ids(known, join(out[:i]...))...)
 		}
 		out[i] = strings.ToLower(part)
 		if at := slices.IndexFunc(candidates, func(c string) bool { return fold(c) == fold(part) }); at >= 0 {
 			out[i] = candidates[at]
 		}
-		f = f.Child(out[i])
+		if f == nil || !f.Open {
+			f = f.Child(out[i])
+		}
 	}
 	return out
 }
@@ -189,6 +193,16 @@ func ids(known settings, path string) []string {
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// ofSpecAlone says of a field that it says what the spec is, or what its graph is: no layer
+// above the spec gives it.
+func ofSpecAlone(name string) bool {
+	switch name {
+	case "pipeline", "version", "description", "labels", "comment", "prelude", "modules":
+		return true
+	}
+	return false
 }
 
 // voiceNodes are the nodes of the voice graph.

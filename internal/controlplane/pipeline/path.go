@@ -15,7 +15,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // its dots are its own.
 func segment(name string) string {
 	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
-		return !(r == '_' || r == '-' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+		return !(r == '_' || r == '-' || r == ':' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
 	}) < 0
 	if plain {
 		return name

@@ -15,7 +15,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the fi
 
 func normalizer(tb testing.TB) *Normalizer {
 	tb.Helper()
-	n, err := New()
+	n, err := New(nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -18,16 +18,19 @@ import (
 type Normalizer struct {
 	validator *schema.Validator
 	fields    *Field
+	kinds     Kinds
 }
 
 // New makes a normalizer. An error says that the published schema of this build cannot
 // be read.
-func New() (*Normalizer, error) {
+//
+// kinds are the types of nodes that the program registers; nil = none.
+func New(kinds Kinds) (*Normalizer, error) {
 	fields, err := describe()
 	if err != nil {
 		return nil, err
 	}
-	return &Normalizer{validator: schema.NewValidator(schema.Options{}), fields: fields}, nil
+	return &Normalizer{validator: schema.NewValidator(schema.Options{}), fields: fields, kinds: kinds}, nil
 }
 
 // Fields describes the pipeline spec.
@@ -129,7 +132,8 @@ func (n *Normalizer) take(d *Document, root *node) {
 		})
 	}
 	if fit := root.without(unfit, ""); fit != nil {
-		d.given = fit.flatten(d.Layer)
+		n.conditions(d, fit)
+		d.given = fit.flatten(d.Layer, n.fields)
 		d.spell()
 	}
 }

@@ -41,6 +41,8 @@ func (n *Normalizer) Resolve(constraints []Constraint, documents ...*Document) (
 	}
 	w.sections()
 	w.budgets()
+	w.graph()
+	w.shareQueues()
 	w.edges()
 	w.flow()
 	w.nodes()
@@ -61,6 +63,7 @@ type work struct {
 	values     settings // what is in force
 	unfit      []string // paths of what was given and refused
 	faults     []Fault
+	declared   *declared // nil = the documents declare no graph
 }
 
 func (w *work) fault(source Source, path, code, value, format string, args ...any) {
@@ -85,14 +88,23 @@ func (w *work) warn(source Source, path, code, value, format string, args ...any
 	w.faults = append(w.faults, f)
 }
 
-// fit is what a document may set: a session sets nothing that bounds it.
+// fit is what a document may set: above the spec nothing of what the spec is, and a session
+// sets nothing that bounds it.
 func (w *work) fit(d *Document) settings {
-	if d.Layer != Session {
+	if d.Layer == Spec {
 		return d.given
 	}
 	out := settings{}
 	for _, path := range d.given.sorted() {
 		v := d.given[path]
+		if section, _ := head(path); ofSpecAlone(section) {
+			w.fault(v.source, path, CodeNotALayer, "", "comes from the layer %s, but what a spec is and what its graph is made of only the spec says", d.Layer)
+			continue
+		}
+		if d.Layer != Session {
+			out[path] = v
+			continue
+		}
 		if !strings.HasPrefix(path, "quotas.") {
 			out[path] = v
 			continue
@@ -107,6 +119,11 @@ func (w *work) fit(d *Document) settings {
 func (w *work) sections() {
 	profile := Source{Layer: Profile, File: profileName}
 	w.values["profile"] = w.givenOr("profile", str(controlplane.ProfileSimple, profile))
+	for path, v := range w.given {
+		if section, _ := head(path); section != "prelude" && section != "modules" && ofSpecAlone(section) && v.kind != emptySetting {
+			w.values[path] = v
+		}
+	}
 	if t, ok := w.given["tuning"]; ok {
 		w.values["tuning"] = t
 	}

@@ -21,13 +21,17 @@ func (e *Effective) EdgePolicies() []session.EdgePolicy {
 	for i := range e.Edges {
 		edge := &e.Edges[i]
 		path := join("edges", string(edge.ID))
-		_, voice := voiceEdge(string(edge.ID))
-		if voice && !e.moved(path) {
+		_, voice := voiceEdge(string(edge.Queue))
+		voice = voice && edge.Offers == ""
+		if voice && !e.moved(path) || slices.ContainsFunc(out, func(p session.EdgePolicy) bool { return p.Edge == edge.Queue }) {
 			continue
 		}
-		in := session.EdgePolicy{Edge: edge.ID, Policy: edge.Policy, Layers: e.layers(path, "from", "to")}
+		in := session.EdgePolicy{Edge: edge.Queue, Policy: edge.Policy, Layers: e.layers(path)}
 		if !voice {
 			in.From, in.To = string(edge.From), string(edge.To)
+			if edge.Offers != "" {
+				in.From = edge.Offers
+			}
 		}
 		out = append(out, in)
 	}
@@ -134,21 +138,18 @@ func override(place string, own settings) gate.Override {
 
 // moved says whether something below a path is not what profile and voice graph say.
 func (e *Effective) moved(path string) bool {
-	for _, v := range e.values.below(path) {
-		if v.moved() {
+	for field, v := range e.values.below(path) {
+		if !ofRoute(field) && v.moved() {
 			return true
 		}
 	}
 	return false
 }
 
-// layers writes the layers of what lies below a path, but for some fields, as the kernel
-// reads them: the profile's for all that have no layer of their own here.
-func (e *Effective) layers(path string, but ...string) string {
-	below := e.values.below(path)
-	for _, field := range but {
-		delete(below, field)
-	}
+// layers writes the layers of what lies below a path, but for where an edge runs, as the
+// kernel reads them: the profile's for all that have no layer of their own here.
+func (e *Effective) layers(path string) string {
+	below := e.values.below(path).withoutRoute()
 	out := []string{"=" + controlplane.ProvenanceProfile}
 	for _, field := range below.sorted() {
 		if layer := below[field].source.Layer; layer != Profile {

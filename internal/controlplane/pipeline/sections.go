@@ -197,6 +197,13 @@ func (w *work) quota(place string, own, below settings, path string) {
 
 // nodesOf lists the nodes that a policy can be for.
 func (w *work) nodesOf() []string {
+	if w.declared != nil {
+		var known []string
+		for i := range w.declared.nodes {
+			known = append(known, string(w.declared.nodes[i].ID))
+		}
+		return known
+	}
 	known := voiceNodes()
 	for path, v := range w.values {
 		if strings.HasPrefix(path, "edges.") && (strings.HasSuffix(path, ".from") || strings.HasSuffix(path, ".to")) && v.source.File != graphName {

@@ -24,6 +24,8 @@ const (
 	textSetting settingKind = iota
 	numberSetting
 	listSetting
+	// rawSetting is a value that only its reader knows, as JSON: one of a node's config.
+	rawSetting
 	// emptySetting says that an object without members stands at the path: an edge that
 	// was named, and nothing said of it.
 	emptySetting
@@ -32,7 +34,7 @@ const (
 // json writes the value.
 func (s setting) json() string {
 	switch s.kind {
-	case numberSetting:
+	case numberSetting, rawSetting:
 		return s.text
 	case listSetting:
 		out := make([]string, len(s.list))
@@ -90,18 +92,15 @@ func (s settings) below(path string) settings {
 func (s settings) children(path string) []string {
 	seen := map[string]bool{}
 	for p := range s {
-		if names, err := splitPath(p); err == nil {
-			above := names
-			depth := 0
-			if path != "" {
-				prefix, perr := splitPath(path)
-				if perr != nil || len(names) <= len(prefix) || !slices.Equal(names[:len(prefix)], prefix) {
-					continue
-				}
-				depth = len(prefix)
+		if path != "" {
+			rest, ok := strings.CutPrefix(p, path+".")
+			if !ok {
+				continue
 			}
-			seen[above[depth]] = true
+			p = rest
 		}
+		name, _ := head(p)
+		seen[name] = true
 	}
 	return slices.Sorted(maps.Keys(seen))
 }
@@ -127,35 +126,47 @@ func (s settings) groups(path string) map[string]settings {
 	return out
 }
 
-// flatten takes the fields of a checked document apart.
-func (n *node) flatten(layer Layer) settings {
+// flatten takes the fields of a checked document apart. What lies in an open field is kept
+// as it is written; its objects are taken apart, so that a layer can change one value in it.
+func (n *node) flatten(layer Layer, fields *Field) settings {
 	out := settings{}
-	n.into(out, layer, "")
+	n.into(out, layer, fields, "")
 	return out
 }
 
-func (n *node) into(out settings, layer Layer, path string) {
+func (n *node) into(out settings, layer Layer, f *Field, path string) {
 	source := Source{Layer: layer, File: n.at.file, Line: n.at.line, Column: n.at.column}
+	open := f != nil && f.Open
 	switch n.kind {
 	case objectNode:
 		if len(n.members) == 0 && path != "" {
 			out[path] = setting{kind: emptySetting, source: source}
 		}
 		for _, m := range n.members {
-			at := segment(m.name)
+			at, below := segment(m.name), f
 			if path != "" {
 				at = path + "." + at
 			}
-			m.value.into(out, layer, at)
+			if !open {
+				below = f.Child(m.name)
+			}
+			m.value.into(out, layer, below, at)
 		}
 	case listNode:
 		v := setting{kind: listSetting, list: []string{}, source: source}
-		for _, e := range n.elems {
-			v.list = append(v.list, e.scalar().text)
+		if open {
+			raw, _ := n.encode()
+			v = setting{kind: rawSetting, text: string(raw), source: source}
+		}
+		for i := 0; i < len(n.elems) && !open; i++ {
+			v.list = append(v.list, n.elems[i].scalar().text)
 		}
 		out[path] = v
 	case scalarNode:
 		v := n.scalar()
+		if open && v.kind == numberSetting {
+			v = setting{kind: rawSetting, text: n.json}
+		}
 		v.source = source
 		out[path] = v
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -32,6 +33,10 @@ type trouble struct {
 	class   string // of the call's outcome
 	said    string // the call's outcome in the words of the taxonomy
 	abort   controlplane.AbortReason
+	// Of a node of the session's graph: what the trouble is to its branches, and the item that
+	// it had in hand.
+	triggers []graph.Trigger
+	item     int64
 }
 
 // stage is what a turn waits for on its way to sound.
@@ -156,6 +161,8 @@ func (m *Machine) adapt() bool {
 // moot says that nobody needs any more what has failed.
 func (m *Machine) moot(x *trouble) bool {
 	switch {
+	case x.triggers != nil:
+		return m.graphMoot(x)
 	case x.scope != "":
 		return false
 	case x.call != "":
@@ -192,6 +199,9 @@ func (m *Machine) answer(x *trouble) {
 		}
 	}
 	m.settleParked(x.call)
+	if outcome == turn.OutcomeContinue {
+		m.loseNode(x)
+	}
 	switch outcome {
 	case turn.OutcomeDegrade:
 		step, _ := m.stepFor(x)
@@ -199,7 +209,9 @@ func (m *Machine) answer(x *trouble) {
 		m.degrade(step, eventabi.EmitterBudget, x.cause())
 	case turn.OutcomeFallback:
 		m.turn.adapted = m.now
-		m.standIn(x)
+		if !m.takeBranch(x) {
+			m.standIn(x)
+		}
 	case turn.OutcomeContinue, turn.OutcomeTerminate:
 	}
 }
@@ -220,6 +232,7 @@ func (x *trouble) cause() string {
 // giveUp makes the trouble a cause of the turn's end, by its place in the precedence.
 func (m *Machine) giveUp(x *trouble) {
 	m.settleParked(x.call)
+	m.loseNode(x)
 	if x.scope == "" {
 		m.arbiter.Raise(turn.CauseFailure, x.abort)
 		return
@@ -248,6 +261,9 @@ func (m *Machine) ways(x *trouble) turn.Ways {
 	t := &m.turn
 	if x.final {
 		return turn.Ways{}
+	}
+	if x.triggers != nil {
+		return m.graphWays(x)
 	}
 	if x.scope != "" && !x.lost && t.adapted == m.now {
 		return turn.Ways{Continue: true}

@@ -29,6 +29,9 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	if why == "" {
 		why = m.unusableEdge(made)
 	}
+	if why == "" && m.graph != nil {
+		why = m.graph.compile()
+	}
 	if why != "" {
 		m.end("bootstrap_refused:" + why)
 		return
@@ -37,7 +40,7 @@ func (m *Machine) bootstrap(in *Bootstrap) {
 	m.policy = in.Settings.Policy.WithDefaults()
 	m.wished = in.Settings.wished()
 	m.identity.keys.limit = int(m.settings.DedupeKeys)
-	m.plans.open(in, &m.settings, made)
+	m.plans.open(in, &m.settings, made, m.graph)
 	m.fallback = in.Fallback
 	m.ladder = m.voiceLadder()
 	v := m.sessionVerdict()

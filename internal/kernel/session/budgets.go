@@ -96,7 +96,7 @@ func (m *Machine) nodeSpent(in *NodeSpent) {
 		return
 	}
 	m.charge(trouble{
-		scope: turn.ScopeNode, name: string(in.Node), reason: nodeBudget, soft: true, awaits: nodeStage(in.Node),
+		scope: turn.ScopeNode, name: string(in.Node), reason: nodeBudget, soft: true, awaits: m.stageOf(in.Node),
 		used: timebase.MS(in.UsedMS), limit: timebase.MS(in.LimitMS), abort: controlplane.AbortNodeFailure,
 	}, in.Turn)
 }
@@ -110,8 +110,11 @@ func (m *Machine) nodeFailed(in *NodeFailed) {
 		m.refuse("node_failed:"+in.Reason, string(in.Node), in.Turn)
 		return
 	}
+	if m.turn.run != nil && m.graphNodeFailed(in) {
+		return
+	}
 	x := trouble{
-		name: string(in.Node), reason: "node_failed:" + string(in.Node), awaits: nodeStage(in.Node),
+		name: string(in.Node), reason: "node_failed:" + string(in.Node), awaits: m.stageOf(in.Node),
 		lost: true, abort: controlplane.AbortNodeFailure,
 	}
 	if in.Reason == "hook_timeout" && in.LimitMS > 0 && in.LimitMS <= maxSettingMS {

@@ -17,14 +17,16 @@ type call struct {
 	id        eventabi.InvocationID
 	kind      callKind
 	turn      eventabi.TurnID
-	utterance int64 // stt
-	segment   int   // tts
+	node      eventabi.NodeID // of the session's graph, empty without one
+	utterance int64           // stt
+	segment   int             // tts
 	attempt   int64
 	candidate int64            // which of the plan's ordered candidates, 0 = the preferred one
 	tries     int64            // attempts with this candidate
 	chunks    int64            // results so far
 	tools     int64            // llm: tools that it has called
 	base      int64            // llm: where its first segment stands in the reply
+	pieces    int64            // llm: segments so far, where they go through a graph
 	budget    turn.Allowance   // provider timeout
 	retryAt   timebase.Instant // waiting to be tried again, 0 = running
 	parked    bool             // the attempt failed, and what follows is decided in this pass
@@ -84,7 +86,7 @@ func (m *Machine) attempts() int64 {
 }
 
 // newCall registers a call of the live turn; false when there are too many.
-func (m *Machine) newCall(kind callKind, segment int, attempt int64) (*call, bool) {
+func (m *Machine) newCall(kind callKind, segment int, attempt int64, node eventabi.NodeID) (*call, bool) {
 	if len(m.calls) >= maxCalls {
 		m.arbiter.Raise(turn.CauseFailure, controlplane.AbortRuntimeInternalError)
 		return nil, false
@@ -94,16 +96,17 @@ func (m *Machine) newCall(kind callKind, segment int, attempt int64) (*call, boo
 		id:        eventabi.InvocationID(string(m.turn.id) + "-" + kind.String() + "-" + strconv.FormatInt(m.turn.calls, 10)),
 		kind:      kind,
 		turn:      m.turn.id,
+		node:      node,
 		segment:   segment,
 		attempt:   attempt,
-		candidate: m.turn.candidates[kind],
+		candidate: m.servedBy(kind, node),
 		tries:     1,
 	})
 	return &m.calls[len(m.calls)-1], true
 }
 
 func (m *Machine) generate(attempt int64) {
-	if c, ok := m.newCall(callLLM, 0, attempt); ok {
+	if c, ok := m.newCall(callLLM, 0, attempt, m.modelAsked()); ok {
 		m.startCall(c)
 	}
 }
@@ -123,13 +126,13 @@ func (m *Machine) startCall(c *call) {
 		m.fx.add(&Generate{
 			Invocation: c.id, Turn: c.turn, Attempt: c.attempt, TimeoutMS: timeout, Candidate: c.candidate,
 			Instructions: m.turn.instructions, Written: m.turn.output.reply.Muted(),
-			Segment: c.base, NoTools: m.turn.tools.number >= maxToolRounds,
+			Segment: c.base, NoTools: m.turn.tools.number >= maxToolRounds, Node: c.node,
 		})
 	case callTTS:
 		m.fx.add(&Say{
 			Invocation: c.id, Turn: c.turn, Generation: m.turn.output.generation, Attempt: c.attempt,
 			TimeoutMS: timeout, Text: m.turn.output.reply.At(c.segment).Text, Candidate: c.candidate,
-			Voice: m.turn.voice, Language: m.turn.language,
+			Voice: m.turn.voice, Language: m.turn.language, Node: c.node,
 		})
 	case callSTT:
 	}
@@ -230,15 +233,24 @@ func (m *Machine) invocationEnd(in *InvocationEnd) {
 	case kind == callLLM && called:
 		m.modelCalled()
 	case kind == callLLM:
-		m.turn.output.reply.End()
-		m.sayNext()
-		m.finished()
+		m.modelEnded()
 	case kind == callTTS:
 		m.turn.output.reply.Finish()
 		m.unheard(segment)
 		m.sayNext()
 		m.finished()
 	}
+}
+
+// modelEnded: nothing more comes from the model; what is under way in the graph still does.
+func (m *Machine) modelEnded() {
+	if m.turn.run != nil {
+		m.replyWritten()
+		return
+	}
+	m.turn.output.reply.End()
+	m.sayNext()
+	m.finished()
 }
 
 // recogniserEnded: without a final transcript the last interim one stands. An utterance

@@ -250,7 +250,9 @@ func (m *Machine) cancelNode(in *Cancel, reason controlplane.CancelReason) {
 	case "tts":
 		stops = func(c *call) bool { return c.kind == callTTS }
 	default:
-		m.refuse("unknown_node", in.kind(), in.Turn)
+		if m.graph == nil || !m.cancelWork(in, reason) {
+			m.refuse("unknown_node", in.kind(), in.Turn)
+		}
 		return
 	}
 	if in.Turn != "" && in.Turn != m.scopeTurn() {
@@ -320,9 +322,7 @@ func (m *Machine) withdraw(c *call, reason controlplane.CancelReason) {
 	case kind == callTTS || m.turn.output.reply.Len() == 0:
 		m.withoutRest(reason, controlplane.AbortProviderFailure)
 	default: // the segments that the model has written are spoken
-		m.turn.output.reply.End()
-		m.sayNext()
-		m.finished()
+		m.modelEnded()
 	}
 }
 
@@ -336,6 +336,7 @@ func (m *Machine) withoutRest(reason controlplane.CancelReason, abort controlpla
 		m.arbiter.Raise(turn.CauseFailure, abort)
 		return
 	}
+	m.stopRun()
 	m.turn.output.reply.Truncate()
 	m.giveUpRest(m.turn.output.generation)
 	m.cancelTurnCalls(m.turn.id, string(reason))

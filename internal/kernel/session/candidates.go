@@ -24,7 +24,35 @@ func switchable(class string) bool { return class != "blocked" && class != "canc
 // there is one, and nothing of this one was used.
 func (m *Machine) mayMoveOn(c *call) bool {
 	return m.allows(controlplane.ActionProviderSwitch) && c.chunks == 0 &&
-		c.candidate+1 < int64(len(m.turn.plan.ProviderPlans[c.kind].OrderedCandidates))
+		c.candidate+1 < int64(len(m.ordered(c)))
+}
+
+// ordered lists the providers that may serve a call, as the plan has them: of the node of the
+// graph where that has its own, else of the modality.
+func (m *Machine) ordered(c *call) []string {
+	if c.node != "" {
+		if list := m.graph.providers(c.node); list != nil {
+			return list
+		}
+	}
+	return m.plans.candidates[c.kind]
+}
+
+// servedBy is which of the ordered candidates serves, of a modality or of a node with its own.
+func (m *Machine) servedBy(kind callKind, node eventabi.NodeID) int64 {
+	if node != "" && m.graph.providers(node) != nil {
+		return m.turn.run.served(node)
+	}
+	return m.turn.candidates[kind]
+}
+
+// serve has a candidate serve the rest of the turn.
+func (m *Machine) serve(c *call) {
+	if c.node != "" && m.graph.providers(c.node) != nil {
+		m.turn.run.serve(c.node, c.candidate)
+		return
+	}
+	m.turn.candidates[c.kind] = c.candidate
 }
 
 // movable gives the call whose attempts are over, if the next candidate may have it and
@@ -47,7 +75,7 @@ func (m *Machine) moveOn(c *call, reason string) {
 		c.attempt++
 	}
 	c.tries = 1
-	m.turn.candidates[c.kind] = c.candidate
+	m.serve(c)
 	m.switchSignal(c, reason, before, c.candidate)
 	m.startCall(c)
 }
@@ -56,7 +84,7 @@ func (m *Machine) moveOn(c *call, reason string) {
 func (m *Machine) switchSignal(c *call, reason string, from, to int64) {
 	signal := m.emit(eventabi.SignalProviderSwitch, eventabi.EmitterInvocation, c.turn, reason)
 	signal.ProviderInvocationID = c.id
-	names := m.plans.candidates[c.kind]
+	names := m.ordered(c)
 	body := m.fx.body(96)
 	body.str("modality", c.kind.String())
 	body.str("from", names[from])

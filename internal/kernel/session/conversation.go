@@ -25,7 +25,7 @@ func (m *Machine) recordUser(u *utterance) {
 	m.wished.owed = m.wished.owed || u.piece
 	m.fx.converse(Item{
 		Key: m.newItem(), Order: u.order, Role: ItemUser, Turn: u.turn, Text: u.text.Handle,
-		GeneratedRunes: u.text.Runes, HeardRunes: u.text.Runes,
+		GeneratedRunes: u.text.Runes, HeardRunes: m.shownRunes(&u.text, u.passed),
 	})
 }
 
@@ -38,8 +38,17 @@ func (m *Machine) recordTyped() {
 	t.recorded = true
 	m.fx.converse(Item{
 		Key: m.newItem(), Order: t.order, Role: ItemUser, Turn: t.id, Text: t.text.Handle,
-		GeneratedRunes: t.text.Runes, HeardRunes: t.text.Runes,
+		GeneratedRunes: t.text.Runes, HeardRunes: m.shownRunes(&t.text, t.run != nil && t.run.model != ""),
 	})
+}
+
+// shownRunes is how much of the caller's words models are shown: all of them, or nothing where
+// the graph has nodes for words and these have not come through it.
+func (m *Machine) shownRunes(text *TextRef, passed bool) int64 {
+	if m.withheld() && !passed {
+		return 0
+	}
+	return text.Runes
 }
 
 // recordHeard brings the assistant's item up to the playout position, and to what was

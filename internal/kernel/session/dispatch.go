@@ -74,6 +74,14 @@ func (k callKind) node() eventabi.NodeID {
 	return [...]eventabi.NodeID{nodeSTT, nodeLLM, nodeTTS}[k]
 }
 
+// at is the node that makes a call: of the session's graph, else of the voice graph.
+func (c *call) at() eventabi.NodeID {
+	if c.node != "" {
+		return c.node
+	}
+	return c.kind.node()
+}
+
 // unscheduled: the execution pool did not take an attempt. That is a decision to shed at
 // the scheduling point node_dispatch (flow section 7, failure class F1). Work of the turn
 // is tried again where policy and time allow; else it is as if its node had failed: the
@@ -111,9 +119,9 @@ func (m *Machine) unscheduled(in *Unscheduled) {
 	}
 	c.parked = true
 	c.budget.Close()
-	node := c.kind.node()
+	node := c.at()
 	m.raise(trouble{
-		name: string(node), reason: unscheduledNode(node), awaits: nodeStage(node), call: c.id,
+		name: string(node), reason: unscheduledNode(node), awaits: m.stageOf(node), call: c.id,
 		lost: true, shed: true, abort: controlplane.AbortNodeFailure,
 	})
 }
@@ -123,7 +131,7 @@ func unscheduledNode(node eventabi.NodeID) string { return "node_unscheduled:" +
 
 // shedDispatch tells that a call was not scheduled, with what the decision rests on.
 func (m *Machine) shedDispatch(c *call, reason controlplane.ShedReason) {
-	node := c.kind.node()
+	node := c.at()
 	signal := m.emit(eventabi.SignalShed, eventabi.EmitterAdmission, c.turn, string(reason))
 	signal.NodeID, signal.ProviderInvocationID = node, c.id
 	body := m.fx.body(128)

@@ -201,6 +201,8 @@ type Generate struct {
 	// from there when the model has called tools before.
 	Segment int64
 	NoTools bool // it may call no tool: it has done so often enough in this turn
+	// Node is the model of the session's graph that is asked; empty without a graph.
+	Node eventabi.NodeID
 }
 
 // Say asks for one segment to be synthesised.
@@ -214,6 +216,8 @@ type Say struct {
 	Candidate  int64
 	// Voice and Language are what the client chose, empty = the session's own.
 	Voice, Language string
+	// Node is the synthesiser of the session's graph; empty without a graph.
+	Node eventabi.NodeID
 }
 
 // Degrade lowers the turn's fidelity by a step, which stays in force until the turn
@@ -383,3 +387,5 @@ func (*Nondeterministic) effect() {}
 func (*Degrade) effect()          {}
 func (*Fallback) effect()         {}
 func (*CallTool) effect()         {}
+func (*Work) effect()             {}
+func (*Place) effect()            {}

@@ -71,6 +71,10 @@ func newEffect(kind string) Effect {
 		return &Nondeterministic{}
 	case "call_tool":
 		return &CallTool{}
+	case "work":
+		return &Work{}
+	case "place":
+		return &Place{}
 	}
 	return nil
 }
@@ -107,6 +111,8 @@ func (*Nondeterministic) kind() string { return "nondeterministic" }
 func (*Degrade) kind() string          { return "degrade" }
 func (*Fallback) kind() string         { return "fallback" }
 func (*CallTool) kind() string         { return "call_tool" }
+func (*Work) kind() string             { return "work" }
+func (*Place) kind() string            { return "place" }
 
 // code walks the envelope's fields that the kernel fills. Session, pipeline and schema
 // version do not change within a session and stand in its bootstrap.
@@ -257,6 +263,9 @@ func (e *Generate) code(c *coder) {
 	boolean(c, "written", &e.Written)
 	num(c, "segment", &e.Segment)
 	boolean(c, "no_tools", &e.NoTools)
+	if c.tail(e.Node != "") {
+		str(c, "node", &e.Node)
+	}
 }
 
 func (e *Say) code(c *coder) {
@@ -269,6 +278,9 @@ func (e *Say) code(c *coder) {
 	num(c, "candidate", &e.Candidate)
 	str(c, "voice", &e.Voice)
 	str(c, "language", &e.Language)
+	if c.tail(e.Node != "") {
+		str(c, "node", &e.Node)
+	}
 }
 
 func (e *Degrade) code(c *coder) {

@@ -183,6 +183,7 @@ func (m *Machine) standIn(x *trouble) {
 		reason = controlplane.CancelTimeout
 	}
 	m.cancelCalls(string(reason), func(c *call) bool { return c.turn == id && c.kind == callLLM })
+	m.stopRun()
 	m.addSegment(graph.Spoken{Text: m.fallback.Handle, Runes: m.fallback.Runes})
 	t.output.reply.End()
 	m.finished()

@@ -7,6 +7,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
 	"github.com/parley-voice/parley/internal/kernel/gate"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
@@ -188,6 +189,8 @@ type TextIn struct {
 	Epoch eventabi.Epoch
 	Text  TextRef
 	Key   eventabi.IdempotencyKey
+	// Attributes are what the conditions of the session's graph may ask; none without one.
+	Attributes []graph.Attribute
 }
 
 // Transcript is a recogniser's result for its utterance. Each interim one replaces
@@ -197,6 +200,7 @@ type Transcript struct {
 	Revision   int64 // strictly rising within the invocation
 	Final      bool
 	Text       TextRef
+	Attributes []graph.Attribute // as of TextIn
 }
 
 // Progress says that a call's stream is alive: its first token has come, or more have

@@ -52,6 +52,10 @@ func newInput(kind string) Input {
 		return &ToolCalled{}
 	case "tool_result":
 		return &ToolResult{}
+	case "node_output":
+		return &NodeOutput{}
+	case "node_done":
+		return &NodeDone{}
 	}
 	return newSurrounding(kind)
 }
@@ -85,6 +89,10 @@ func newSurrounding(kind string) Input {
 		return &FlowPolicy{}
 	case "node_policy":
 		return &NodePolicy{}
+	case "graph_node":
+		return &GraphNode{}
+	case "graph_edge":
+		return &GraphEdge{}
 	case "overflow":
 		return &Overflow{}
 	case "evidence_lost":
@@ -163,6 +171,10 @@ func (*Respond) kind() string          { return "respond" }
 func (*Wishes) kind() string           { return "wishes" }
 func (*ToolCalled) kind() string       { return "tool_called" }
 func (*ToolResult) kind() string       { return "tool_result" }
+func (*GraphNode) kind() string        { return "graph_node" }
+func (*GraphEdge) kind() string        { return "graph_edge" }
+func (*NodeOutput) kind() string       { return "node_output" }
+func (*NodeDone) kind() string         { return "node_done" }
 
 func (*Bootstrap) lane() flow.Lane      { return flow.Control }
 func (*CloseRequest) lane() flow.Lane   { return flow.Control }
@@ -214,6 +226,10 @@ func (*Respond) lane() flow.Lane          { return flow.Data }
 func (*Wishes) lane() flow.Lane           { return flow.Data }
 func (*ToolCalled) lane() flow.Lane       { return flow.Data }
 func (*ToolResult) lane() flow.Lane       { return flow.Data }
+func (*GraphNode) lane() flow.Lane        { return flow.Control }
+func (*GraphEdge) lane() flow.Lane        { return flow.Control }
+func (*NodeOutput) lane() flow.Lane       { return flow.Data }
+func (*NodeDone) lane() flow.Lane         { return flow.Data }
 
 func (in *Bootstrap) code(c *coder) {
 	str(c, "session", &in.Session)
@@ -316,6 +332,9 @@ func (in *TextIn) code(c *coder) {
 	num(c, "epoch", &in.Epoch)
 	in.Text.code(c)
 	str(c, "key", &in.Key)
+	if c.tail(len(in.Attributes) > 0) {
+		codeAttributes(c, &in.Attributes)
+	}
 }
 
 func (in *Transcript) code(c *coder) {
@@ -323,6 +342,9 @@ func (in *Transcript) code(c *coder) {
 	num(c, "revision", &in.Revision)
 	boolean(c, "final", &in.Final)
 	in.Text.code(c)
+	if c.tail(len(in.Attributes) > 0) {
+		codeAttributes(c, &in.Attributes)
+	}
 }
 
 func (in *Progress) code(c *coder) {

@@ -39,6 +39,7 @@ func (m *Machine) verify(list []Effect) {
 	}
 	m.verifyWaiting()
 	m.verifyTools()
+	m.verifyGraph()
 	m.verifyAudio()
 	m.verifySession()
 }
@@ -82,7 +83,8 @@ func kindsOf(list []Effect) (k kinds) {
 		switch e := e.(type) { //nolint:gochecksumtype // no invariant speaks of the others
 		case *Emit:
 			switch e.Envelope.Signal { //nolint:exhaustive // no invariant speaks of the others
-			case eventabi.SignalTurnOpen, eventabi.SignalCommit, eventabi.SignalAbort, eventabi.SignalClose, eventabi.SignalProviderSwitch:
+			case eventabi.SignalTurnOpen, eventabi.SignalCommit, eventabi.SignalAbort, eventabi.SignalClose, eventabi.SignalProviderSwitch,
+				eventabi.SignalFallback:
 				k.signal = true
 			}
 		case *Play:
@@ -271,6 +273,9 @@ func (m *Machine) adaptsAsAllowed(list []Effect) bool {
 			return false
 		}
 		emit, ok := e.(*Emit)
+		if ok && emit.Envelope.Signal == eventabi.SignalFallback && !allowed(controlplane.ActionFallback) {
+			return false
+		}
 		if ok && emit.Envelope.Signal == eventabi.SignalProviderSwitch && !allowed(controlplane.ActionProviderSwitch) {
 			return false
 		}

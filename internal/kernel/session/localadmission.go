@@ -24,7 +24,7 @@ type plans struct {
 	actions      []controlplane.AdaptiveAction
 }
 
-func (p *plans) open(in *Bootstrap, s *Settings, made *turn.FlowSettings) {
+func (p *plans) open(in *Bootstrap, s *Settings, made *turn.FlowSettings, g *graphSetup) {
 	p.invalid = controlplane.OutcomeKind(s.StaleOutcome)
 	p.available = s.AvailabilityMode
 	p.candidates = [callKinds][]string{
@@ -39,7 +39,7 @@ func (p *plans) open(in *Bootstrap, s *Settings, made *turn.FlowSettings) {
 		overrides.Actions = p.actions
 	}
 	r, err := turn.NewResolver(turn.PlanRequest{
-		Session: in.Session, Pipeline: in.Pipeline, Graph: in.Graph, Profile: in.Profile,
+		Session: in.Session, Pipeline: in.Pipeline, Graph: g.reference(in.Graph), Nodes: g.bindings(), Profile: in.Profile,
 		STT: in.STT, LLM: in.LLM, TTS: in.TTS, Flow: made,
 		Seconds:   turn.Seconds{STT: in.STTSecond, LLM: in.LLMSecond, TTS: in.TTSSecond},
 		Overrides: overrides,

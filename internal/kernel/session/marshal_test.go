@@ -21,7 +21,7 @@ func inputKinds() []string {
 		"invocation_end", "delivery", "cancel", "stop", "edge_policy", "flow_policy", "node_policy", "offer", "ready", "overflow", "appended",
 		"evidence_lost", "node_failed", "node_spent", "unscheduled", "cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
 		"muted", "transport_control", "context", "respond", "wishes",
-		"tool_called", "tool_result",
+		"tool_called", "tool_result", "graph_node", "graph_edge", "node_output", "node_done",
 	}
 }
 
@@ -30,7 +30,7 @@ func effectKinds() []string {
 		"emit", "decide", "session_change", "turn_change", "refused", "superseded", "fence", "hold", "resume", "play",
 		"end_of_audio", "discard", "open", "finalize", "generate", "say", "cancel_call", "hook", "detach", "converse",
 		"append_terminal", "evidence", "deliver", "release", "combine", "skip", "merged", "ended", "nondeterministic",
-		"degrade", "fallback", "call_tool",
+		"degrade", "fallback", "call_tool", "work", "place",
 	}
 }
 
@@ -79,7 +79,7 @@ func fill(v reflect.Value, n *int64) {
 	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(*n))
 	case reflect.Slice:
-		if v.Type().Elem().Kind() != reflect.Int64 {
+		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return // a payload, which only an envelope has
 		}
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))

@@ -3,11 +3,13 @@
 package session
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/flow"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
@@ -27,6 +29,8 @@ type utterance struct {
 	failed     bool // its recogniser failed
 	shed       bool // failed: it was not scheduled
 	text       TextRef
+	attributes []graph.Attribute // of the words, where a graph may ask for them
+	passed     bool              // they came to a model by way of the graph
 	revision   int64
 	judging    bool // the interruption policy has not decided what it is
 	waiting    bool // its proposal is pending or queued
@@ -38,14 +42,16 @@ type utterance struct {
 // proposal is an intent to open a turn (turn_open_proposed); it is never lifecycle
 // state by itself.
 type proposal struct {
-	utterance int64 // 0 = typed
-	text      TextRef
-	order     int64 // typed: place in the conversation
-	epoch     eventabi.Epoch
-	at        timebase.Instant
-	recorded  bool // the words are in the conversation already
-	bare      bool // it has no words of its own: it answers what was said before
-	key       eventabi.IdempotencyKey
+	utterance  int64 // 0 = typed
+	text       TextRef
+	attributes []graph.Attribute
+	order      int64 // typed: place in the conversation
+	epoch      eventabi.Epoch
+	at         timebase.Instant
+	recorded   bool            // the words are in the conversation already
+	apology    eventabi.TurnID // the turn that ended badly and for which it is, empty for all others
+	bare       bool            // it has no words of its own: it answers what was said before
+	key        eventabi.IdempotencyKey
 }
 
 func (m *Machine) audioIn(in *AudioIn) {
@@ -335,7 +341,7 @@ func (m *Machine) textIn(in *TextIn) {
 		m.recordGiven(ItemUser, &in.Text)
 		return
 	}
-	m.addProposal(proposal{text: in.Text, order: m.identity.nextOrder(), epoch: epoch, at: m.now})
+	m.addProposal(proposal{text: in.Text, attributes: slices.Clone(in.Attributes), order: m.identity.nextOrder(), epoch: epoch, at: m.now})
 }
 
 // transcript takes a recogniser's result. It belongs to the utterance it was heard in,
@@ -356,7 +362,7 @@ func (m *Machine) transcript(in *Transcript) {
 	if in.Final {
 		kind = flow.Final
 	}
-	m.edges.words = append(m.edges.words, words{seq: int64(m.identity.sequence), utterance: u.number, text: in.Text, final: in.Final})
+	m.edges.words = append(m.edges.words, words{seq: int64(m.identity.sequence), utterance: u.number, text: in.Text, final: in.Final, attributes: slices.Clone(in.Attributes)})
 	if e := m.edge(edgeWords); e != nil {
 		m.give(m.edges.number[edgeWords]-1, flow.Item{
 			Handle: in.Text.Handle, Kind: kind, Lane: flow.Data, Stream: u.number, Bytes: mostBytes(in.Text.Runes), Of: string(in.Invocation),
@@ -409,7 +415,7 @@ func (m *Machine) lateSpeech(u *utterance) {
 		m.refuse(m.lateCode(), "transcript", u.turn)
 		return
 	}
-	m.addProposal(proposal{text: u.text, epoch: m.authority.Epoch, at: m.now, recorded: true})
+	m.addProposal(proposal{text: u.text, attributes: u.attributes, epoch: m.authority.Epoch, at: m.now, recorded: true})
 }
 
 // sweep forgets utterances that have found their place.

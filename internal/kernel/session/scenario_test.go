@@ -30,7 +30,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel says into the s
 // ---- only sets the scene: its answers stand in another script. `fresh` stands for a snapshots input in
 // which everything is there and new, `boot` for a bootstrap with usual values, `edge` for
 // the policy of an edge with the profile's bounds, `flow` for the profile's flow
-// control; fields given after them win. Run with -rewrite to write down what the kernel says, and
+// control, `node` for a turn-scoped node of a graph and `way` for an edge of one; fields given
+// after them win. Run with -rewrite to write down what the kernel says, and
 // review the difference as prose.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -164,6 +165,16 @@ func expand(line string) string {
 	case "flow":
 		kind = "flow_policy"
 		usual = "control_mode=signal control_high=192 control_low=64 control_shed=none data_mode=signal data_high=48 data_low=16 data_shed=merge telemetry_mode=signal telemetry_high=384 telemetry_low=128 telemetry_shed=sample"
+	case "node":
+		kind = "graph_node"
+		usual = "type=text scope=turn"
+		if strings.Contains(rest, "role=work") {
+			usual += " input.0=transcript input.1=segment output.0=transcript output.1=segment"
+		}
+	case "way":
+		kind = "graph_edge"
+		ends, _ := splitPairs(rest)
+		usual = "id=" + ends["from"] + "-" + ends["to"]
 	default:
 		return line
 	}

@@ -58,6 +58,7 @@ type Machine struct {
 	meters     []meter    // budgets of nodes and edges, of the live turn and of the session since the last
 	outputs    []*output
 	edges      edges
+	graph      *graphSetup // nil = the voice graph of the profile
 	talk       conversation
 	wished     wished
 	caller     conditions
@@ -85,6 +86,7 @@ type Counters struct {
 	Mutes                  int64            // stretches with the microphone off
 	Silences               int64            // stretches in which the caller did not speak
 	Stalls                 int64            // stretches in which no caller audio came
+	DeadLetters            int64            // items that no node of the graph could process
 	Clock                  timebase.ClockCounters
 }
 
@@ -246,7 +248,7 @@ func (m *Machine) take(in Input) {
 	switch m.state {
 	case controlplane.SessionConnecting:
 		switch in.kind() {
-		case "bootstrap", "edge_policy", "flow_policy", "node_policy", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow",
+		case "bootstrap", "edge_policy", "flow_policy", "node_policy", "graph_node", "graph_edge", "close_request", "wake", "runtime_fault", "snapshots", "link", "overflow",
 			"quota", "usage", "admission", "load":
 		default:
 			m.turnBack("session_not_active", in)
@@ -322,10 +324,14 @@ func (m *Machine) apply(in Input) {
 		m.toolCalled(in)
 	case *ToolResult:
 		m.toolResult(in)
+	case *NodeOutput:
+		m.nodeOutput(in)
+	case *NodeDone:
+		m.nodeDone(in)
 	case *Muted, *TransportControl, *Context, *Respond, *Wishes:
 		m.clientWord(in)
 	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
-		*EdgePolicy, *FlowPolicy, *NodePolicy, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
+		*EdgePolicy, *FlowPolicy, *NodePolicy, *GraphNode, *GraphEdge, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
 		m.surround(in)
 	}
 }
@@ -358,6 +364,10 @@ func (m *Machine) surround(in Input) {
 		m.flowPolicy(in)
 	case *NodePolicy:
 		m.nodePolicy(in)
+	case *GraphNode:
+		m.graphNode(in)
+	case *GraphEdge:
+		m.graphEdge(in)
 	case *Overflow:
 		m.laneOverflow(in)
 	case *EvidenceLost:
@@ -373,7 +383,7 @@ func (m *Machine) surround(in Input) {
 		m.clockReading(in)
 	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
 		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap,
-		*Muted, *TransportControl, *Context, *Respond, *Wishes, *ToolCalled, *ToolResult:
+		*Muted, *TransportControl, *Context, *Respond, *Wishes, *ToolCalled, *ToolResult, *NodeOutput, *NodeDone:
 		// the conversation's
 	}
 }

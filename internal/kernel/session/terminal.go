@@ -106,6 +106,10 @@ func (m *Machine) terminate(cause turn.Cause, reason controlplane.AbortReason) {
 	m.arbiter.Rest()
 	m.forgetOutputs()
 	m.keepWords()
+	t.run = nil
+	if m.graph != nil {
+		m.apologise(cause, reason)
+	}
 }
 
 // keepWords: an aborted turn keeps the caller's words, whether they are final yet or

@@ -211,7 +211,7 @@ func (m *Machine) modelCalled() {
 // toolsAnswered asks the model again, once nothing is out any more that it waits for.
 func (m *Machine) toolsAnswered() {
 	t := &m.turn
-	if !m.waitsForTools() || m.toolsOut() || m.arbiter.Ending() {
+	if !m.waitsForTools() || m.toolsOut() || m.replyUnderWay() || m.arbiter.Ending() {
 		return
 	}
 	if t.tools.number == 0 {
@@ -249,6 +249,6 @@ func (m *Machine) toolsDue() timebase.Instant {
 // verifyTools speaks of the calls of tools.
 func (m *Machine) verifyTools() {
 	ensure(len(m.tools) <= maxToolsKept, "tool_calls_bounded")
-	ensure(!m.waitsForTools() || m.toolsOut(), "turn_waits_for_tools_that_are_out")
+	ensure(!m.waitsForTools() || m.toolsOut() || m.replyUnderWay(), "turn_waits_for_tools_that_are_out")
 	ensure(m.turn.tools.number <= maxToolRounds, "tool_rounds_bounded")
 }

@@ -51,7 +51,7 @@ func (m *Machine) late(in Input, id eventabi.TurnID) {
 
 func isOutput(in Input) bool {
 	switch in.kind() {
-	case "progress", "segment", "tool_called", "speech", "delivery":
+	case "progress", "segment", "tool_called", "speech", "delivery", "node_output":
 		return true
 	}
 	return false
@@ -83,6 +83,10 @@ func (m *Machine) segment(in *Segment) {
 	if c == nil {
 		return
 	}
+	if m.turn.run != nil {
+		m.routeSegment(in, c)
+		return
+	}
 	reply := &m.turn.output.reply
 	if in.Index != int64(reply.Len())-c.base {
 		m.refuse("segment_out_of_order", in.kind(), c.turn)
@@ -109,7 +113,7 @@ func (m *Machine) addSegment(s graph.Spoken) bool {
 		m.recordHeard(t.output)
 		return true
 	}
-	if t.firstOutput == 0 && reply.Len() == 1 {
+	if t.firstOutput == 0 && reply.Len() == 1 && t.speech.Limit() == 0 {
 		t.speech = t.budget.Nest(m.now, timebase.MS(t.plan.Budgets.PathBudgetMSDefault))
 	}
 	m.edge(edgeReply)
@@ -140,7 +144,7 @@ func (m *Machine) sayNext() {
 		return // it waits with the segmenter
 	}
 	m.waited(m.edges.number[edgeReply]-1, it.Lane, it.Waited)
-	c, ok := m.newCall(callTTS, i, 1)
+	c, ok := m.newCall(callTTS, i, 1, m.voiceOf(i))
 	if !ok {
 		return
 	}
@@ -210,6 +214,7 @@ func (m *Machine) expire() {
 	m.expireWaits()
 	m.expireCalls()
 	m.expireTools()
+	m.expireWork()
 	m.expireBudget()
 	if u := m.open(); u != nil && m.now >= m.utteranceDeadline(u) {
 		m.cutUtterance(u)
@@ -244,6 +249,7 @@ func (m *Machine) nextDeadline() timebase.Instant {
 		d = timebase.Earliest(d, m.turn.speech.Deadline())
 		d = timebase.Earliest(d, m.sayDeadline())
 		d = timebase.Earliest(d, m.toolsDue())
+		d = timebase.Earliest(d, m.workDue())
 	}
 	if u := m.open(); u != nil {
 		d = timebase.Earliest(d, m.utteranceDeadline(u))

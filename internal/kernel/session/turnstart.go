@@ -13,22 +13,25 @@ import (
 
 // liveTurn is the accepted turn, the last one when none is live.
 type liveTurn struct {
-	id        eventabi.TurnID
-	index     int64
-	plan      controlplane.ResolvedTurnPlan
-	budget    turn.Budget
-	speech    turn.Allowance // of the path from the first piece of the reply to its first sound
-	output    *output
-	utterance int64 // adopted; 0 = typed
-	text      TextRef
-	order     int64 // typed: place in the conversation
-	recorded  bool  // the user's words are in the conversation
-	bare      bool  // it answers what was said before, without words of its own
-	key       eventabi.IdempotencyKey
-	asked     bool // the model was asked, or there was nothing to ask
-	appending bool // terminal evidence is being appended
-	calls     int64
-	tools     toolRounds
+	id         eventabi.TurnID
+	index      int64
+	plan       controlplane.ResolvedTurnPlan
+	budget     turn.Budget
+	speech     turn.Allowance // of the path from the first piece of the reply to its first sound
+	output     *output
+	utterance  int64 // adopted; 0 = typed
+	text       TextRef
+	attributes []graph.Attribute // of the words
+	order      int64             // typed: place in the conversation
+	recorded   bool              // the user's words are in the conversation
+	bare       bool              // it answers what was said before, without words of its own
+	key        eventabi.IdempotencyKey
+	asked      bool // the model was asked, or there was nothing to ask
+	appending  bool // terminal evidence is being appended
+	calls      int64
+	tools      toolRounds
+	run        *graphRun       // what goes through the session's graph, nil without one
+	apology    eventabi.TurnID // the turn that ended badly and for which this one is: it says the responder's line
 
 	troubles   []trouble        // of this pass, not answered yet
 	spent      trouble          // the budget that is exhausted with nothing left to do
@@ -122,12 +125,15 @@ func (m *Machine) openTurn(p proposal) {
 	m.generation++
 	m.turn = liveTurn{
 		id: id, index: m.identity.opened, plan: plan, proposed: p.at, opened: m.now, endOfSpeech: p.at,
-		text: p.text, order: p.order, recorded: p.recorded, bare: p.bare, key: p.key,
-		adapted: -1, instructions: m.wished.instructions, voice: m.wished.voice, language: m.wished.language,
+		text: p.text, attributes: p.attributes, order: p.order, recorded: p.recorded, bare: p.bare, key: p.key,
+		apology: p.apology, adapted: -1, instructions: m.wished.instructions, voice: m.wished.voice, language: m.wished.language,
 	}
 	m.turn.output = m.addOutput(id)
 	if m.wished.textOnly { // by choice: nothing is lost, so it is no degrade step
 		m.turn.output.reply.Mute()
+	}
+	if m.graph != nil {
+		m.turn.run = m.graph.begin()
 	}
 	m.meters = m.meters[:0]
 	m.openSignal()
@@ -151,6 +157,9 @@ func (m *Machine) openSignal() {
 	body.str("plan_hash", t.plan.PlanHash)
 	body.int("seed", t.plan.Determinism.Seed)
 	body.strs("ordering_markers", t.plan.Determinism.OrderingMarkers)
+	if t.apology != "" {
+		body.str("error_responder_for", string(t.apology))
+	}
 	signal.Payload = body.done()
 }
 
@@ -189,6 +198,9 @@ func (m *Machine) ask() {
 	if t.asked || m.arbiter.State() != controlplane.TurnActive {
 		return
 	}
+	if t.run != nil && m.asksGraph() {
+		return
+	}
 	if t.utterance != 0 {
 		u := m.utterance(t.utterance)
 		if u == nil || !u.final || !u.ended || m.wordsAwaited(u.number) {
@@ -199,12 +211,22 @@ func (m *Machine) ask() {
 			return
 		}
 		t.text = u.text
-		m.recordUser(u)
+		if t.run == nil {
+			m.recordUser(u)
+		} else {
+			t.attributes = u.attributes
+		}
 	} else {
 		if m.wordsAwaited(m.talk.utterances + 1) {
 			return
 		}
-		m.recordTyped()
+		if t.run == nil {
+			m.recordTyped()
+		}
+	}
+	if t.run != nil && !t.bare && !t.recorded && t.text.Class != TextNone {
+		m.routeWords(t.attributes)
+		return
 	}
 	t.asked = true
 	m.wished.owed = false

@@ -4,14 +4,16 @@ package session
 
 import (
 	"github.com/parley-voice/parley/internal/kernel/flow"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 )
 
 // words is a transcript on its way from the recogniser to the turn.
 type words struct {
-	seq       int64
-	utterance int64
-	text      TextRef
-	final     bool
+	seq        int64
+	utterance  int64
+	text       TextRef
+	final      bool
+	attributes []graph.Attribute
 }
 
 // Typed words have no utterance.
@@ -56,7 +58,7 @@ func (m *Machine) heardWords(w *words) {
 	if u == nil || u.final {
 		return
 	}
-	u.text = w.text
+	u.text, u.attributes = w.text, w.attributes
 	kind := flow.Interim
 	if w.final {
 		kind = flow.Final

@@ -22,10 +22,19 @@ type PlanRequest struct {
 	LLM      string
 	TTS      string
 	Seconds  Seconds
+	// Nodes are the models and synthesisers of the graph that have providers of their own.
+	Nodes []NodeBinding
 	// Flow is what the layers made of edges, flow control, limits and budgets; nil is the
 	// profile and the voice graph.
 	Flow      *FlowSettings
 	Overrides PlanOverrides
+}
+
+// NodeBinding binds providers to a node of the graph.
+type NodeBinding struct {
+	Node       string
+	Modality   string
+	Candidates []string // the preferred one first
 }
 
 // Seconds are the provider ids of second candidates, empty = none.
@@ -145,8 +154,7 @@ func (r *PlanRequest) plan() controlplane.ResolvedTurnPlan {
 		GraphDefinitionRef: r.Graph,
 		ExecutionProfile:   controlplane.ProfileSimple,
 		Budgets:            flow.Budgets,
-		ProviderBindings: controlplane.NewTable(
-			entry("stt", r.STT), entry("llm", r.LLM), entry("tts", r.TTS)),
+		ProviderBindings:       controlplane.NewTable(r.bindings()...),
 		EdgeBufferPolicies:     flow.Edges,
 		NodeExecutionPolicies:  flow.Nodes,
 		FlowControl:            flow.Flow,
@@ -216,9 +224,24 @@ func (r *PlanRequest) providerPlans(actions []controlplane.AdaptiveAction) []con
 			CapabilitySnapshotRef:  "capability/1",
 		}
 	}
-	return []controlplane.ProviderPlan{
+	list := []controlplane.ProviderPlan{
 		plan("stt", r.STT, r.Seconds.STT), plan("llm", r.LLM, r.Seconds.LLM), plan("tts", r.TTS, r.Seconds.TTS),
 	}
+	for i := range r.Nodes {
+		p := plan(r.Nodes[i].Modality, r.Nodes[i].Candidates[0], "")
+		p.ProviderInvocationID, p.OrderedCandidates = eventabi.InvocationID(r.Nodes[i].Node), r.Nodes[i].Candidates
+		list = append(list, p)
+	}
+	return list
+}
+
+// bindings are the preferred providers, by modality and by node.
+func (r *PlanRequest) bindings() []controlplane.Entry[string] {
+	list := []controlplane.Entry[string]{entry("stt", r.STT), entry("llm", r.LLM), entry("tts", r.TTS)}
+	for i := range r.Nodes {
+		list = append(list, entry(r.Nodes[i].Node, r.Nodes[i].Candidates[0]))
+	}
+	return list
 }
 
 // provenance names the layer that each derived field came from (turn-plan section 5):

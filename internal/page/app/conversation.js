@@ -28,7 +28,7 @@ export const STEPS = [
 
 const STATES = {
   thinking: "is thinking", speaking: "is speaking", said: "was said", interrupted: "was interrupted",
-  stopped: "was stopped", failed: "failed", silent: "ended without a sound",
+  stopped: "was stopped", failed: "failed", silent: "ended without a sound", unheard: "ended: nothing was understood",
 };
 
 /** Says a turn's state. */
@@ -45,6 +45,8 @@ export class Conversation {
   #pace = PACE;
   #speechEnd;
   #utterance; // the last one's end, until a turn takes it
+  #released; // when the key to talk was, until an utterance has ended
+  #words = false; // some of the caller's came, until a turn takes them
   #suspected; // when the caller began while the agent had the floor, and how: { at, by }
   #number = 0;
 
@@ -94,16 +96,29 @@ export class Conversation {
     this.#add({ kind: "note", text });
   }
 
+  /** Somebody has spoken in vain, and is told each time. */
+  #unheard() {
+    this.#add({ kind: "note", text: UNHEARD });
+  }
+
   /** The user has typed. */
   typed(text, now) {
     this.#add({ kind: "caller", of: "", text, final: true, typed: true });
     this.#utterance = { speechEnd: now };
+    this.#words = true;
     if (this.floor.agent) this.#suspected = { at: now, by: "text" };
   }
 
   /** The user has let go of the key to talk. */
   released(now) {
-    this.#speechEnd = now;
+    this.#speechEnd = this.#released = now;
+  }
+
+  /** Long enough after the key was released: where the server has taken no utterance since, it heard none. */
+  waited(released) {
+    if (this.#released !== released) return;
+    this.#released = undefined;
+    this.#unheard();
   }
 
   speech(began, now) {
@@ -115,6 +130,7 @@ export class Conversation {
 
   transcript({ from, of, text, final }, now) {
     if (from === "agent") return this.#says(of, text);
+    if (final && text.trim() !== "") this.#understood();
     let item = this.items.findLast((one) => one.kind === "caller" && one.of === of && !one.final);
     if (item === undefined) {
       if (text === "") return;
@@ -136,6 +152,13 @@ export class Conversation {
     } else if (this.#utterance !== undefined) {
       this.#utterance.final ??= now;
     }
+  }
+
+  /** Words are the turn's that waits for them, or the next one's. */
+  #understood() {
+    const turn = this.turns.at(-1);
+    if (turn?.state === "thinking" && !turn.words) turn.words = true;
+    else this.#words = true;
   }
 
   #says(id, text) {
@@ -208,6 +231,7 @@ export class Conversation {
   signal({ signal, turn_id: id, reason = "", scope = "", wall_clock_timestamp_ms: wall }, now) {
     if (signal === "turn_open") return this.#opens(id, now);
     if (signal === "end_of_utterance") {
+      this.#released = undefined;
       this.#utterance = { speechEnd: this.#speechEnd ?? now, end: now };
       this.#caller = false;
       this.#speechEnd = undefined;
@@ -242,11 +266,15 @@ export class Conversation {
         this.#completes(turn);
         break;
       case "commit":
-        if (turn.state === "thinking") this.#ends(turn, "silent");
+        if (turn.state !== "thinking") break;
+        this.#ends(turn, inVain(turn) ? "unheard" : "silent");
+        if (inVain(turn)) this.#unheard();
         break;
       case "abort":
         turn.reason = reason;
-        if (reason !== "cancelled") this.#ends(turn, "failed");
+        if (reason === "cancelled") break;
+        if (turn.state === "thinking" && inVain(turn)) this.#unheard();
+        this.#ends(turn, "failed");
         break;
       default:
         return;
@@ -260,8 +288,9 @@ export class Conversation {
     this.#utterance = undefined;
     const turn = {
       id, index: ++this.#number, number: (this.turns.at(-1)?.number ?? 0) + 1, state: "thinking", reason: "", waits: {},
-      marks: { speechEnd: said.speechEnd, opened: now },
+      marks: { speechEnd: said.speechEnd, opened: now }, spoken: said.end !== undefined, words: this.#words,
     };
+    this.#words = false;
     if (said.end !== undefined) turn.marks.utteranceEnd = said.end;
     if (said.final !== undefined) turn.marks.final = said.final;
     this.turns.push(turn);
@@ -311,6 +340,11 @@ export class Conversation {
     }
   }
 }
+
+const UNHEARD = "Nothing was understood.";
+
+/** The caller spoke, and no word of it came. */
+const inVain = (turn) => turn.spoken && !turn.words;
 
 /** Signals that are worth a line of their own. */
 const NOTES = {

@@ -15,6 +15,9 @@ import { View } from "./view.js";
 /** What follows the last word on its way through microphone and worklet, ms. */
 const TAIL = 150;
 
+/** How long the server may take to say that an utterance has ended, in ms. */
+const HEARD = 4000;
+
 const server = new Server();
 const view = new View();
 let conversation = new Conversation();
@@ -221,7 +224,8 @@ function push() {
 function release() {
   if (!pushed) return;
   pushed = false;
-  conversation.released(performance.now());
+  const released = performance.now();
+  conversation.released(released);
   const one = client;
   setTimeout(() => {
     if (pushed || one !== client) return;
@@ -229,6 +233,7 @@ function release() {
       c.endOfUtterance();
       sound.mute(true);
     });
+    setTimeout(() => one === client && conversation.waited(released), HEARD);
   }, TAIL);
   controls();
 }

@@ -85,6 +85,56 @@ test("a sound that was no interruption leaves no trace", () => {
   assert.deepEqual([c.turns[0].noticed, c.turns[0].noticedBy, describe(c.turns[0])], [4000, undefined, "was stopped"]);
 });
 
+/** What the page says beside what was said. */
+const notes = (c) => c.items.filter((item) => item.kind === "note").map((item) => item.text);
+
+/** Somebody holds the key to talk and lets go of it. */
+function pressed(c, id, now) {
+  c.released(now);
+  c.signal(signal("end_of_utterance", "", { reason: "client" }), now + 1);
+  c.signal(signal("turn_open", id), now + 2);
+}
+
+test("who speaks in vain is told so, each time", () => {
+  const c = new Conversation();
+  pressed(c, "t1", 10); // the recogniser heard nothing
+  c.transcript({ from: "caller", of: "u1", text: "", final: true }, 20);
+  c.signal(signal("commit", "t1"), 30);
+  assert.deepEqual([notes(c), describe(c.turns[0])], [["Nothing was understood."], "ended: nothing was understood"]);
+  pressed(c, "t2", 110); // a guess that came to nothing
+  c.transcript({ from: "caller", of: "u2", text: "uh", final: false }, 115);
+  c.transcript({ from: "caller", of: "u2", text: "", final: true }, 120);
+  c.signal(signal("commit", "t2"), 130);
+  pressed(c, "t3", 210); // the recogniser failed
+  c.signal(signal("provider_error", "t3", { reason: "infrastructure_failure" }), 220);
+  c.signal(signal("abort", "t3", { reason: "provider_failure" }), 230);
+  c.released(310); // nobody was heard to speak at all
+  c.waited(310);
+  c.waited(310);
+  assert.equal(notes(c).filter((text) => text === "Nothing was understood.").length, 4);
+  assert.equal(describe(c.turns[2]), "failed: provider failure");
+});
+
+test("who was understood is not told that they were not", () => {
+  const c = new Conversation();
+  pressed(c, "t1", 10);
+  c.transcript({ from: "caller", of: "u1", text: "hello", final: true }, 20);
+  c.signal(signal("commit", "t1"), 30); // the answer was empty
+  c.transcript({ from: "caller", of: "u2", text: "early words", final: true }, 105); // before the key is let go
+  pressed(c, "t2", 110);
+  c.signal(signal("abort", "t2", { reason: "provider_failure" }), 130); // the model
+  c.typed("in writing", 200);
+  c.signal(signal("turn_open", "t3"), 210);
+  c.signal(signal("commit", "t3"), 220);
+  c.signal(signal("turn_open", "t4"), 310); // a greeting
+  c.signal(signal("commit", "t4"), 320);
+  pressed(c, "t5", 410);
+  c.signal(signal("abort", "t5", { reason: "cancelled" }), 420);
+  c.waited(410); // the server took it
+  assert.deepEqual(notes(c), []);
+  assert.equal(describe(c.turns[0]), "ended without a sound");
+});
+
 test("an answer that was heard to its end shows how fast the voice speaks", () => {
   const c = answered();
   const item = c.items.at(-1);

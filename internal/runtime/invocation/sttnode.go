@@ -3,6 +3,9 @@
 package invocation
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/node"
@@ -97,10 +100,19 @@ func (n *STTNode) heard(ctx *node.Context, at timebase.Instant, c provider.Chunk
 	}
 	n.last = c.Text
 	n.revision++
-	ctx.Emit(&node.Event{
+	ev := node.Event{
 		Kind: eventabi.KindText, Type: node.TypeTranscript, Class: eventabi.ClassTextRaw,
 		At: node.Instant(at), Invocation: n.call.Request().Invocation, Index: n.revision, Text: c.Text, Final: final,
-	})
+	}
+	if final && c.Confidence >= 0 {
+		ev.Attributes = []node.Attribute{{Name: node.AttributeConfidence, Value: decimal(c.Confidence)}}
+	}
+	ctx.Emit(&ev)
+}
+
+// decimal writes a number as attributes have it, with at most six places.
+func decimal(v float64) string {
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(v, 'f', 6, 64), "0"), ".")
 }
 
 // OnCancel abandons the utterance.

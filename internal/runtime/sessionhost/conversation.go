@@ -71,6 +71,13 @@ func (c *Conversation) instruct(system string) {
 	c.system = system
 }
 
+// instructed says that prompts begin with a system prompt.
+func (c *Conversation) instructed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.system != ""
+}
+
 // addSegment notes the next piece of a turn's reply.
 func (c *Conversation) addSegment(turn eventabi.TurnID, index, text int64) {
 	c.mu.Lock()
@@ -154,8 +161,12 @@ func (c *Conversation) words(it *session.Item) string {
 }
 
 // delivered is what has reached the other side: what was said, what was heard, and what went
-// out as text.
+// out as text. Words of the caller that came to no model are on record, and no model is shown
+// them later: a node of the graph may have been there to keep them from it.
 func (c *Conversation) delivered(it *session.Item) string {
+	if it.Role == session.ItemUser && it.HeardRunes == 0 && it.GeneratedRunes > 0 {
+		return ""
+	}
 	if it.ShownRunes > it.HeardRunes {
 		return heard(c.reply(it.Turn), it.ShownRunes)
 	}

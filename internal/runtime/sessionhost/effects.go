@@ -61,6 +61,10 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.graph.degrade(e)
 	case *session.Fallback:
 		s.talk.addSegment(e.Turn, e.Segment, e.Text)
+	case *session.Work:
+		s.graph.work(e)
+	case *session.Place:
+		s.talk.addSegment(e.Turn, e.Segment, e.Text)
 	case *session.CancelCall:
 		s.graph.cancelCall(e)
 	case *session.Hook:
@@ -184,11 +188,15 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.showSpeech(false, in.Offset)
 	case *session.Segment:
 		if turn, ok := s.turns[in.Invocation]; ok {
-			s.talk.addSegment(turn, s.begins[in.Invocation]+in.Index, in.Text.Handle)
-			if turn == s.written {
+			if s.settings.Graph == nil { // else it goes through the graph first
+				s.talk.addSegment(turn, s.begins[in.Invocation]+in.Index, in.Text.Handle)
+			}
+			if turn == s.written || s.settings.Graph != nil {
 				s.graph.segmentTaken(turn)
 			}
 		}
+		s.notice.Text = s.content.text(in.Text.Handle)
+	case *session.NodeOutput:
 		s.notice.Text = s.content.text(in.Text.Handle)
 	case *session.ToolCalled:
 		s.notice.Text = s.content.text(in.Arguments.Handle)
@@ -213,7 +221,7 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		*session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
 		*session.ClockReading, *session.AudioGap, *session.Quota, *session.Usage, *session.Admission, *session.Load,
-		*session.Muted, *session.TransportControl, *session.Respond:
+		*session.Muted, *session.TransportControl, *session.Respond, *session.GraphNode, *session.GraphEdge, *session.NodeDone:
 	}
 	s.tell(at, in)
 }
@@ -232,6 +240,9 @@ func (s *Session) observe(at timebase.Instant, e session.Effect) {
 	}
 	if f, ok := e.(*session.Fallback); ok {
 		s.notice.Text = s.content.text(f.Text)
+	}
+	if p, ok := e.(*session.Place); ok {
+		s.notice.Text = s.content.text(p.Text)
 	}
 	s.tell(at, e)
 }

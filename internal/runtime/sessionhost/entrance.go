@@ -49,8 +49,8 @@ func (r *Refusal) Unwrap() error {
 
 // opening is what the kernel is given first: what was set for the session's edges, what it
 // is bounded by, what was used before it came, the host's word, and the bootstrap. Without
-// a decision nobody was asked.
-func (s *Settings) opening(d *admission.Decision, wallMS int64) (list []session.Input, b *session.Bootstrap) {
+// a decision nobody was asked. keep keeps a text that the kernel is to know.
+func (s *Settings) opening(d *admission.Decision, wallMS int64, keep func(text string) session.TextRef) (list []session.Input, b *session.Bootstrap) {
 	for i := range s.Edges {
 		p := s.Edges[i]
 		list = append(list, &p)
@@ -63,6 +63,7 @@ func (s *Settings) opening(d *admission.Decision, wallMS int64) (list []session.
 		f := *s.Flow
 		list = append(list, &f)
 	}
+	list = append(list, s.Graph.inputs(keep)...)
 	boot := s.Bootstrap
 	if boot.WallMS == 0 {
 		boot.WallMS = wallMS
@@ -106,7 +107,7 @@ func refuse(s *Settings, d *admission.Decision, wallMS int64) error {
 		Session: s.Bootstrap.Session, Outcome: d.Verdict.Outcome, Reason: d.Verdict.Reason,
 		RetryAfter: time.Duration(d.Verdict.RetryAfterMS) * time.Millisecond,
 	}
-	in, _ := s.opening(d, wallMS)
+	in, _ := s.opening(d, wallMS, func(text string) session.TextRef { return session.Describe(text, 0, s.TextKey, s.Language) })
 	return errors.Join(refusal, s.evidence(in))
 }
 
@@ -147,7 +148,9 @@ func (s *Settings) evidence(in []session.Input) (err error) {
 
 // enter hands the kernel what it is given first, in one pass.
 func (s *Session) enter() {
-	in, boot := s.settings.opening(s.decision, s.driver.wallMS())
+	in, boot := s.settings.opening(s.decision, s.driver.wallMS(), func(text string) session.TextRef {
+		return s.refer(text, s.content.keepText(text))
+	})
 	s.wall = boot.WallMS - s.Now().MS()
 	if text := s.settings.FallbackReply; text != "" {
 		boot.Fallback = s.refer(text, s.content.keepText(text))

@@ -80,7 +80,11 @@ func (i *ingress) Gap(g transport.Gap) {
 func (i *ingress) Text(text string, key eventabi.IdempotencyKey) {
 	s := (*Session)(i)
 	if s.taken() {
-		s.post(&session.TextIn{Text: s.describe(text), Key: key})
+		in := &session.TextIn{Text: s.describe(text), Key: key}
+		if s.settings.Graph != nil {
+			in.Attributes = s.about(nil)
+		}
+		s.post(in)
 	}
 }
 

@@ -114,7 +114,11 @@ func (g *graph) finalize(e *session.Finalize) {
 }
 
 func (g *graph) transcript(ev *node.Event) {
-	g.s.post(&session.Transcript{Invocation: ev.Invocation, Revision: ev.Index, Final: ev.Final, Text: g.s.describe(ev.Text)})
+	in := &session.Transcript{Invocation: ev.Invocation, Revision: ev.Index, Final: ev.Final, Text: g.s.describe(ev.Text)}
+	if g.s.settings.Graph != nil && ev.Final {
+		in.Attributes = g.s.about(attributesIn(ev.Attributes))
+	}
+	g.s.post(in)
 }
 
 func (g *graph) listener(id eventabi.InvocationID) *listener {

@@ -78,7 +78,7 @@ func kindOf(in session.Input) kind {
 		return kindText
 	case *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
 		return kindClient
-	case *session.InvocationEnd, *session.Unscheduled:
+	case *session.InvocationEnd, *session.Unscheduled, *session.NodeDone:
 		return kindEnd
 	case *session.Transcript:
 		if in.Final {
@@ -90,13 +90,14 @@ func kindOf(in session.Input) kind {
 			return kindMetric
 		}
 		return kindResult
-	case *session.Progress, *session.Segment, *session.Speech, *session.ToolCalled:
+	case *session.Progress, *session.Segment, *session.Speech, *session.ToolCalled, *session.NodeOutput:
 		return kindResult
 	case *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange, *session.Snapshots, *session.Wake,
 		*session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance, *session.Quota, *session.Usage, *session.Admission,
 		*session.Load, *session.EdgePolicy, *session.FlowPolicy, *session.Ready, *session.Overflow, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed, *session.NodeSpent,
-		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy, *session.Muted:
+		*session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.NodePolicy, *session.Muted,
+		*session.GraphNode, *session.GraphEdge:
 	}
 	return kindControl
 }

@@ -190,7 +190,7 @@ func (k *looked) look(list []session.Input) {
 			*session.Progress, *session.Segment, *session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.Delivery,
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
 			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap,
-			*session.ToolCalled, *session.ToolResult,
+			*session.ToolCalled, *session.ToolResult, *session.GraphNode, *session.GraphEdge, *session.NodeOutput, *session.NodeDone,
 			*session.TransportControl, *session.Context, *session.Wishes:
 		}
 		k.other = true

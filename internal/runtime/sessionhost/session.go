@@ -199,6 +199,7 @@ func newSession(s Settings, d driver) *Session {
 	x.timer.session = x
 	x.taps.s, x.meter.s = x, x
 	x.tools.open(s.Tools)
+	x.tools.more = s.MoreTools
 	x.graph = newGraph(x)
 	return x
 }
@@ -333,6 +334,9 @@ func (s *Session) spill(in session.Input) {
 	case *session.Segment:
 		s.content.dropText(in.Text.Handle)
 		s.overrun(in.Invocation)
+	case *session.NodeOutput:
+		s.content.dropText(in.Text.Handle)
+		s.graph.flooded(in)
 	case *session.ToolCalled:
 		s.content.dropText(in.Arguments.Handle)
 		s.overrun(in.Invocation)

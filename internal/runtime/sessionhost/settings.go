@@ -63,11 +63,18 @@ type Settings struct {
 	// Nodes set how the tasks of nodes are scheduled. nil leaves each node to the session's
 	// own fairness key, without a limit.
 	Nodes []session.NodePolicy
+	// Graph is what the session runs between its recogniser and its listener; nil = the voice
+	// graph of its profile. Kinds make its nodes.
+	Graph *Graph
+	Kinds *node.Registry
 	// Taps are nodes beside the voice graph.
 	Taps []Tap
 	// Tools are what the model may call. The client may offer others later, in place of those
 	// without Run.
 	Tools []Tool
+	// MoreTools gives further ones that run something, those that there are at the moment: it is
+	// asked as each turn opens, on the session's owner, and does not wait. nil = there are none.
+	MoreTools func() []Tool
 
 	Recorder  Recorder       // nil = nothing is kept
 	Observer  Observer       // nil = nobody looks
@@ -99,6 +106,9 @@ func (s *Settings) Validate() error {
 		faults = append(faults, fmt.Errorf("sessionhost: ack: %q: use %s, %s or %s", s.Ack, transport.AckEstimate, transport.AckClient, transport.AckGateway))
 	}
 	faults = append(faults, validateTaps(s.Taps)...)
+	if s.Graph != nil {
+		faults = append(faults, s.Graph.validate(s.Kinds)...)
+	}
 	if err := ValidateTools(s.Tools); err != nil {
 		faults = append(faults, fmt.Errorf("sessionhost: %w", err))
 	}
@@ -200,6 +210,8 @@ func (s *Settings) bind() {
 		fill(&b.TTSSecond, p.Descriptor().ID)
 	}
 	fill(&b.Transport, namespace(s.Kind))
+	taps, edges := s.Graph.beside(s.Kinds, s.Edges)
+	s.Taps, s.Edges = append(slices.Clip(s.Taps), taps...), append(slices.Clip(s.Edges), edges...)
 	b.Settings.PlainTTS = s.ttsConfig().Styled()
 	if ms := b.Settings.NodeBudgetMS; ms > 0 && s.Limits.Event == 0 {
 		s.Limits.Event = time.Duration(ms) * time.Millisecond

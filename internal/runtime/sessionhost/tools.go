@@ -61,6 +61,7 @@ const (
 type toolbox struct {
 	running atomic.Int64
 	refused atomic.Int64 // tools that a client offered and that cannot be called
+	more    func() []Tool
 
 	mu      sync.Mutex
 	program []Tool
@@ -149,13 +150,30 @@ func findTool(list []Tool, name string) *Tool {
 	return nil
 }
 
-// offered is what the model may call: the program's tools, and the client's if it can be told.
+// offered is what the model may call: the program's tools, those that it has at the moment, and
+// the client's if it can be told. Of one name the first counts; what cannot be called is left out.
 func (b *toolbox) offered(client bool) []Tool {
+	var more []Tool
+	if b.more != nil {
+		more = b.more()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	list := slices.Clone(b.program)
-	if client {
-		list = append(list, b.client...)
+	take := func(t *Tool) {
+		if len(list) < provider.MaxTools && findTool(list, t.Name) == nil {
+			list = append(list, *t)
+		}
+	}
+	for i := range more {
+		if t := &more[i]; t.Run != nil && providerTool(*t).Validate() == nil {
+			take(t)
+		}
+	}
+	for i := range b.client {
+		if client {
+			take(&b.client[i])
+		}
 	}
 	return list
 }

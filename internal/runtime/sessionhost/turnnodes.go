@@ -25,11 +25,13 @@ type turnNodes struct {
 	seed      int64 // of the turn's determinism context
 	llm       *nodehost.Instance
 	segmenter *nodehost.Instance
-	tts       *nodehost.Instance
-	voice     *invocation.TTSNode // in tts
-	tools     []Tool              // that the model may call
+	tts       voice
+	tools     []Tool // that the model may call
 
 	mu       sync.Mutex
+	models   map[eventabi.NodeID]*nodehost.Instance // of the session's graph, as the next two; changed under mu by the owner
+	voices   map[eventabi.NodeID]*voice
+	work     map[eventabi.NodeID]*workNode
 	prompt   []node.Message
 	attempts map[eventabi.InvocationID]int64
 	follows  eventabi.InvocationID // the call whose text goes on behind what was said before
@@ -58,33 +60,27 @@ func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 func (t *turnNodes) build() {
 	g := t.graph
 	s := &g.s.settings
-	made := func(n node.Node, id eventabi.NodeID, out func(*node.Event), err error) *nodehost.Instance {
-		var i *nodehost.Instance
-		if err == nil {
-			i, err = g.host(n, id, t, out, g.nodeFailed)
-		}
-		if err != nil {
-			g.nodeFailed(nodehost.Failure{Node: id, Turn: t.turn, Reason: nodehost.ReasonError, Hook: "init", Detail: err.Error()})
-			return nil
-		}
-		return i
-	}
 	cutter, err := s.Segmenter()
-	t.segmenter = made(cutter, nodeSegmenter, t.segment, err)
-	t.llm = made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), t.llmConfig()), nodeLLM, t.text, nil)
-	t.voice = invocation.NewTTSNode(g.calls, s.Providers.TTSs(), s.ttsConfig())
-	t.tts = made(t.voice, nodeTTS, t.speech, nil)
+	t.segmenter = t.made(cutter, nodeSegmenter, t.segment, err)
+	t.llm = t.made(invocation.NewLLMNode(g.calls, s.Providers.LLMs(), t.modelConfig(nil)), nodeLLM, t.text, nil)
+	t.tts.node = invocation.NewTTSNode(g.calls, s.Providers.TTSs(), s.ttsConfig())
+	t.tts.instance = t.made(t.tts.node, nodeTTS, t.speech, nil)
 	if g.lowered(t.turn, turn.SimplifyTTS) {
-		t.voice.Plain()
+		t.tts.node.Plain()
 	}
 }
 
-func (t *turnNodes) llmConfig() invocation.LLMConfig {
-	c := t.graph.s.settings.LLM
-	for i := range t.tools {
-		c.Tools = append(c.Tools, providerTool(t.tools[i]))
+// made hosts a node of the turn; nil where that fails, which is told.
+func (t *turnNodes) made(n node.Node, id eventabi.NodeID, out func(*node.Event), err error) *nodehost.Instance {
+	var i *nodehost.Instance
+	if err == nil {
+		i, err = t.graph.host(n, id, t, out, t.graph.nodeFailed)
 	}
-	return c
+	if err != nil {
+		t.graph.nodeFailed(nodehost.Failure{Node: id, Turn: t.turn, Reason: nodehost.ReasonError, Hook: "init", Detail: err.Error()})
+		return nil
+	}
+	return i
 }
 
 // conversation is the record as it stood when the model was asked.
@@ -118,16 +114,17 @@ func (g *graph) respond(e *session.Generate) {
 		s.talk.beginRound(e.Turn, int(e.Segment))
 	}
 	s.instruct(e.Instructions)
-	prompt := s.talk.prompt(last, e.Turn)
+	prompt := s.prompted(e.Node, s.talk.prompt(last, e.Turn))
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
 	r.NoTools = e.NoTools
-	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.LLMs()[e.Candidate].Descriptor()
+	r.Candidate, r.Provider = e.Candidate, s.settings.models(e.Node)[e.Candidate].Descriptor()
 	for i := range prompt {
 		r.InputBytes += int64(len(prompt[i].Text))
 	}
-	call, _ := g.begin(nodeLLM, r, nil)
+	call, _ := g.begin(or(e.Node, nodeLLM), r, nil)
 	t := g.nodes(e.Turn)
-	if call == nil || t.llm == nil || t.segmenter == nil {
+	llm := t.model(e.Node)
+	if call == nil || llm == nil || t.segmenter == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
@@ -136,8 +133,8 @@ func (g *graph) respond(e *session.Generate) {
 		t.follows = e.Invocation
 	}
 	t.mu.Unlock()
-	why := s.exec.Try(nodeLLM, func() {
-		if !t.llm.Call(&node.Event{
+	why := s.exec.Try(or(e.Node, nodeLLM), func() {
+		if !llm.Call(&node.Event{
 			Kind: eventabi.KindControl, Type: node.TypeRespond, Class: eventabi.ClassMetadata,
 			At: node.Instant(s.exec.Now()), Invocation: e.Invocation,
 		}) {
@@ -154,22 +151,25 @@ func (g *graph) say(e *session.Say, text string) {
 	s := g.s
 	s.place.Characters(s.hostTime(), int64(utf8.RuneCountInString(text)))
 	r := g.request(e.Invocation, e.Turn, e.Attempt, e.TimeoutMS)
-	r.Candidate, r.Provider = e.Candidate, s.settings.Providers.TTSs()[e.Candidate].Descriptor()
-	call, _ := g.begin(nodeTTS, r, nil)
+	r.Candidate, r.Provider = e.Candidate, s.settings.voices(e.Node)[e.Candidate].Descriptor()
+	call, _ := g.begin(or(e.Node, nodeTTS), r, nil)
 	t := g.nodes(e.Turn)
-	if call == nil || t.tts == nil {
+	v := t.speaker(e.Node)
+	if call == nil || v.instance == nil {
 		return
 	}
 	t.begin(e.Invocation, e.Attempt)
-	t.voice.Wish(e.Voice, e.Language)
-	why := s.exec.Try(nodeTTS, func() {
+	if !v.fixed {
+		v.node.Wish(e.Voice, e.Language)
+	}
+	why := s.exec.Try(or(e.Node, nodeTTS), func() {
 		now := node.Instant(s.exec.Now())
-		if !t.tts.Call(&node.Event{
+		if !v.instance.Call(&node.Event{
 			Kind: eventabi.KindText, Type: node.TypeSegment, Class: eventabi.ClassTextRaw, At: now, Invocation: e.Invocation, Text: text,
 		}) {
 			call.Fail(nodeGone(nodeTTS))
 		}
-		if t.segmenter != nil {
+		if t.segmenter != nil && s.settings.Graph == nil { // else it is told when the graph takes it
 			t.segmenter.Call(&node.Event{Kind: eventabi.KindControl, Type: node.TypeTaken, Class: eventabi.ClassMetadata, At: now})
 		}
 	})
@@ -205,7 +205,12 @@ func (g *graph) degrade(e *session.Degrade) {
 	t := g.turn
 	g.mu.Unlock()
 	if t != nil && t.turn == e.Turn && g.fidelity.Takes(turn.SimplifyTTS) {
-		t.voice.Plain()
+		t.tts.node.Plain()
+		for _, n := range g.s.settings.Graph.ids() {
+			if v := t.voices[n]; v != nil {
+				v.node.Plain()
+			}
+		}
 	}
 }
 
@@ -303,9 +308,23 @@ func (g *graph) endTurn(turn eventabi.TurnID) {
 
 func (t *turnNodes) instances() []*nodehost.Instance {
 	list := make([]*nodehost.Instance, 0, 3)
-	for _, i := range []*nodehost.Instance{t.llm, t.segmenter, t.tts} {
+	add := func(i *nodehost.Instance) {
 		if i != nil {
 			list = append(list, i)
+		}
+	}
+	add(t.llm)
+	add(t.segmenter)
+	add(t.tts.instance)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range t.graph.s.settings.Graph.ids() { // in the order of the definition
+		add(t.models[id])
+		if v := t.voices[id]; v != nil {
+			add(v.instance)
+		}
+		if x := t.work[id]; x != nil {
+			add(x.instance)
 		}
 	}
 	return list

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
+	kernelgraph "github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -54,6 +55,8 @@ type graph struct {
 	low      eventabi.TurnID
 	fidelity turn.Fidelity
 
+	letters *workNode // the dead letter node of the session, when it was made; the owner's
+
 	turnEnds atomic.Int64 // when the live turn's time is over, as the kernel said last
 
 	mu      sync.Mutex
@@ -84,6 +87,12 @@ func newGraph(s *Session) *graph {
 
 // host makes an instance of a node of this session.
 func (g *graph) host(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*node.Event), failed func(nodehost.Failure)) (*nodehost.Instance, error) {
+	return nodehost.New(g.hosting(n, id, t, out, failed))
+}
+
+// hosting is what an instance of a node of this session is made from; t is nil in session
+// scope.
+func (g *graph) hosting(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*node.Event), failed func(nodehost.Failure)) nodehost.Settings {
 	s := g.s
 	conversation := s.talk.Prompt
 	var turnID eventabi.TurnID
@@ -93,13 +102,13 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*no
 		turnID, seed, conversation = t.turn, t.seed, t.conversation
 		ends = func() timebase.Instant { return timebase.Instant(g.turnEnds.Load()) }
 	}
-	return nodehost.New(nodehost.Settings{
+	return nodehost.Settings{
 		Node:         n,
 		ID:           id,
 		Session:      s.settings.Bootstrap.Session,
 		Turn:         turnID,
 		Exec:         s.exec,
-		Counted:      !calls(id),
+		Counted:      !g.calling(id),
 		Limits:       s.settings.Limits,
 		Parent:       s.ctx,
 		Out:          out,
@@ -110,11 +119,17 @@ func (g *graph) host(n node.Node, id eventabi.NodeID, t *turnNodes, out func(*no
 		Conversation: conversation,
 		Store:        &g.store,
 		Seed:         seed,
-	})
+	}
 }
 
-// calls says that a node's tasks are calls of a provider, not its events.
-func calls(id eventabi.NodeID) bool { return id == nodeSTT || id == nodeLLM || id == nodeTTS }
+// calling says that a node's tasks are calls of a provider, not its events.
+func (g *graph) calling(id eventabi.NodeID) bool {
+	if id == nodeSTT || id == nodeLLM || id == nodeTTS {
+		return true
+	}
+	n := g.s.settings.Graph.node(id)
+	return n != nil && (n.Role == kernelgraph.RoleModel || n.Role == kernelgraph.RoleSynthesiser)
+}
 
 // hear hosts the endpointer with the first caller audio: a session that says nothing
 // does without the detector's memory. It hears everything from the first sample on.
@@ -360,6 +375,9 @@ func (g *graph) close() {
 		t.stop()
 	}
 	g.hearing.Do(func() {}) // nobody begins to hear any more
+	if g.letters != nil {
+		g.letters.instance.Stop()
+	}
 	if ear := g.ear.Load(); ear != nil {
 		ear.Stop()
 	}

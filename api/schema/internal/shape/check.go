@@ -114,6 +114,9 @@ func (t Type) String() string {
 
 func (s *Shape) wanted() string {
 	text := s.Type.String()
+	for _, o := range s.Or {
+		text += " or " + o.Type.String()
+	}
 	if s.Nullable {
 		text += " or null"
 	}
@@ -129,6 +132,10 @@ func (c *checker) value(s *Shape, v *jsondoc.Value, pointer string, private bool
 		return
 	}
 	if !s.Type.admits(v) {
+		if i := slices.IndexFunc(s.Or, func(o *Shape) bool { return o.Type.admits(v) }); i >= 0 {
+			c.value(s.Or[i], v, pointer, private)
+			return
+		}
 		c.add(pointer, CodeType, v.Offset, "is %s; want %s", show(v, private), s.wanted())
 		return
 	}

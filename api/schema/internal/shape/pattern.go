@@ -37,6 +37,11 @@ const (
 	PlanID
 	// PathName is what can stand between the dots of a field path.
 	PathName
+	// GraphName is the name of a node or an edge of a graph; a colon stands behind each module
+	// that holds it. TypeName names a type, ModuleRef a module and its version.
+	GraphName
+	TypeName
+	ModuleRef
 	// NonEmpty is any text of at least one character; it serves as a form of names.
 	NonEmpty
 )
@@ -45,7 +50,8 @@ const (
 func Patterns() []Pattern {
 	return []Pattern{
 		ID, Version, VersionMajor1, VersionNewer, Version10, Hex64, Namespace, TransportNamespace,
-		RuleVersion, SnapshotRef, Provenance, PlanID, PathName, NonEmpty,
+		RuleVersion, SnapshotRef, Provenance, PlanID, PathName, GraphName, TypeName,
+		ModuleRef, NonEmpty,
 	}
 }
 
@@ -81,6 +87,12 @@ func (p Pattern) Regexp() string {
 		return `^rtp-[A-Za-z0-9._:-]{1,128}-[0-9A-Fa-f]{16}$`
 	case PathName:
 		return `^[A-Za-z0-9_-]{1,128}$`
+	case GraphName:
+		return `^[A-Za-z0-9_:-]{1,128}$`
+	case TypeName:
+		return `^[a-z][a-z0-9_]{0,63}$`
+	case ModuleRef:
+		return `^[A-Za-z0-9_-]{1,64}@[A-Za-z0-9._-]{1,64}$`
 	case NonEmpty:
 		return `[\s\S]`
 	case NoPattern:
@@ -117,6 +129,12 @@ func (p Pattern) Doc() string {
 		return "rtp-<turn_id>-<first 16 hex of plan_hash>"
 	case PathName:
 		return "1 to 128 characters of A-Z a-z 0-9 _ -"
+	case GraphName:
+		return "1 to 128 characters of A-Z a-z 0-9 _ - and, behind a module's name, :"
+	case TypeName:
+		return "a name in lower_snake_case"
+	case ModuleRef:
+		return "<module>@<version>"
 	case NonEmpty:
 		return "a non-empty text"
 	case NoPattern:
@@ -159,6 +177,14 @@ func (p Pattern) Match(s string) bool {
 		return ok && cut >= 1 && cut <= 128 && rest[cut] == '-' && all(rest[:cut], isIDChar) && all(rest[cut+1:], isHex)
 	case PathName:
 		return len(s) <= 128 && all(s, isNameChar)
+	case GraphName:
+		return len(s) <= 128 && all(s, func(c byte) bool { return c == ':' || isNameChar(c) })
+	case TypeName:
+		return len(s) <= 64 && all(s, isSnake) && s[0] >= 'a'
+	case ModuleRef:
+		name, version, ok := strings.Cut(s, "@")
+		return ok && len(name) <= 64 && len(version) <= 64 && all(name, isNameChar) &&
+			all(version, func(c byte) bool { return c == '.' || isNameChar(c) })
 	case NonEmpty:
 		return s != ""
 	case NoPattern:
@@ -202,6 +228,8 @@ func all(s string, ok func(byte) bool) bool {
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isSnake(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'z' || c == '_' }
 
 func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 

@@ -17,6 +17,7 @@ func FuzzPatterns(f *testing.F) {
 		"transport.telephony", "transport.", "transport", "a..b", "a.b.c", ".a", "v.1", "vv1.0", "1.2.3", "kind/12", "kind/", "/v", "a/b/c",
 		"execution_profile/simple/v1", "execution_profile/", "tenant", "tenants", "fallback/policy", "fallback/a/b",
 		"rtp-t-1-0123456789abcdef", "rtp--0123456789abcdef", "rtp-0123456789abcdef", "rtp-t-1-0123456789abcdeg",
+		"mod:filter", "vad", "9lives", "_x", "a_b", "denoise@1.2.0", "@1", "a@", "a@b@c", strings.Repeat("a", 65), strings.Repeat("a", 65) + "@1",
 		"rtp-" + strings.Repeat("t", 128) + "-0123456789abcdef", "rtp-" + strings.Repeat("t", 129) + "-0123456789abcdef",
 	} {
 		f.Add(s)

@@ -79,6 +79,16 @@ func (s *Shape) schema() object {
 		o.set("$ref", s.Ref)
 		return o
 	}
+	if len(s.Or) > 0 {
+		own := *s
+		own.Or, own.Doc = nil, ""
+		list := []object{own.schema()}
+		for _, other := range s.Or {
+			list = append(list, other.schema())
+		}
+		o.set("anyOf", list)
+		return o
+	}
 	s.typeKeywords(&o)
 	switch s.Type {
 	case String:

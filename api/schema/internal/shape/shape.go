@@ -69,6 +69,10 @@ type Shape struct {
 	// Rules are the conditional demands on an object, in the order of checking.
 	Rules []Rule
 
+	// Or are shapes of other types that do as well: a value is held to the one whose type it
+	// has, and to this one where it has none of their types.
+	Or []*Shape
+
 	// Ref names a shape that the schema refers to by URN instead of spelling it out.
 	Ref string
 }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"slices"
+
+	"github.com/parley-voice/parley/api/eventabi"
+	"github.com/parley-voice/parley/internal/kernel/graph"
+	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/turn"
+)
+
+// queue says where what goes along an edge of a declared graph waits.
+type queue struct {
+	// id is the edge under which the kernel keeps the queue: one of the voice graph, or of a
+	// node beside the turn the edge itself. Empty = nothing waits: what comes out of the node in
+	// front is handed to the one behind.
+	id eventabi.EdgeID
+	// from is who offers to an edge beside the turn, as the kernel names it.
+	from string
+}
+
+// beside says of a node that it works beside the turns: it reads along and may be slow.
+func beside(n *GraphNode) bool {
+	return n != nil && n.Role == graph.RoleWork && n.Scope == graph.ScopeSession
+}
+
+// queueOf finds the queue of an edge.
+func (d *declared) queueOf(e *graph.Edge) queue {
+	from, to := d.node(string(e.From)), d.node(string(e.To))
+	if from == nil || to == nil {
+		return queue{}
+	}
+	if beside(to) {
+		switch {
+		case from.Role == graph.RoleRecogniser:
+			return queue{e.ID, session.FromCallerText}
+		case from.Role == graph.RoleSegmenter:
+			return queue{e.ID, session.FromAgentText}
+		case beside(from):
+			return queue{e.ID, string(e.From)}
+		}
+		return queue{}
+	}
+	switch from.Role {
+	case graph.RoleCaller:
+		switch to.Role {
+		case graph.RoleDetector:
+			return queue{id: turn.EdgeTransportVAD}
+		case graph.RoleRecogniser:
+			return queue{id: turn.EdgeTransportSTT}
+		}
+	case graph.RoleRecogniser:
+		return queue{id: turn.EdgeSTTLLM}
+	case graph.RoleSegmenter:
+		return queue{id: turn.EdgeLLMTTS}
+	case graph.RoleSynthesiser:
+		return queue{id: turn.EdgeTTSTransport}
+	}
+	return queue{}
+}
+
+// edge finds an edge of the declared graph.
+func (d *declared) edge(id string) *graph.Edge {
+	if d == nil {
+		return nil
+	}
+	i := slices.IndexFunc(d.edges, func(e graph.Edge) bool { return string(e.ID) == id })
+	if i < 0 {
+		return nil
+	}
+	return &d.edges[i]
+}
+
+// queueAt finds the queue of an edge by its id.
+func (d *declared) queueAt(id string) queue {
+	e := d.edge(id)
+	if e == nil {
+		return queue{}
+	}
+	return d.queueOf(e)
+}
+
+// basis is the policy of a queue before anything was said of it.
+func (q queue) basis() turn.VoiceEdge {
+	if v, ok := voiceEdge(string(q.id)); ok && q.from == "" {
+		return v
+	}
+	strategy := turn.ProfileEdge("drop")
+	if q.from == session.FromCallerText {
+		strategy = turn.ProfileEdge("latest_only")
+	}
+	return turn.VoiceEdge{Profile: strategy, Policy: strategy}
+}
+
+// shareQueues has edges with one queue agree: what was said of one holds for the others.
+func (w *work) shareQueues() {
+	if w.declared == nil {
+		return
+	}
+	said := map[eventabi.EdgeID]map[string]string{} // by queue and field: who said it
+	for i := range w.declared.edges {
+		e := &w.declared.edges[i]
+		q := w.declared.queueOf(e)
+		if q.id == "" {
+			continue
+		}
+		if said[q.id] == nil {
+			said[q.id] = map[string]string{}
+		}
+		path := join("edges", string(e.ID))
+		own := w.given.below(path).withoutRoute()
+		for _, field := range own.sorted() {
+			first := said[q.id][field]
+			mine := w.given[path+"."+field]
+			if first == "" {
+				said[q.id][field] = path
+				continue
+			}
+			theirs := w.given[first+"."+field]
+			switch d := theirs.source.Layer.rank() - mine.source.Layer.rank(); {
+			case d == 0 && theirs.json() != mine.json():
+				w.fault(mine.source, path+"."+field, CodeSharedQueue, mine.text, "is %s, but what comes out of %s waits in one queue, and %s says %s; make them one, or say it once",
+					mine.text, e.From, first, theirs.text)
+			case d < 0:
+				said[q.id][field] = path
+			}
+		}
+	}
+	for i := range w.declared.edges {
+		e := &w.declared.edges[i]
+		for field, path := range said[w.declared.queueOf(e).id] {
+			w.given[join("edges", string(e.ID))+"."+field] = w.given[path+"."+field]
+		}
+	}
+}
