@@ -36,9 +36,11 @@ type controlGroup struct {
 	dir  *os.File
 }
 
-func newControlGroup(name string, memoryMB, tasks, cpuUnits int64) *controlGroup {
-	parent := ownGroup()
+func newControlGroup(parent, name string, memoryMB, tasks, cpuUnits int64) *controlGroup {
 	if parent == "" {
+		parent = ownGroup()
+	}
+	if parent == "" || parent == NoGroups {
 		return nil
 	}
 	clean := strings.Map(func(r rune) rune {

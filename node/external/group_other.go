@@ -10,7 +10,7 @@ func pinThread() (unpin func()) { return func() {} }
 // controlGroup is what holds a process and its descendants together; this system has none.
 type controlGroup struct{}
 
-func newControlGroup(string, int64, int64, int64) *controlGroup { return nil }
+func newControlGroup(string, string, int64, int64, int64) *controlGroup { return nil }
 
 func (*controlGroup) kill()   {}
 func (*controlGroup) remove() {}

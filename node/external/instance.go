@@ -309,6 +309,13 @@ func (i *instance) tell(ctx *node.Context) {
 	}
 }
 
+// Settled says whether all events that were given are done.
+func (i *instance) Settled() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.open == 0 || i.fault != nil
+}
+
 func (i *instance) late() {
 	i.program.late.Add(1)
 	i.context.Telemetry.Count("external_late", 1)

@@ -34,6 +34,9 @@ type Options struct {
 	Backoff, BackoffMax       time.Duration
 	CircuitAfter              int
 	CircuitWindow, CircuitFor time.Duration
+	// Groups is the folder of the control group (version 2) below which each process gets one of its
+	// own, delegated to this program; empty = the group that this program is in, NoGroups = none.
+	Groups string
 	// Idle is how long a process without instances is kept; 0 = 5 min.
 	Idle time.Duration
 }
@@ -60,6 +63,9 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// NoGroups is the value of Options.Groups by which no control groups are made.
+const NoGroups = "none"
 
 // maxPrograms bounds the processes of a kind.
 const maxPrograms = 256

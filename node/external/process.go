@@ -100,7 +100,7 @@ func (g *program) spawn() (*process, error) {
 // to the thread that started it.
 func (p *process) launch() error {
 	l := &p.program.plan.limits
-	p.group = newControlGroup(p.program.plan.name, l.memory, l.tasks, l.cpu)
+	p.group = newControlGroup(p.program.kind.options.Groups, p.program.plan.name, l.memory, l.tasks, l.cpu)
 	started := make(chan error, 1)
 	go func() {
 		unlock := pinThread()

@@ -220,13 +220,11 @@ func (i *instance) deliver(m *protocol.Message) error {
 
 // control queues a control message, ahead of events. A cancel takes effect here already.
 func (i *instance) control(m *protocol.Message, answer string) {
-	if m.Type == protocol.TypeCancel && m.Scope != eventabi.CancelInvocation {
-		if i.turn || m.Scope == eventabi.CancelSession || m.Scope == eventabi.CancelNode {
-			if i.hard && i.turn {
-				i.muted.Store(true)
-			}
-			i.context.Cancel.Trip(node.Cancel{Scope: m.Scope, Invocation: m.Invocation, Reason: m.Reason})
-		}
+	switch {
+	case m.Type == protocol.TypeBargeIn && i.turn: // the cancel that follows waits for the hook in hand
+		i.trip(node.Cancel{Scope: eventabi.CancelTurn, Reason: "barge_in"})
+	case m.Type == protocol.TypeCancel && m.Scope != eventabi.CancelInvocation && (i.turn || m.Scope != eventabi.CancelTurn):
+		i.trip(node.Cancel{Scope: m.Scope, Invocation: m.Invocation, Reason: m.Reason})
 	}
 	i.mu.Lock()
 	var back []uint64
@@ -242,6 +240,14 @@ func (i *instance) control(m *protocol.Message, answer string) {
 		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: seq})
 	}
 	i.wake()
+}
+
+// trip says at once that the scope is over.
+func (i *instance) trip(c node.Cancel) {
+	if i.hard && i.turn {
+		i.muted.Store(true)
+	}
+	i.context.Cancel.Trip(c)
 }
 
 func (i *instance) wake() {

@@ -156,16 +156,22 @@ func oversized(n *nodeOf, _ *node.Context) error {
 }
 
 func slowloris(n *nodeOf, _ *node.Context) error {
-	go func() {
-		b := binary.BigEndian.AppendUint32(nil, 1000)
-		for end := time.Now().Add(Life); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			if _, err := n.raw.Write(append(b, 'J', '{')[:1]); err != nil {
-				return
-			}
-			b = append(b[1:], ' ')
-		}
-	}()
+	n.raw.drips.Store(true)
 	return nil
+}
+
+// drip sends a frame that never ends.
+func drip(to net.Conn) {
+	b := binary.BigEndian.AppendUint32(nil, 1000)
+	b = append(b, protocol.KindJSON, '{')
+	for end := time.Now().Add(Life); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if _, err := to.Write(b[:1]); err != nil {
+			return
+		}
+		if b = b[1:]; len(b) == 0 {
+			b = []byte{' '}
+		}
+	}
 }
 
 func forged(n *nodeOf, _ *node.Context) error {

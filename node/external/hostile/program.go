@@ -30,7 +30,7 @@ func Declaration() node.Declaration {
 func Config(act, command string, args ...string) json.RawMessage {
 	b, err := json.Marshal(map[string]any{
 		"command": command, "args": append(append([]string(nil), args...), act), "declaration": protocol.Declare(Declaration()),
-		"limits": map[string]any{"time_ms": 400, "memory_mb": 96, "tasks": 32, "output_bytes_per_s": 1 << 20},
+		"limits": map[string]any{"time_ms": 400, "cpu_units": 300, "memory_mb": 96, "tasks": 32, "output_bytes_per_s": 1 << 20},
 	})
 	if err != nil {
 		panic(err) // strings and numbers
@@ -67,10 +67,23 @@ func (n *nodeOf) OnEvent(ctx *node.Context, ev *node.Event) error {
 	return nil
 }
 
-// rawConn is the connection, for those who write beside the protocol. It can go deaf.
+// rawConn is the connection, for those who write beside the protocol. It can go deaf, and begin to
+// drip after the next frame.
 type rawConn struct {
 	net.Conn
-	deaf atomic.Bool
+	deaf, drips, dripping atomic.Bool
+}
+
+func (c *rawConn) Write(b []byte) (int, error) {
+	if c.dripping.Load() {
+		return len(b), nil
+	}
+	n, err := c.Conn.Write(b)
+	if c.drips.Swap(false) {
+		c.dripping.Store(true)
+		go drip(c.Conn)
+	}
+	return n, err
 }
 
 func (c *rawConn) Read(b []byte) (int, error) {
