@@ -100,7 +100,7 @@ func shown(value any) string {
 	if s, ok := value.(string); ok {
 		return fmt.Sprintf("%.200q", s)
 	}
-	return fmt.Sprintf("%.200v", value)
+	return fmt.Sprintf("%.200s", fmt.Sprint(value))
 }
 
 func (f *faults) err() error { return errors.Join(f.list...) }

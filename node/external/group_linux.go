@@ -49,7 +49,8 @@ func newControlGroup(parent, name string, memoryMB, tasks, cpuUnits int64) *cont
 		}
 		return '_'
 	}, name)
-	path, err := os.MkdirTemp(parent, fmt.Sprintf("parley-node-%d-%.40s-", os.Getpid(), clean))
+	removeStale(parent)
+	path, err := os.MkdirTemp(parent, fmt.Sprintf("%s%d-%.40s-", groupPrefix, os.Getpid(), clean))
 	if err != nil {
 		return nil
 	}
@@ -68,6 +69,28 @@ func newControlGroup(parent, name string, memoryMB, tasks, cpuUnits int64) *cont
 	g.set("pids.max", strconv.FormatInt(tasks, 10))
 	g.set("cpu.max", fmt.Sprintf("%d 100000", cpuUnits*100))
 	return g
+}
+
+const groupPrefix = "parley-node-"
+
+// removeStale removes the groups of hosts that were killed, with whatever is left in them.
+func removeStale(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		rest, ours := strings.CutPrefix(e.Name(), groupPrefix)
+		pid, _, _ := strings.Cut(rest, "-")
+		if _, err := strconv.Atoi(pid); !ours || err != nil {
+			continue
+		}
+		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
+			g := &controlGroup{path: filepath.Join(parent, e.Name())}
+			g.kill()
+			_ = os.Remove(g.path) // the next host tries again
+		}
+	}
 }
 
 // set sets a limit whose controller is delegated; others are not there.

@@ -345,11 +345,11 @@ func (i *instance) fail(err error) {
 	}
 	leaving := i.stage == stageLeaving
 	i.mu.Unlock()
+	i.program.log.Warn("an instance of a node has failed", "error", err, "session", i.context.Session, "turn", i.context.Turn, "node_id", i.context.Node)
 	i.wake()
 	if tell {
 		i.context.Timebase.WakeAt(i.context.Timebase.Now())
 	}
-	i.program.log.Warn("an instance of a node has failed", "error", err, "session", i.context.Session, "turn", i.context.Turn, "node_id", i.context.Node)
 	if leaving && i.process.alive() {
 		// Whoever is here must not wait for a process that may not read.
 		go func() { _ = i.process.send(&protocol.Message{Type: protocol.TypeStop, Instance: i.number}) }()
