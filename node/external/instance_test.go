@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/node"
@@ -364,15 +365,24 @@ func TestConcurrencyLimit(t *testing.T) {
 // Audio costs the host no allocation.
 func TestAudioAllocatesNothing(t *testing.T) {
 	k, _ := newKind(t, nil)
-	n, h := open(t, k, polite(t), "")
-	got := make(chan int16, 1)
+	quick := map[string]any{}
+	if err := json.Unmarshal(polite(t), &quick); err != nil {
+		t.Fatal(err)
+	}
+	quick["limits"] = map[string]any{"output_bytes_per_s": 1 << 30, "cpu_units": 8000}
+	n, h := open(t, k, config(t, quick), "")
+	got, tooLong := make(chan int16, 1), time.After(patience)
 	h.context.Out = func(ev *node.Event) { got <- ev.PCM[0] }
 	frame := audio(0)
 	trip := func() {
 		if err := n.OnEvent(h.context, frame); err != nil {
 			panic(err)
 		}
-		<-got
+		select {
+		case <-got:
+		case <-tooLong:
+			panic("the frame did not come back")
+		}
 	}
 	for range 100 {
 		trip()

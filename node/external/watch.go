@@ -31,11 +31,11 @@ func (p *process) watch() {
 		if n%sampleEvery == 0 {
 			p.watchResources(&m)
 		}
+		now := p.bytes.Load()
+		if most := p.program.plan.limits.outputBytesPerSec; now-bytes > most {
+			p.end(p.program.fault(protocol.CodeLimit, "limits.output_bytes_per_s: %d bytes came in less than a second, %d may", now-bytes, most))
+		}
 		if n%rateEvery == 0 {
-			now := p.bytes.Load()
-			if most := p.program.plan.limits.outputBytesPerSec; now-bytes > most {
-				p.end(p.program.fault(protocol.CodeLimit, "limits.output_bytes_per_s: %d bytes came in a second, %d may", now-bytes, most))
-			}
 			bytes = now
 		}
 	}
@@ -93,7 +93,7 @@ func (p *process) ask() {
 }
 
 // cpuWindow is how long a process has to use more than its processor time, before it is too much.
-const cpuWindow = 2 * time.Second
+const cpuWindow = time.Second
 
 // meter follows what a process uses.
 type meter struct {
