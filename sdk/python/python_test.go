@@ -76,6 +76,35 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestDocument does what docs/python-nodes.md says.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile("../../docs/python-nodes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)`dist/shout/(\\w+\\.py)`[^`]*(?:`[^`]*`[^`]*)?```python\n(.*?)```").FindAllSubmatch(text, -1)
+	dir := t.TempDir()
+	for _, b := range blocks {
+		if err := os.WriteFile(filepath.Join(dir, string(b[1])), b[2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(blocks) != 2 {
+		t.Fatalf("%d files are written out, want the node and its test", len(blocks))
+	}
+	run(t, dir, "-m", "unittest")
+	run(t, dir, "-m", "parley_node", "manifest", "shout.py", "--include", "**/*")
+	for line := range strings.Lines(run(t, dir, "-m", "parley_node", "check", "shout.py")) {
+		if !bytes.Contains(text, []byte("    "+line)) {
+			t.Errorf("the check says %q, which the document does not show", line)
+		}
+	}
+	manifest, err := os.ReadFile(filepath.Join(dir, "parley-node.json"))
+	if err != nil || !bytes.Contains(manifest, []byte(`"path": "test_shout.py"`)) {
+		t.Errorf("the manifest: %v\n%s", err, manifest)
+	}
+}
+
 // interpreter finds Python 3.10 or later.
 func interpreter(t *testing.T) string {
 	t.Helper()

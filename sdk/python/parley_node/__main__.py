@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write = commands.add_parser("manifest", help="write the package's manifest, with checksums")
     write.add_argument("file", help="the Python file that calls serve(...)")
     write.add_argument("--out", help="where to write it; parley-node.json beside the file if left out, - for the terminal")
-    write.add_argument("--include", action="append", default=[], metavar="PATTERN", help="further files of the package, such as 'models/*.bin', or '**/*' for all")
+    write.add_argument("--include", action="append", default=[], metavar="PATTERN",
+                       help="further files of the package, such as 'models/*.bin', or '**/*' for all")
     write.add_argument("--python", default="python3", help="the program that runs it, on the machine of the host; python3 if left out")
     options = parser.parse_args(arguments)
     try:

@@ -57,8 +57,9 @@ class Suite:
         self.turn = "turn-1" if declaration.execution_scope == "turn" else ""
         self.events = (self._events or list(node.examples) or invent(declaration))[:MAX_EVENTS]
         for category, part in (
-            ("declaration", lambda r: self._told(node, r)), ("hook_order", self._hook_order), ("outputs", self._outputs), ("cancel", self._cancel), ("budget", self._budget),
-            ("isolation", self._isolation), ("no_leak_between_turns", self._leak), ("tolerance", self._tolerance), ("shutdown", self._shutdown),
+            ("declaration", lambda r: self._told(node, r)), ("hook_order", self._hook_order), ("outputs", self._outputs),
+            ("cancel", self._cancel), ("budget", self._budget), ("isolation", self._isolation),
+            ("no_leak_between_turns", self._leak), ("tolerance", self._tolerance), ("shutdown", self._shutdown),
         ):
             yield self._try(category, part)
         self._close()
@@ -225,7 +226,8 @@ def invent(declaration: Declaration) -> list[Event]:
             continue
         elif kind == "text":
             for n, text in enumerate(("Good morning, how are you?", "I would like 3 tickets, please."), 1):
-                events.append(Event(name, "" if name in ("text_start", "text_end") else text, index=n, invocation="call-1", final=name == "transcript"))
+                said = "" if name in ("text_start", "text_end") else text
+                events.append(Event(name, said, index=n, invocation="call-1", final=name == "transcript"))
         else:
             events.append(Event(name, kind=kind))
     return events

@@ -119,7 +119,8 @@ class State:
         declared = self._declaration.state
         if not given:
             if len(declared) != 1:
-                raise StateError(f"state: which of {list(declared) or list(STATE_CLASSES)}? Name state_class, and declare it in the class attribute state")
+                which = list(declared or STATE_CLASSES)
+                raise StateError(f"state: which of {which}? Name state_class, and declare it in the class attribute state")
             return declared[0]
         if given not in declared:
             raise StateError(f'state: {given!r} is not declared: add it to the class attribute state, such as state = ["{given}"]')
@@ -139,7 +140,7 @@ class _Log(logging.LoggerAdapter):  # type: ignore[type-arg]  # generic since Py
         super().__init__(logging.getLogger("parley_node." + name), {})
         self._line = line
 
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (logging's spelling)
+    def isEnabledFor(self, level: int) -> bool:  # logging's spelling
         return level >= logging.INFO or super().isEnabledFor(level)
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
@@ -157,7 +158,10 @@ class Context:
     """What a hook can see and do. Everything may be used from async and from sync hooks; what is awaited in an async
     hook is waited for with ctx.wait(...) in a sync one."""
 
-    def __init__(self, line: Line, declaration: Declaration, *, session: str, turn: str, node: str, config: Mapping[str, Any], seed: int | None) -> None:
+    def __init__(
+        self, line: Line, declaration: Declaration, *,
+        session: str, turn: str, node: str, config: Mapping[str, Any], seed: int | None,
+    ) -> None:
         #: Who this is; turn is empty in session scope.
         self.session, self.turn, self.node = session, turn, node
         #: What the spec says below config.
@@ -189,7 +193,8 @@ class Context:
         if not isinstance(event, Event):
             raise EventError("event", type(event).__name__, 'emit an Event, such as Event("segment", text="...")')
         if event.type not in self.declaration.outputs:
-            raise EventError("type", event.type, f"it is not among the outputs {list(self.declaration.outputs)}: declare it in the class attribute outputs")
+            outputs = list(self.declaration.outputs)
+            raise EventError("type", event.type, f"it is not among the outputs {outputs}: declare it in the class attribute outputs")
         self._emit(event)
 
     async def drain(self) -> None:

@@ -5,7 +5,7 @@ Rules, as the contract of nodes has them:
 
 1. Hooks of one instance never run at the same time. on_init, on_start and on_stop run once each, in this order.
 2. Barge-in, cancel, budget and stop do not wait behind events; they wait for the hook in hand.
-3. A cancel is told at once: ctx.cancelled is true, events that wait are given back, and a preemptible async on_event
+3. A cancel, and a barge-in as its first half, is told at once: ctx.cancelled is true, events that wait are given back, and a preemptible async on_event
    is interrupted where it awaits.
 4. An exception, or a passed time limit, ends the instance. It answers what still comes and does nothing with it.
 5. What is emitted after a hard cancel is discarded here already.
@@ -98,18 +98,15 @@ class Instance:
         self._urge.set()
 
     def barge_in(self) -> None:
-        """The user has cut in."""
+        """The user has cut in: the turn is over, though its cancel comes behind. A host waits for on_barge_in before it
+        says cancel, and on_barge_in waits for the hook in hand."""
+        self._cut(Cancel(scope="turn", reason="barge_in"))
         self._control("barge_in", None)
 
     def cancel(self, cancel: Cancel) -> None:
         """The scope is over."""
         if cancel.scope != "provider_invocation":
-            hard = self.declaration.cancel_mode == "hard"
-            self._mute = self._mute or hard
-            self.context.cancelled._trip(cancel)
-            self._give_back()
-            if hard and self.declaration.cancel_class == "preemptible":
-                self._interrupt()
+            self._cut(cancel)
         self._control("cancel", cancel)
 
     def budget(self, outcome: str) -> None:
@@ -118,7 +115,8 @@ class Instance:
         self._control("budget", outcome)
 
     def stop(self) -> None:
-        """End it. Line.acknowledged("stopped") says when it has."""
+        """End it. Line.acknowledged("stop") says when it has."""
+        self._give_back()
         self._control("stop", None)
 
     async def join(self) -> None:
@@ -132,6 +130,15 @@ class Instance:
         return self._running is None and not self._events and not self._controls
 
     # The rest is how it is done.
+
+    def _cut(self, cancel: Cancel) -> None:
+        """What a cancel does at once, whatever hook is in hand."""
+        hard = self.declaration.cancel_mode == "hard"
+        self._mute = self._mute or hard
+        self.context.cancelled._trip(cancel)
+        self._give_back()
+        if hard and self.declaration.cancel_class == "preemptible":
+            self._interrupt()
 
     def _control(self, what: str, value: Any) -> None:
         if not self._stopped and self.failure is None:
@@ -176,6 +183,8 @@ class Instance:
         try:
             if what == "barge_in":
                 await self._hook("on_barge_in", limits.cancel_ms)
+                if self.declaration.execution_scope == "session":
+                    self._after_cancel(Cancel(scope="turn", reason="barge_in"))
             elif what == "cancel":
                 await self._hook("on_cancel", limits.cancel_ms, value)
                 self._after_cancel(value)

@@ -51,7 +51,7 @@ class Threads:
             self._hook.here = True
             try:
                 result = context.run(call)
-            except BaseException as err:  # noqa: BLE001  (whatever it is, it ends the instance and not the process)
+            except BaseException as err:  # whatever it is, it ends the instance and not the process
                 self._post(self._finish, future, None, err)
             else:
                 self._post(self._finish, future, result, None)

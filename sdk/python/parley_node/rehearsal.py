@@ -38,7 +38,8 @@ class Rehearsal:
         here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         full["PYTHONPATH"] = os.pathsep.join(filter(None, (here, full.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
-            [sys.executable, file], env=full, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [sys.executable, file], env=full, pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         theirs.close()
         self.hello = self.until(lambda f: _is(f, "hello"), "hello")
@@ -61,9 +62,14 @@ class Rehearsal:
         except OSError:
             return  # it is gone; what waits for an answer says so
 
-    def open(self, instance: int, *, turn: str = "turn-1", config: Mapping[str, Any] | None = None, seed: int = 1, **fields: Any) -> wire.Message:
+    def open(
+        self, instance: int, *, turn: str = "turn-1", config: Mapping[str, Any] | None = None, seed: int = 1, **fields: Any,
+    ) -> wire.Message:
         """Open an instance. The answer is "opened" or "failed"."""
-        self.send("open", instance=instance, session="session-1", turn=turn, node="node-1", config=dict(config or {}), seed=seed, grease=[1], **fields)
+        self.send(
+            "open", instance=instance, session="session-1", turn=turn, node="node-1", config=dict(config or {}), seed=seed,
+            grease=[1], **fields,
+        )
         return self.until(lambda f: _is(f, "opened", instance) or _is(f, "failed", instance), f"opened {instance}")
 
     def event(self, instance: int, sequence: int, event: Event, budget_ms: int = 800) -> None:

@@ -232,7 +232,8 @@ class Server:
     def _event(self, number: int, sequence: int, event: Event, budget_ms: int | None) -> None:
         found = self._instances.get(number)
         if found is None:
-            self.send({"type": "done", "instance": number, "seq": sequence, "error": {"code": "unknown_instance", "message": f"instance {number} is not open"}})
+            error = {"code": "unknown_instance", "message": f"instance {number} is not open"}
+            self.send({"type": "done", "instance": number, "seq": sequence, "error": error})
             return
         found[0].deliver(sequence, event, budget_ms)
 

@@ -330,7 +330,9 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
             return events
         if self.busy():
             if time.monotonic() - self._since > REAL_SECONDS:
-                raise HarnessError(f"a sync hook has not returned within {REAL_SECONDS:g} s: it blocks on something; use ctx.wait(...) or ctx.cancelled")
+                raise HarnessError(
+                    f"a sync hook has not returned within {REAL_SECONDS:g} s: it blocks on something; use ctx.wait(...) or ctx.cancelled"
+                )
             return select(0.05)
         self.next_due = None if timeout is None else self._virtual + timeout
         self.stop()

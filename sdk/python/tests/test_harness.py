@@ -3,7 +3,7 @@ import asyncio
 import unittest
 from array import array
 
-from parley_node import ConfigError, Event, EventError, HookFailed, Message, Node, StateError
+from parley_node import ConfigError, Event, HookFailed, Message, Node, StateError
 from parley_node.line import Limits
 from parley_node.testing import Harness, HarnessError
 
@@ -127,6 +127,17 @@ class Cancels(unittest.TestCase):
             h.advance(1)
             self.assertEqual(log[2:], ["event a", "end a", "cancel turn user_cancel"])
             self.assertEqual((h.texts, h.late), ([], 1))
+
+    def test_a_barge_in_does_not_wait_for_its_cancel(self):
+        """A host waits for the answer to barge_in before it says cancel."""
+        h, log = host(takes=100)
+        with h:
+            h.event("segment", "a").event("segment", "b").barge_in(cancel=False)
+            self.assertEqual((log[2:], sorted(h.done), h.acknowledged), (["event a", "barge_in"], [1, 2], ["barge_in"]))
+        h, log = host(type("Long", (Recorder,), {"scope": "session"}))
+        with h:
+            h.barge_in(cancel=False).event("segment", "a")
+            self.assertEqual((h.texts, bool(h.context.cancelled)), (["a"], False))
 
     def test_soft_finishes_the_piece_in_hand(self):
         h, log = host(type("Soft", (Recorder,), {"cancel_mode": "soft"}), takes=0.05)
