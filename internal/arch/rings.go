@@ -31,6 +31,7 @@ func rings() []ring {
 		{"provider/", []string{"provider$"}, adapter},
 		{"node", []string{"api/eventabi"}, "the node contract speaks in envelopes and nothing else of ours"},
 		{"node/", []string{"node$", "api/eventabi"}, adapter},
+		{"node/external", []string{"node$", "node/external", "api/eventabi"}, adapter + "; host and child share their protocol"},
 		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
 		{"transport/", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/feed$", "transport/outbox$", "transport/socket$", "api/eventabi"}, adapter + "; the tools that all adapters need are part of what they see"},
 		{"transport/websocket", []string{"transport$", "transport/codec$", "transport/feed$", "transport/outbox$", "api/eventabi", "api/wire$"}, adapter + "; it shares its messages with the client"},

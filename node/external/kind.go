@@ -197,18 +197,27 @@ func (k *Kind) Status() []Status {
 
 // Status is how one process stands.
 type Status struct {
-	Name, Version, NodeType string
-	Boundary                string // "process"
-	Level                   sandbox.Level
-	State                   string // idle, starting, running, waiting (for a restart), circuit_open, refused, closed
-	PID                     int    // 0 = none runs
-	Instances, Queue        int
-	Starts, Restarts        int64
-	Failures                int64 // ends that nobody asked for
-	LastFailure             string
-	Events, Late, Unknown   int64 // given, discarded as late, not known to the protocol
+	Name     string        `json:"name"`
+	Version  string        `json:"version"`
+	NodeType string        `json:"node_type"`
+	Boundary string        `json:"boundary"` // "process"
+	Level    sandbox.Level `json:"isolation"`
+	// State is idle, starting, running, waiting (for a restart), circuit_open, refused or closed.
+	State       string `json:"state"`
+	PID         int    `json:"pid"` // 0 = none runs
+	Instances   int    `json:"instances"`
+	Queue       int    `json:"queue"`
+	Starts      int64  `json:"starts"`
+	Restarts    int64  `json:"restarts"`
+	Failures    int64  `json:"failures"` // ends that nobody asked for
+	LastFailure string `json:"last_failure,omitempty"`
+	Events      int64  `json:"events"`  // given
+	Late        int64  `json:"late"`    // discarded as late
+	Unknown     int64  `json:"unknown"` // not known to the protocol, skipped
 	// Overhead is what a call takes beside the node's own work, of the calls so far.
-	OverheadP50, OverheadP99 time.Duration
-	MemoryMB, CPUUnits       int64 // as measured last
-	Tasks                    int64
+	OverheadP50 time.Duration `json:"overhead_p50_ns"`
+	OverheadP99 time.Duration `json:"overhead_p99_ns"`
+	MemoryMB    int64         `json:"memory_mb"` // these as measured last
+	CPUUnits    int64         `json:"cpu_units"`
+	Tasks       int64         `json:"tasks"`
 }
