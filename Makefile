@@ -19,7 +19,7 @@ TEST_PACKAGES ?= 2
 
 # Where goroutines meet; elsewhere the race detector costs time and has nothing to find. Short: a race shows in few
 # repetitions, and the many are counted without the detector.
-RACE_PACKAGES := . ./client/... ./internal/serve/... ./internal/controlplane/fleet ./internal/runtime/... ./internal/observability/timeline/... \
+RACE_PACKAGES := . ./client/... ./internal/serve/... ./internal/controlplane/fleet ./internal/runtime/... ./internal/observability/timeline/... ./node/external \
 	./provider/openai ./provider/scripted ./transport/codec/... ./transport/feed ./transport/jitter ./transport/livekit ./transport/loopback \
 	./transport/outbox ./transport/realtime ./transport/rtvi ./transport/sip ./transport/socket ./transport/telephony ./transport/websocket
 

@@ -59,7 +59,7 @@ noisy machine is no fault of the code. With --strict it is 1.`,
 			Runs: runs, Each: each, Now: time.Now, Stole: bench.StolenTime(),
 			Only:     func(id string) bool { return len(only) == 0 || slices.Contains(only, id) },
 			Say:      func(what string) { fmt.Fprintf(env.stderr, "measuring %s\n", what) },
-			Sessions: *sessions, Part: benchPart(env),
+			Sessions: *sessions, Part: benchPart(env), Launcher: externalOptions().Launcher,
 		})
 		if asJSON {
 			if werr := writeJSON(env.stdout, rows); werr != nil {
@@ -80,7 +80,7 @@ noisy machine is no fault of the code. With --strict it is 1.`,
 	return cmd
 }
 
-// benchPart gives the command that runs a part of the case sockets: this program itself.
+// benchPart gives the command that runs a part of a case: this program itself.
 func benchPart(env *environment) func(context.Context, string, ...string) *exec.Cmd {
 	return func(ctx context.Context, part string, args ...string) *exec.Cmd {
 		program, err := os.Executable()
@@ -96,7 +96,7 @@ func benchPart(env *environment) func(context.Context, string, ...string) *exec.
 // newBenchPart makes the commands that parley bench runs itself as.
 func newBenchPart(name string, args int, work func(n int, args []string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: "A part of the case sockets", Hidden: true, Args: cobra.ExactArgs(args),
+		Use: name, Short: "A part of a case", Hidden: true, Args: cobra.ExactArgs(args),
 		RunE: func(_ *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[0])
 			if err != nil {
@@ -117,6 +117,8 @@ func benchParts(env *environment) []*cobra.Command {
 		newBenchPart(bench.PartCallers, 2, func(n int, args []string) error {
 			return bench.CallPart(n, args[0], env.stdin, env.stdout)
 		}),
+		newBenchPart(bench.PartNode, 1, func(int, []string) error { return bench.NodePart(os.Exit) }),
+		newBenchPart(bench.PartEcho, 1, func(int, []string) error { return bench.EchoPart() }),
 	}
 }
 

@@ -16,6 +16,7 @@ func commands(env *environment) []*cobra.Command {
 		newSimCommand(env),
 		newBenchCommand(env),
 		newLoadCommand(env),
+		newNodesCommand(env),
 		newLintCommand(env),
 		newResolveCommand(env),
 		newGraphCommand(env),

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/internal/controlplane/pipeline"
 	"github.com/parley-voice/parley/node"
@@ -13,7 +15,10 @@ import (
 // is adding its line here.
 func registry() (*node.Registry, error) {
 	r := &node.Registry{}
-	return r, nil
+	err := errors.Join(
+		r.Register("external", newExternal()),
+	)
+	return r, err
 }
 
 // readSpecs is parley.ReadFlow with the types of this program.

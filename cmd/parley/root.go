@@ -143,6 +143,7 @@ and evidence that can be replayed. This command runs it on one machine.`,
 	root.SetHelpCommandGroupID(groupSetup)
 	root.SetCompletionCommandGroupID(groupSetup)
 	root.AddCommand(commands(env)...)
+	root.AddCommand(nodeParts()...)
 	markStart(env, root)
 	return root
 }

@@ -33,6 +33,7 @@ func rings() []ring {
 		{"node/", []string{"node$", "api/eventabi"}, adapter},
 		{"tool/", []string{"provider$", "tool/mcptool$"}, adapter + "; what a model may call is of the provider's contract"},
 		{"node/wasm", []string{"node$", "node/wasm", "api/eventabi"}, adapter + "; host and guest share their interface"},
+		{"node/external", []string{"node$", "node/external", "api/eventabi"}, adapter + "; host and child share their protocol"},
 		{"transport", []string{"api/eventabi"}, "the transport contract speaks in envelopes and nothing else of ours"},
 		{"transport/", []string{"transport$", "transport/jitter$", "transport/codec$", "transport/feed$", "transport/outbox$", "transport/socket$", "api/eventabi"}, adapter + "; the tools that all adapters need are part of what they see"},
 		{"transport/websocket", []string{"transport$", "transport/codec$", "transport/feed$", "transport/outbox$", "api/eventabi", "api/wire$"}, adapter + "; it shares its messages with the client"},

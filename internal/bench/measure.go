@@ -22,11 +22,13 @@ type Options struct {
 	Only  func(id string) bool
 	Say   func(string) // progress
 	// Sessions is how many callers the case sockets has; 0 = DefaultSessions. Part makes the
-	// command that runs ServePart or CallPart as a process of its own; nil = the case cannot be
-	// measured. WarmUp is how long its callers talk before they are measured; 0 = 12 s.
+	// command that runs ServePart, CallPart, NodePart or EchoPart as a process of its own; nil = the
+	// cases cannot be measured. WarmUp is how long its callers talk before they are measured; 0 = 12 s.
 	Sessions int
 	Part     func(ctx context.Context, part string, args ...string) *exec.Cmd
 	WarmUp   time.Duration
+	// Launcher starts external nodes in a sandbox, as external.Options has it; none = they have none.
+	Launcher []string
 }
 
 func (o Options) withDefaults() Options {

@@ -9,7 +9,7 @@ import (
 
 // IDs names the cases.
 func IDs() []string {
-	return []string{"P1", "P2", "P3", "P4", "P5", "P7", "P8", "P9", "P10", "P11", "sandbox", "sockets", "curve"}
+	return []string{"P1", "P2", "P3", "P4", "P5", "P7", "P8", "P9", "P10", "P11", "P12", "sandbox", "sockets", "curve"}
 }
 
 // Run measures every case and gives the rows in order. An error says that a case could
@@ -49,6 +49,10 @@ func Run(o Options) ([]Result, error) {
 	})
 	take("P11", "simulation", func() ([]Result, error) {
 		r, err := simulations(o)
+		return []Result{r}, err
+	})
+	take("P12", "a frame through an external node", func() ([]Result, error) {
+		r, err := outside(o)
 		return []Result{r}, err
 	})
 	take("sandbox", "a frame through a WebAssembly node", func() ([]Result, error) {

@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		err = ServePart(4, func(h transport.Host) (http.Handler, error) { return websocket.New(websocket.Config{}, h) }, os.Stdin, os.Stdout)
 	case PartCallers:
 		err = CallPart(4, os.Args[len(os.Args)-1], os.Stdin, os.Stdout)
+	case PartNode:
+		err = NodePart(os.Exit)
+	case PartEcho:
+		err = EchoPart()
 	}
 	if err != nil {
 		panic(err)

@@ -34,6 +34,9 @@ type disturber struct {
 	texts   int           // typed so far, of all calls
 	came    atomic.Bool   // it has had a call since it was started
 	mu      sync.Mutex
+
+	endpointer func() (node.Node, error) // of its calls, where it disturbs by that; nil = by its kind
+	failed     func(detail string)       // is told when a node has failed; nil = nobody is
 }
 
 func newDisturber(x *Crowd, set Disturbance) *disturber {
@@ -109,6 +112,10 @@ func (d *disturber) open() (*sessionhost.Session, *line) {
 
 // spoil makes a call what it disturbs with.
 func (d *disturber) spoil(s *sessionhost.Settings, l *line) {
+	if d.endpointer != nil {
+		s.Endpointer = d.endpointer
+		return
+	}
 	switch d.set.Kind {
 	case Stall:
 		release := d.release
@@ -235,6 +242,9 @@ func (d *disturber) knock() {
 func (d *disturber) observe(n *sessionhost.Notice) {
 	if f, ok := n.Record.(*session.NodeFailed); ok {
 		d.sum.add("node_failed "+string(f.Node)+" "+f.Reason, 1)
+		if d.failed != nil {
+			d.failed(n.Detail)
+		}
 	}
 	r, ok := n.Record.(*session.Emit)
 	if !ok || !slices.Contains(telling(), r.Envelope.Signal) {
