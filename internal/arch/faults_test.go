@@ -79,6 +79,7 @@ func faults() []fault {
 
 		{"standard/kernel", "standard", "internal/kernel/turn/x.go", header + "package turn\n\nimport _ \"sync\"\n", "must not import sync"},
 		{"standard/kernel third party", "standard", "internal/kernel/turn/x.go", header + "package turn\n\nimport _ \"example.com/lib\"\n", "must not import example.com/lib"},
+		{"standard/api third party", "standard", "api/eventabi/x.go", header + "package eventabi\n\nimport _ \"google.golang.org/protobuf/encoding/protowire\"\n", "must not import google.golang.org/protobuf/encoding/protowire"},
 		{"standard/api", "standard", "api/eventabi/x.go", header + "package eventabi\n\nimport _ \"os\"\n", "must not import os"},
 
 		kernelFault("goroutine", "func f() { go f() }", "a goroutine"),

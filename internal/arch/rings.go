@@ -112,6 +112,10 @@ func apiStandard() []string {
 	return append(kernelStandard(), "bytes", "embed", "encoding/json")
 }
 
+// protobufWire reads and writes the wire format of Protocol Buffers, from bytes to bytes. The
+// messages of clients need it, which the kernel does not see.
+const protobufWire = "google.golang.org/protobuf/encoding/protowire"
+
 // kernelStandard is the whole standard library that the kernel may see: nothing in
 // it can answer differently twice. Of time only types and constants (see purity.go).
 func kernelStandard() []string {
@@ -166,6 +170,8 @@ func checkStandard(t *Tree) (found []Finding) {
 		switch {
 		case within(p.Dir, "internal/kernel"):
 			allowed = kernelStandard()
+		case p.Dir == "api/wire":
+			allowed = append(apiStandard(), protobufWire)
 		case within(p.Dir, "api"):
 			allowed = apiStandard()
 		default:
