@@ -119,7 +119,7 @@ func (p *probe) text(ctx *node.Context, ev *node.Event) error {
 		go func() { say(ctx, "from a goroutine"); close(done) }()
 		<-done
 	default:
-		say(ctx, "%s", ev.Text)
+		ctx.Emit(&node.Event{Kind: ev.Kind, Type: node.TypeTextDelta, Class: ev.Class, Text: ev.Text})
 	}
 	return nil
 }
