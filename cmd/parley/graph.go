@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,11 +68,12 @@ func completeSpec(cmd *cobra.Command) {
 	}
 }
 
-func drawSpec(env *environment, args []string, format, out string) error {
-	n, err := specReader()
+func drawSpec(env *environment, args []string, format, out string) (err error) {
+	n, done, err := specReader()
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	var documents []*pipeline.Document
 	for _, name := range args {
 		d, err := readSpec(env.stdin, n, pipeline.Spec, name)
@@ -105,7 +107,7 @@ func drawSpec(env *environment, args []string, format, out string) error {
 
 // drawn writes the graph in force in one of the formats.
 func drawn(e *pipeline.Effective, format string) string {
-	p := picture(e)
+	p := pictureOf(e)
 	switch format {
 	case "mermaid":
 		return drawing.Mermaid(p)
@@ -117,8 +119,8 @@ func drawn(e *pipeline.Effective, format string) string {
 	return drawing.SVG(p)
 }
 
-// picture is the graph in force as it is drawn: along the way of a conversation.
-func picture(e *pipeline.Effective) *drawing.Graph {
+// pictureOf is the graph in force as it is drawn: along the way of a conversation.
+func pictureOf(e *pipeline.Effective) *drawing.Graph {
 	name, version := e.About()
 	p := &drawing.Graph{Title: strings.TrimSpace(name + " " + version)}
 	if p.Title == "" {

@@ -12,32 +12,42 @@ import (
 )
 
 // registry lists the types of nodes that specs may name beside the runtime's own. Adding one
-// is adding its line here.
-func registry() (*node.Registry, error) {
-	r := &node.Registry{}
-	err := errors.Join(
-		r.Register("external", newExternal()),
+// is adding its line here. model gives who translates; done ends what the types hold.
+func registry(model func() provider.LLM) (*node.Registry, func() error, error) {
+	r, done, err := nodeKinds("")
+	outside := newExternal()
+	err = errors.Join(err,
+		r.Register("external", outside),
+		builtInKinds(r, model),
 	)
-	return r, err
+	if err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return r, func() error { return errors.Join(outside.Close(), done()) }, nil
 }
 
+// noModel is for who only reads: nothing is translated then.
+func noModel() provider.LLM { return nil }
+
 // readSpecs is parley.ReadFlow with the types of this program.
-func readSpecs(from parley.FlowSource) (*parley.Flow, error) {
-	kinds, err := registry()
+func readSpecs(from parley.FlowSource) (flow *parley.Flow, err error) {
+	kinds, done, err := registry(noModel)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	from.Kinds = kinds
 	return parley.ReadFlow(from)
 }
 
 // use has the agent run a spec. Nodes may name its engines.
 func (a *agent) use(spec *parley.Flow) error {
-	kinds, err := registry()
+	c := &a.config
+	kinds, done, err := registry(func() provider.LLM { return c.LLM })
 	if err != nil {
 		return err
 	}
-	c := &a.config
+	a.close = append(a.close, done)
 	return c.Use(spec, kinds, parley.Engines{
 		STT: map[string]provider.STT{c.STT.Descriptor().ID: c.STT},
 		LLM: map[string]provider.LLM{c.LLM.Descriptor().ID: c.LLM},
@@ -45,11 +55,14 @@ func (a *agent) use(spec *parley.Flow) error {
 	})
 }
 
-// specReader makes the reader of pipeline specs of this program.
-func specReader() (*pipeline.Normalizer, error) {
-	kinds, err := registry()
+// specReader makes the reader of pipeline specs of this program. done ends what it holds.
+func specReader() (n *pipeline.Normalizer, done func() error, err error) {
+	kinds, done, err := registry(noModel)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return pipeline.New(parley.SpecKinds(kinds))
+	if n, err = pipeline.New(parley.SpecKinds(kinds)); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return n, done, nil
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -91,11 +92,12 @@ func checkMode(mode string) error {
 }
 
 // lintFiles checks each file and ends with the worst of their exit codes.
-func lintFiles(env *environment, files []string, mode string, asJSON bool) error {
-	n, err := specReader()
+func lintFiles(env *environment, files []string, mode string, asJSON bool) (err error) {
+	n, done, err := specReader()
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	report := lintReport{OK: true, Mode: mode}
 	code := exitOK
 	for _, name := range files {

@@ -78,11 +78,12 @@ Exit code: 0 it is in force, 1 it is refused, 2 wrong usage or a file that canno
 	return cmd
 }
 
-func runResolve(env *environment, f resolveFlags, args []string) error {
-	n, err := specReader()
+func runResolve(env *environment, f resolveFlags, args []string) (err error) {
+	n, done, err := specReader()
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	documents, err := readLayers(env, n, f, args)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}

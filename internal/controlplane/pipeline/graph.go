@@ -31,6 +31,8 @@ type NodeLimits struct{ EventMS, InitMS, StartMS, CancelMS, StopMS int64 }
 type declared struct {
 	nodes []GraphNode // sorted by id
 	edges []graph.Edge
+	// unknown are nodes whose type has refused their config: what they take and give is not known.
+	unknown []eventabi.NodeID
 }
 
 // node finds a node.
@@ -185,6 +187,7 @@ func (b *nodeWork) registered() {
 	d, err := b.normalizer.kinds.Describe(b.node.Type, b.node.Config)
 	if err != nil {
 		b.described(err)
+		b.work.declared.unknown = append(b.work.declared.unknown, b.node.ID)
 		return
 	}
 	b.node.Version, b.node.Scope = d.Version, d.Scope

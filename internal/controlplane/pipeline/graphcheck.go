@@ -59,6 +59,7 @@ func (w *work) runs() {
 
 // kernel asks the kernel, which has the last word on what it runs.
 func (w *work) kernel() {
+	w.compile()
 	if Refused(w.faults) {
 		return
 	}
@@ -76,6 +77,100 @@ func (w *work) kernel() {
 	if why := session.CheckGraph(in); why != "" {
 		w.fault(firstSource(w.given.below("nodes")), "nodes", CodeCannotRun, quote(why), "are a graph that the kernel does not run: %s", why)
 	}
+}
+
+// compile has the kernel look for defects. Of what has a fault already it says nothing new.
+func (w *work) compile() {
+	var d graph.Definition
+	for i := range w.declared.nodes {
+		d.Nodes = append(d.Nodes, w.declared.nodes[i].Node)
+	}
+	d.Edges = w.declared.edges
+	_, found := graph.Compile(d)
+	told := len(w.faults)
+	circle := slices.ContainsFunc(w.faults, func(f Fault) bool { return f.Code == CodeCircle })
+	for i := range found {
+		f := &found[i]
+		if circle && (f.Code == graph.CodeCycle || f.Code == graph.CodeTwoAnswers || f.Code == graph.CodePrelude) || len(w.declared.unknown) > 0 && f.Code == graph.CodeTypes {
+			continue // which follows from what is told
+		}
+		path, source := w.placeOf(f.Path)
+		owner := ownerOf(path)
+		if slices.ContainsFunc(w.faults[:told], func(t Fault) bool {
+			return ownerOf(t.Path) == owner && (!t.Warning || f.Severity == graph.Warning) || owner == "" && !t.Warning
+		}) {
+			continue
+		}
+		hint := ""
+		if len(f.Candidates) > 0 {
+			hint = didYouMean(f.Value, f.Candidates)
+		}
+		made := fault(source, path, compiledCode(f.Code), quote(f.Value), "is %s: %s%s", quote(f.Value), f.Message, hint)
+		made.Warning = f.Severity == graph.Warning
+		w.faults = append(w.faults, made)
+	}
+}
+
+// ownerOf is the node or the edge that a path is of; empty = the graph as a whole.
+func ownerOf(path string) string {
+	section, rest := head(path)
+	id, _ := head(rest)
+	if id == "" || section != "nodes" && section != "edges" {
+		return ""
+	}
+	return section + "." + id
+}
+
+// placeOf finds where the field of a definition stands in the documents.
+func (w *work) placeOf(path string) (string, Source) {
+	if v, ok := w.given[path]; ok {
+		return path, v.source
+	}
+	owner := ownerOf(path)
+	if owner == "" {
+		section, _ := head(path)
+		return section, firstSource(w.given.below(section))
+	}
+	for _, field := range [...]string{".type", ".to"} {
+		if v, ok := w.given[owner+field]; ok {
+			return owner + field, v.source
+		}
+	}
+	return owner, firstSource(w.given.below(owner))
+}
+
+// compiledCode is the code of a fault that the kernel found.
+func compiledCode(c graph.Code) string {
+	switch c {
+	case graph.CodeCycle:
+		return CodeCircle
+	case graph.CodeTypes:
+		return CodeTypes
+	case graph.CodeCondition:
+		return CodeCondition
+	case graph.CodeUncovered:
+		return CodeNoDefault
+	case graph.CodeUnreachable:
+		return CodeDangling
+	case graph.CodeFallback, graph.CodeTrigger:
+		return CodeFallback
+	case graph.CodePrelude:
+		return CodeTwoPreludes
+	case graph.CodeTwoAnswers:
+		return CodeTwoAnswers
+	case graph.CodeIncomplete:
+		return CodeIncomplete
+	case graph.CodeMergeInputs:
+		return CodeMergeInputs
+	case graph.CodeUnknownNode:
+		return CodeNoNode
+	case graph.CodeScope:
+		return CodeScope
+	case graph.CodeBounds:
+		return CodeTooManyNodes
+	case graph.CodeID, graph.CodeRole, graph.CodeBudget, graph.CodeMergeRule:
+	}
+	return CodeCannotRun
 }
 
 // between says of a node that it stands where texts go along: it is no engine.

@@ -24,6 +24,8 @@ const (
 	CodeFallback      = "fallback"
 	CodeNoEvent       = "no_such_event"
 	CodeIncomplete    = "incomplete_graph"
+	CodeTwoAnswers    = "two_answers"
+	CodeMergeInputs   = "merge_inputs"
 	CodeNoEngine      = "no_such_engine"
 	CodeNoQueue       = "no_queue"
 	CodeSharedQueue   = "shared_queue"

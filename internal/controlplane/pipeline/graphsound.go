@@ -100,6 +100,9 @@ func (w *work) along(e *graph.Edge, seen map[eventabi.NodeID]bool) []string {
 func (w *work) types(e *graph.Edge) {
 	path := join("edges", string(e.ID))
 	to := w.declared.node(string(e.To))
+	if slices.Contains(w.declared.unknown, e.From) || slices.Contains(w.declared.unknown, e.To) {
+		return
+	}
 	gives := w.gives(e.From, map[eventabi.NodeID]bool{})
 	takes := to.Inputs
 	anything := w.passes(string(e.To)) || to.Role == graph.RoleDeadLetter
@@ -203,8 +206,9 @@ func (w *work) branch(n *GraphNode) {
 	}
 	path := join("nodes", string(n.ID)) + ".fallback_of"
 	v := w.given[path]
-	if n.Role != graph.RoleWork || of.Role != graph.RoleWork || beside(n) || beside(of) {
-		w.fault(v.source, path, CodeFallback, quote(v.text), "is %s: a %s node stands in for a %s node, but only nodes of registered types that work in a turn stand in for each other; an llm, stt or tts node has candidates instead",
+	engine := of.Role == graph.RoleModel || of.Role == graph.RoleSynthesiser
+	if n.Role != of.Role || of.Role != graph.RoleWork && !engine || beside(n) || beside(of) {
+		w.fault(v.source, path, CodeFallback, quote(v.text), "is %s: a node of the type %s cannot stand in for one of the type %s; llm stands in for llm, tts for tts, and a registered type that works in a turn for another",
 			of.ID, n.Type, of.Type)
 		return
 	}
