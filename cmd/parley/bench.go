@@ -117,7 +117,7 @@ func benchParts(env *environment) []*cobra.Command {
 		newBenchPart(bench.PartCallers, 2, func(n int, args []string) error {
 			return bench.CallPart(n, args[0], env.stdin, env.stdout)
 		}),
-		newBenchPart(bench.PartNode, 1, func(int, []string) error { return bench.NodePart(os.Exit) }),
+		newBenchPart(bench.PartNode, 1, func(int, []string) error { return bench.NodePart() }),
 		newBenchPart(bench.PartEcho, 1, func(int, []string) error { return bench.EchoPart() }),
 	}
 }

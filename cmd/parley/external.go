@@ -66,7 +66,7 @@ func nodeParts() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		part(nodeExec, sandbox.Exec),
-		part(nodeHostile, func(args []string) error { return hostile.Run(args[0], os.Exit) }),
+		part(nodeHostile, func(args []string) error { return hostile.Run(args[0]) }),
 	}
 }
 

@@ -40,7 +40,7 @@ func polite(t *testing.T, change func(*protocol.Declaration)) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	script := []byte("#!/bin/sh\n" + asProgram + "=1 exec " + binary + " node-hostile polite\n")
+	script := []byte("#!/bin/sh\nexec " + binary + " node-hostile polite\n")
 	d := protocol.Declare(hostile.Declaration())
 	if change != nil {
 		change(d)

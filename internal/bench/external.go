@@ -31,7 +31,7 @@ const (
 )
 
 // NodePart is the program of the node.
-func NodePart(exit func(int)) error { return hostile.Run(hostile.Polite, exit) }
+func NodePart() error { return hostile.Run(hostile.Polite) }
 
 // EchoPart sends back each frame, a length and as many bytes, that comes over the socket on
 // descriptor 3.

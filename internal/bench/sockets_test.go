@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	case PartCallers:
 		err = CallPart(4, os.Args[len(os.Args)-1], os.Stdin, os.Stdout)
 	case PartNode:
-		err = NodePart(os.Exit)
+		err = NodePart()
 	case PartEcho:
 		err = EchoPart()
 	}

@@ -18,23 +18,18 @@ import (
 
 // TestMain is the program of the hostile nodes as well.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 {
-		var err error
-		switch os.Args[1] {
-		case "node-exec":
-			err = sandbox.Exec(os.Args[2:])
-		case "node-hostile":
-			err = hostile.Run(os.Args[2], os.Exit)
-		default:
-			os.Exit(m.Run())
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	var err error
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "node-exec":
+		err = sandbox.Exec(os.Args[2:])
+	case len(os.Args) == 3 && os.Args[1] == "node-hostile":
+		err = hostile.Run(os.Args[2])
+	default:
+		m.Run()
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // Through the real host: each hostile node's instance fails, nothing of it is left, and the calls

@@ -60,7 +60,7 @@ func outcomes(level sandbox.Level) map[string]outcome {
 		"slowloris": {protocol.CodeViolation, "not complete", true, ""},
 		"forged":    {protocol.CodeViolation, "done.seq", true, ""},
 		"silent":    {protocol.CodeTimeout, "", true, ""},
-		"exit":      {protocol.CodeExited, "exit status 3", true, ""},
+		"exit":      {protocol.CodeExited, "exit status 2", true, ""},
 		"network":   {protocol.CodeNode, "refused", false, ""},
 		"files":     {protocol.CodeNode, "refused", false, ""},
 		"signals":   {protocol.CodeNode, "refused", false, ""},

@@ -284,7 +284,7 @@ func (i *instance) await(stop <-chan struct{}) error {
 func (i *instance) Stop(ctx *node.Context) error {
 	i.tell(ctx)
 	i.mu.Lock()
-	if i.stage != stageOpen || i.fault != nil {
+	if over := i.stage != stageOpen || i.fault != nil; over {
 		i.mu.Unlock()
 		return nil
 	}

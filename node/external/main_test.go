@@ -23,27 +23,26 @@ import (
 
 // TestMain is the program of every child as well: the test starts itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 {
-		var err error
-		switch os.Args[1] {
-		case "node-exec":
-			err = sandbox.Exec(os.Args[2:])
-		case "node-hostile":
-			err = hostile.Run(os.Args[2], os.Exit)
-		case "node-test":
-			err = runTestNode(os.Args[2])
-		case "node-host":
-			err = runHost()
-		default:
-			os.Exit(m.Run())
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	what := ""
+	if len(os.Args) == 3 {
+		what = os.Args[1]
 	}
-	os.Exit(m.Run())
+	var err error
+	switch what {
+	case "node-exec":
+		err = sandbox.Exec(os.Args[2:])
+	case "node-hostile":
+		err = hostile.Run(os.Args[2])
+	case "node-test":
+		err = runTestNode(os.Args[2])
+	case "node-host":
+		err = runHost()
+	default:
+		m.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 func self(tb testing.TB) string {

@@ -142,7 +142,8 @@ func (p *puppet) OnEvent(ctx *node.Context, ev *node.Event) error {
 	case "fail":
 		return errors.New(rest)
 	case "exit":
-		os.Exit(7)
+		go panic("that is all")
+		select {}
 	case "undeclared":
 		ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTranscript, Class: eventabi.ClassTextRaw})
 	case "classless":
@@ -188,7 +189,7 @@ func (p *puppet) handles(ctx *node.Context, what, rest string) error {
 	case "greet":
 		p.say(ctx, p.config.Greeting)
 	case "print":
-		fmt.Println(rest)
+		fmt.Fprintln(os.Stdout, rest)
 	}
 	return nil
 }

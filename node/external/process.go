@@ -143,10 +143,10 @@ func (p *process) command() (*exec.Cmd, error) {
 
 // exit says how the process ended by itself.
 func (p *process) exit(err error) error {
-	if err == nil {
-		return p.program.fault(protocol.CodeExited, "the process has ended with status 0")
+	detail := "status 0"
+	if err != nil {
+		detail = err.Error()
 	}
-	detail := err.Error()
 	if last := p.lines.last(); last != "" {
 		detail += "; it said last: " + last
 	}

@@ -24,13 +24,13 @@ func TestRestart(t *testing.T) {
 	k, _ := newKind(t, nil)
 	for i := range 3 {
 		n, h := puppetOn(t, k, nil)
-		failed(t, n.OnEvent(h.context, segment("exit")), protocol.CodeExited, "exit status 7")
+		failed(t, n.OnEvent(h.context, segment("exit")), protocol.CodeExited, "exit status 2")
 		if s := status(t, k); s.Starts != int64(i+1) {
 			t.Errorf("%+v", s)
 		}
 	}
 	until(t, "the failures are counted", func() bool { return status(t, k).Failures == 3 })
-	if s := status(t, k); !strings.Contains(s.LastFailure, "exit status 7") {
+	if s := status(t, k); !strings.Contains(s.LastFailure, "exit status 2") {
 		t.Errorf("%+v", s)
 	}
 }
@@ -170,7 +170,7 @@ func runHost() error {
 	for k.Status()[0].Events == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	fmt.Println(k.Status()[0].PID)
+	fmt.Fprintln(os.Stdout, k.Status()[0].PID)
 	time.Sleep(time.Minute)
 	return nil
 }

@@ -45,6 +45,7 @@ type instance struct {
 type control struct {
 	message *protocol.Message
 	answer  string
+	back    []uint64 // events that are given back unworked
 }
 
 // item is an event that waits; its samples are its own.
@@ -177,12 +178,20 @@ func failure(err error) *protocol.Error {
 	return &protocol.Error{Code: protocol.CodeNode, Message: text[:min(len(text), 4096)]}
 }
 
+// room is where the next event goes; nil = nothing is taken. The lock is held.
+func (i *instance) room() *item {
+	if i.failed {
+		return nil
+	}
+	return i.events.push()
+}
+
 // deliverAudio queues an audio event. It runs where frames are read.
 func (i *instance) deliverAudio(a *protocol.Audio) {
 	i.clock.tell(a.At)
 	i.mu.Lock()
-	at := i.events.push()
-	if i.failed || at == nil {
+	at := i.room()
+	if at == nil {
 		i.mu.Unlock()
 		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: a.Sequence})
 		return
@@ -204,8 +213,8 @@ func (i *instance) deliver(m *protocol.Message) error {
 	}
 	i.clock.tell(int64(ev.At))
 	i.mu.Lock()
-	at := i.events.push()
-	if i.failed || at == nil {
+	at := i.room()
+	if at == nil {
 		i.mu.Unlock()
 		return i.server.send(&protocol.Message{Type: protocol.TypeDone, Instance: i.number, Seq: m.Seq})
 	}
@@ -227,18 +236,15 @@ func (i *instance) control(m *protocol.Message, answer string) {
 		i.trip(node.Cancel{Scope: m.Scope, Invocation: m.Invocation, Reason: m.Reason})
 	}
 	i.mu.Lock()
-	var back []uint64
+	c := control{message: m, answer: answer}
 	if m.Type == protocol.TypeCancel || m.Type == protocol.TypeBargeIn || m.Type == protocol.TypeStop {
 		var at item
 		for i.events.pop(&at) {
-			back = append(back, at.seq)
+			c.back = append(c.back, at.seq)
 		}
 	}
-	i.controls = append(i.controls, control{m, answer})
+	i.controls = append(i.controls, c)
 	i.mu.Unlock()
-	for _, seq := range back {
-		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: seq})
-	}
 	i.wake()
 }
 
@@ -311,6 +317,9 @@ func (i *instance) fail() {
 func (i *instance) obey(c control) (last bool) {
 	m := c.message
 	last = m.Type == protocol.TypeStop
+	for _, seq := range c.back {
+		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: seq}) // the reader finds out
+	}
 	if !i.broken() {
 		i.clock.set(i.clock.now())
 		i.clock.stand(true)

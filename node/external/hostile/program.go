@@ -46,7 +46,6 @@ type nodeOf struct {
 	after  int
 	events int
 	held   [][]byte
-	exit   func(int)
 }
 
 // After is how many events a node is polite for, a fifth of a second of audio.
@@ -94,8 +93,8 @@ func (c *rawConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Run is the program of an act. exit ends the process.
-func Run(act string, exit func(int)) error {
+// Run is the program of an act.
+func Run(act string) error {
 	if act == sleeper {
 		time.Sleep(Life)
 		return nil
@@ -119,6 +118,6 @@ func Run(act string, exit func(int)) error {
 	}
 	raw := &rawConn{Conn: conn}
 	return child.Serve(raw, node.KindFunc(func(json.RawMessage) (node.Node, error) {
-		return &nodeOf{act: a, raw: raw, after: After, exit: exit}, nil
+		return &nodeOf{act: a, raw: raw, after: After}, nil
 	}), child.Options{})
 }

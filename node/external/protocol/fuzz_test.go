@@ -26,7 +26,7 @@ func FuzzFrames(f *testing.F) {
 			kind, body, err := r.Next()
 			if err != nil {
 				violation := (*protocol.Violation)(nil)
-				if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &violation) {
+				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &violation) {
 					t.Fatalf("error %v", err)
 				}
 				return

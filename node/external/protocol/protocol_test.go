@@ -55,7 +55,7 @@ func TestFrames(t *testing.T) {
 		if kind, body, err = r.Next(); kind != protocol.KindGrease || string(body) != "?" || err != nil {
 			t.Fatalf("%s: %c %q %v", name, kind, body, err)
 		}
-		if _, _, err := r.Next(); err != io.EOF || counted != len(stream) {
+		if _, _, err := r.Next(); !errors.Is(err, io.EOF) || counted != len(stream) {
 			t.Errorf("%s: %v, %d bytes of %d", name, err, counted, len(stream))
 		}
 	}
