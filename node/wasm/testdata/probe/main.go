@@ -38,6 +38,7 @@ type probe struct {
 	File   string `json:"file"`
 	held   []int16
 	bytes  [][]byte
+	class  eventabi.PayloadClass
 }
 
 func (*probe) Declaration() node.Declaration {
@@ -50,8 +51,9 @@ func (*probe) Declaration() node.Declaration {
 	}
 }
 
-func say(ctx *node.Context, format string, args ...any) {
-	ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: eventabi.ClassTextRaw, Text: fmt.Sprintf(format, args...)})
+// say emits what the probe makes of the last event: in its payload class.
+func (p *probe) say(ctx *node.Context, format string, args ...any) {
+	ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: node.TypeTextDelta, Class: p.class, Text: fmt.Sprintf(format, args...)})
 }
 
 func (p *probe) OnEvent(ctx *node.Context, ev *node.Event) error {
@@ -59,6 +61,9 @@ func (p *probe) OnEvent(ctx *node.Context, ev *node.Event) error {
 		return nil
 	}
 	ctx.Telemetry.Count("probe_events", 1)
+	if ev.Type != node.TypeTimer {
+		p.class = ev.Class
+	}
 	switch ev.Type {
 	case node.TypeAudioChunk:
 		out := *ev
@@ -70,7 +75,7 @@ func (p *probe) OnEvent(ctx *node.Context, ev *node.Event) error {
 		ctx.Emit(&out)
 		return nil
 	case node.TypeTimer:
-		say(ctx, "timer at %v", time.Duration(ev.At))
+		p.say(ctx, "timer at %v", time.Duration(ev.At))
 		return nil
 	}
 	return p.text(ctx, ev)
@@ -79,31 +84,31 @@ func (p *probe) OnEvent(ctx *node.Context, ev *node.Event) error {
 func (p *probe) text(ctx *node.Context, ev *node.Event) error {
 	switch ev.Text {
 	case "who":
-		say(ctx, "%s %s %s seed %d", ctx.Session, ctx.Turn, ctx.Node, ctx.Determinism.Seed())
+		p.say(ctx, "%s %s %s seed %d", ctx.Session, ctx.Turn, ctx.Node, ctx.Determinism.Seed())
 	case "chance":
-		say(ctx, "%d", ctx.Determinism.Uint64())
+		p.say(ctx, "%d", ctx.Determinism.Uint64())
 	case "time":
-		say(ctx, "%v %d", time.Duration(ctx.Timebase.Now()), time.Now().UnixNano())
+		p.say(ctx, "%v %d", time.Duration(ctx.Timebase.Now()), time.Now().UnixNano())
 	case "wake":
 		ctx.Timebase.WakeAt(ctx.Timebase.Now() + node.Instant(50*time.Millisecond))
 	case "budget":
-		say(ctx, "%d", ctx.Budget.RemainingMS())
+		p.say(ctx, "%d", ctx.Budget.RemainingMS())
 	case "put":
 		if err := ctx.State.Put(node.StateHot, "k", make([]byte, 9000)); err != nil {
 			return err
 		}
 		v, ok := ctx.State.Get(node.StateHot, "k")
 		_, none := ctx.State.Get(node.StateHot, "none")
-		say(ctx, "%d %v %v", len(v), ok, none)
+		p.say(ctx, "%d %v %v", len(v), ok, none)
 	case "talk":
-		say(ctx, "%+v", ctx.State.Conversation())
+		p.say(ctx, "%+v", ctx.State.Conversation())
 	case "file":
 		b, err := os.ReadFile(p.File)
-		say(ctx, "%q %v", b, err != nil)
+		p.say(ctx, "%q %v", b, err != nil)
 	case "write":
-		say(ctx, "%v", os.WriteFile(p.File, []byte("x"), 0o600) != nil)
+		p.say(ctx, "%v", os.WriteFile(p.File, []byte("x"), 0o600) != nil)
 	case "env":
-		say(ctx, "%q %d", os.Getenv("WORD"), len(os.Environ()))
+		p.say(ctx, "%q %d", os.Getenv("WORD"), len(os.Environ()))
 	case "sleep":
 		time.Sleep(time.Hour)
 	case "panic":
@@ -116,16 +121,16 @@ func (p *probe) text(ctx *node.Context, ev *node.Event) error {
 		return errors.New("no such luck")
 	case "goroutine":
 		done := make(chan struct{})
-		go func() { say(ctx, "from a goroutine"); close(done) }()
+		go func() { p.say(ctx, "from a goroutine"); close(done) }()
 		<-done
 	default:
-		ctx.Emit(&node.Event{Kind: ev.Kind, Type: node.TypeTextDelta, Class: ev.Class, Text: ev.Text})
+		p.say(ctx, "%s", ev.Text)
 	}
 	return nil
 }
 
 func (p *probe) OnBudgetExhausted(ctx *node.Context, o node.BudgetOutcome) error {
-	say(ctx, "budget %s", o)
+	p.say(ctx, "budget %s", o)
 	return nil
 }
 
