@@ -315,6 +315,8 @@ func (c *coder) next(b []byte) int {
 		c.value, size = protowire.ConsumeVarint(b[tag:])
 	case protowire.BytesType:
 		c.body, size = protowire.ConsumeBytes(b[tag:])
+	case protowire.Fixed32Type, protowire.Fixed64Type, protowire.StartGroupType, protowire.EndGroupType:
+		size = protowire.ConsumeFieldValue(n, kind, b[tag:])
 	default:
 		size = protowire.ConsumeFieldValue(n, kind, b[tag:])
 	}
@@ -421,7 +423,7 @@ func ReadServerBinary(b []byte) (m FromServer, seq int64, f *Fault) {
 	}
 	m = serverMessage("", o.number)
 	c := coder{doing: reading}
-	if c.read(o.body, m); c.fault != nil {
+	if _ = c.read(o.body, m); c.fault != nil {
 		return nil, o.seq, c.fault
 	}
 	kind, _ := m.serverType()
