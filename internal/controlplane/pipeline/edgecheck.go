@@ -68,6 +68,9 @@ func (e *edgeWork) input() session.EdgePolicy {
 	if e.routed && e.beside == "" {
 		in.Edge = e.voice.ID
 	}
+	if e.beside != "" {
+		in.From, in.To = e.beside, e.values["to"].text
+	}
 	if e.declared {
 		in.From, in.To = e.values["from"].text, e.values["to"].text
 	}

@@ -89,13 +89,17 @@ func (w *work) compile() {
 	_, found := graph.Compile(d)
 	told := len(w.faults)
 	circle := slices.ContainsFunc(w.faults, func(f Fault) bool { return f.Code == CodeCircle })
+	prelude := slices.ContainsFunc(w.faults, func(f Fault) bool { return f.Code == CodePreludeScope || f.Code == CodeTwoPreludes })
 	for i := range found {
 		f := &found[i]
-		if circle && (f.Code == graph.CodeCycle || f.Code == graph.CodeTwoAnswers || f.Code == graph.CodePrelude) || len(w.declared.unknown) > 0 && f.Code == graph.CodeTypes {
+		if f.Code == graph.CodePrelude && prelude || circle && (f.Code == graph.CodeCycle || f.Code == graph.CodeTwoAnswers || f.Code == graph.CodePrelude) || len(w.declared.unknown) > 0 && f.Code == graph.CodeTypes {
 			continue // which follows from what is told
 		}
 		path, source := w.placeOf(f.Path)
 		owner := ownerOf(path)
+		if _, id := head(owner); f.Code == graph.CodeUnreachable && beside(w.declared.node(id)) {
+			continue // what reads along need not give anything on
+		}
 		if slices.ContainsFunc(w.faults[:told], func(t Fault) bool {
 			return ownerOf(t.Path) == owner && (!t.Warning || f.Severity == graph.Warning) || owner == "" && !t.Warning
 		}) {
@@ -202,7 +206,7 @@ func (w *work) complete() {
 			}
 		}
 		switch {
-		case len(of) == 0 && !part.none && !w.lost(part.what):
+		case len(of) == 0 && !part.none && !w.lost():
 			w.fault(firstSource(w.given.below("nodes")), "nodes", CodeIncomplete, "", "have none of the type %s; a conversation needs one: add it, and the edges to and from it", part.what)
 		case len(of) > 1 && !part.many:
 			path := join("nodes", string(of[1].ID)) + ".type"
@@ -212,9 +216,13 @@ func (w *work) complete() {
 }
 
 // lost says that a node may well be of a type: one that has a fault of its own was not taken.
-func (w *work) lost(string) bool {
+func (w *work) lost() bool {
 	return slices.ContainsFunc(w.faults, func(f Fault) bool {
-		return !f.Warning && (f.Code == CodeNodeType || f.Code == CodeModule || f.Code == CodeModuleVersion || strings.HasPrefix(f.Path, "nodes.") && strings.HasSuffix(f.Path, ".type"))
+		switch f.Code {
+		case CodeNodeType, CodeModule, CodeModuleVersion, CodeModuleCycle, CodeModuleDepth:
+			return true
+		}
+		return strings.HasPrefix(f.Path, "nodes.") && strings.HasSuffix(f.Path, ".type") && f.Code != CodeCannotRun
 	})
 }
 
@@ -239,7 +247,7 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 		return
 	}
 	if beside(from) {
-		refuse("but %s works beside the turn, and what it gives goes to others of its kind only", e.From)
+		refuse("%s works beside the turn, and what it gives goes to others of its kind only", e.From)
 		return
 	}
 	switch from.Role {
@@ -274,15 +282,15 @@ func (w *work) mayFollow(e *graph.Edge, from, to *GraphNode, zones map[string]zo
 	switch {
 	case to.Role == graph.RoleModel:
 		if z == zoneReply {
-			refuse("but what comes along is the agent's reply: only what the caller said leads to a model")
+			refuse("what comes along is the agent's reply: only what the caller said leads to a model")
 		}
 	case to.Role == graph.RoleSynthesiser:
 		if z == zoneWords {
-			refuse("but what comes along is what the caller said: lead it to an llm node, or give the reply to it")
+			refuse("what comes along is what the caller said: lead it to an llm node, or give the reply to it")
 		}
 	case between(to):
 		if z != zoneNone && zones[string(e.To)] != z {
-			refuse("but it takes what the caller said and the agent's reply at once; give each a node of its own")
+			refuse("it takes what the caller said and the agent's reply at once; give each a node of its own")
 		}
 	default:
 		refuse("text does not go there: what the caller said goes to an llm node, a reply to a tts node")

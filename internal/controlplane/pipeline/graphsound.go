@@ -50,7 +50,7 @@ func (w *work) circles() {
 		state[id] = onTheWay
 		way = append(way, id)
 		for i := range w.declared.edges {
-			if e := &w.declared.edges[i]; e.From == id {
+			if e := &w.declared.edges[i]; e.From == id && e.To != id {
 				visit(e.To, join("edges", string(e.ID))+".to")
 			}
 		}
@@ -170,14 +170,15 @@ func (w *work) dangles(n *GraphNode) {
 	in := w.touches("to", n.ID)
 	out := w.touches("from", n.ID)
 	takes := n.Role != graph.RoleCaller && n.Role != graph.RoleResponder && n.Role != graph.RoleDeadLetter
-	if takes && !in && n.FallbackOf == "" {
+	takes = takes && n.FallbackOf == ""
+	gives := n.Role != graph.RoleSpeaker && n.Role != graph.RoleDetector && n.Role != graph.RoleResponder && n.Role != graph.RoleDeadLetter && !beside(n) &&
+		(len(n.Outputs) > 0 || w.passes(string(n.ID)))
+	switch {
+	case takes && !in && gives && !out:
+		w.fault(v.source, path, CodeDangling, "", "has no edge to it and none from it, so it does nothing; join it to the graph, or leave it out")
+	case takes && !in:
 		w.fault(v.source, path, CodeDangling, "", "has no edge to it, so nothing comes to it; lead one there, or leave the node out")
-	}
-	if n.FallbackOf != "" && in {
-		w.fault(w.given[path+".fallback_of"].source, path+".fallback_of", CodeFallback, quote(string(n.FallbackOf)), "makes the node stand in for %s, and it takes what goes there; leave the edges to it out", n.FallbackOf)
-	}
-	gives := n.Role != graph.RoleSpeaker && n.Role != graph.RoleDetector && n.Role != graph.RoleResponder && n.Role != graph.RoleDeadLetter && !beside(n)
-	if gives && !out && (len(n.Outputs) > 0 || w.passes(string(n.ID))) {
+	case gives && !out:
 		w.fault(v.source, path, CodeDangling, "", "has no edge from it, so what it gives goes nowhere; lead one on, or leave the node out")
 	}
 }

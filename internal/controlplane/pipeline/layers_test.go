@@ -277,10 +277,7 @@ func checkEffective(t interface{ Fatalf(string, ...any) }, n *Normalizer, e *Eff
 		if v.Source.Layer.rank() < 0 || v.Source.File == "" {
 			t.Fatalf("%s does not say where it comes from: %+v", v.Path, v.Source)
 		}
-		path := v.Path
-		if rest, ok := strings.CutPrefix(path, "edges."); ok {
-			path = "edge_buffer_policies." + rest
-		}
+		path := planPath(e, v.Path)
 		switch {
 		case strings.HasPrefix(path, "quotas."), path == "profile", path == "tuning", strings.HasSuffix(path, "turn_hard_cap_ms"),
 			strings.HasPrefix(path, "nodes."), ofSpecAlone(sectionOf(path)),

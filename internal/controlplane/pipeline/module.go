@@ -27,6 +27,8 @@ type expander struct {
 	prelude   []string
 	preludes  int
 	preludeAt Source // of the first
+	// contradict are the modules that say another version than they stand as.
+	contradict []string
 	count     int
 }
 
@@ -169,6 +171,9 @@ func didYouMean(name string, among []string) string {
 // edge takes an edge, with its ends as they are called in the whole graph.
 func (x *expander) edge(s *scope, id string, given settings) {
 	path := x.put(s, "edges", id, given)
+	if s.prefix == "" && outsideGraph(id) {
+		return // its ends are no nodes
+	}
 	for _, end := range [...]string{"from", "to"} {
 		v, ok := given[end]
 		if !ok {
@@ -263,10 +268,11 @@ func (x *expander) lookup(path string, use setting) (string, settings, bool) {
 		switch {
 		case !exact && has:
 			of = own.text
-		case exact && has && own.text != of:
+		case exact && has && own.text != of && !slices.Contains(x.contradict, key):
+			x.contradict = append(x.contradict, key)
 			x.fault(own.source, join("modules", key)+".version", CodeModuleVersion, quote(own.text), "is %s, but the module stands here as %s; make them one", quote(own.text), key)
 		}
-		known = append(known, plain+"@"+of)
+		known = append(known, strings.TrimSuffix(plain+"@"+of, "@"))
 		if plain == name && of == version {
 			return key, x.modules[key], true
 		}

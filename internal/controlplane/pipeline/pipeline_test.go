@@ -15,7 +15,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of the fi
 
 func normalizer(tb testing.TB) *Normalizer {
 	tb.Helper()
-	n, err := New(nil)
+	n, err := New(newTestKinds())
 	if err != nil {
 		tb.Fatal(err)
 	}

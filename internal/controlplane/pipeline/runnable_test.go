@@ -35,6 +35,20 @@ func planOf(t failer, e *Effective) controlplane.ResolvedTurnPlan {
 	if f := e.FlowPolicy(); f != nil {
 		in = append(in, f)
 	}
+	for _, n := range e.Nodes() {
+		if e.Declared() {
+			one := &session.GraphNode{Node: n.Node}
+			if text := e.Text(n.ID, "line"); text != "" {
+				one.Line = session.TextRef{Handle: 1, Runes: 1, Words: 1, Class: session.TextWords}
+			}
+			in = append(in, one)
+		}
+	}
+	for _, edge := range e.Graph().Edges {
+		if e.Declared() {
+			in = append(in, &session.GraphEdge{Edge: edge})
+		}
+	}
 	nodes := e.NodePolicies()
 	for i := range nodes {
 		in = append(in, &nodes[i])
@@ -64,6 +78,22 @@ func planOf(t failer, e *Effective) controlplane.ResolvedTurnPlan {
 	return plan
 }
 
+// planPath is where a value of the document stands in a plan: of an edge, under the edge that
+// has its queue.
+func planPath(e *Effective, path string) string {
+	section, rest := head(path)
+	if section != "edges" {
+		return path
+	}
+	id, field := head(rest)
+	for _, edge := range e.Edges {
+		if string(edge.ID) == id {
+			id = string(edge.Queue)
+		}
+	}
+	return "edge_buffer_policies." + join(id) + "." + field
+}
+
 // samePlan holds a plan to every value in force, and to the layer that it names of it.
 func samePlan(t failer, e *Effective, plan *controlplane.ResolvedTurnPlan) {
 	inPlan := map[string]string{}
@@ -91,17 +121,14 @@ func samePlan(t failer, e *Effective, plan *controlplane.ResolvedTurnPlan) {
 		actions = append(actions, string(a))
 	}
 	inPlan["allowed_adaptive_actions"] = strings.Join(actions, ", ")
-	told := 0
+	told := map[string]bool{}
 	for _, v := range e.Values() {
-		path := v.Path
-		if rest, ok := strings.CutPrefix(path, "edges."); ok {
-			path = "edge_buffer_policies." + rest
-		}
+		path := planPath(e, v.Path)
 		got, ok := inPlan[path]
 		if !ok {
 			continue
 		}
-		told++
+		told[path] = true
 		if got != v.Text {
 			t.Fatalf("the plan has %s = %s; %s is in force", path, got, v.Text)
 		}
@@ -109,11 +136,11 @@ func samePlan(t failer, e *Effective, plan *controlplane.ResolvedTurnPlan) {
 			t.Fatalf("the plan says that %s is from %q; it is from %s", path, layer, v.Source.Layer)
 		}
 	}
-	if told != len(inPlan) {
-		t.Fatalf("the plan has %d values, and %d of them are in force", len(inPlan), told)
+	if len(told) != len(inPlan) {
+		t.Fatalf("the plan has %d values, and %d of them are in force", len(inPlan), len(told))
 	}
 	for _, edge := range e.Edges {
-		if p, _ := plan.EdgeBufferPolicies.Get(string(edge.ID)); p.DefaultingSource != edge.Policy.DefaultingSource {
+		if p, _ := plan.EdgeBufferPolicies.Get(string(edge.Queue)); p.DefaultingSource != edge.Policy.DefaultingSource {
 			t.Fatalf("the plan says of %s that it is %s; it is %s", edge.ID, p.DefaultingSource, edge.Policy.DefaultingSource)
 		}
 	}
