@@ -10,9 +10,6 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 )
 
-// maxGraphEdges is how many edges a session's graph may have.
-const maxGraphEdges = 64
-
 // A zone is the part of a turn's way in which a node stands:
 //
 //	recogniser --words--> model --> segmenter --reply--> synthesiser --> speaker
@@ -34,13 +31,7 @@ func (w *work) runs() {
 		moved = false
 		for i := range w.declared.edges {
 			e := &w.declared.edges[i]
-			z := zones[string(e.From)]
-			switch w.declared.node(string(e.From)).Role {
-			case graph.RoleRecogniser:
-				z = zoneWords
-			case graph.RoleSegmenter:
-				z = zoneReply
-			}
+			z := zoneBehind(w.declared.node(string(e.From)), zones)
 			if to := w.declared.node(string(e.To)); between(to) && z != zoneNone && zones[string(e.To)] == zoneNone {
 				zones[string(e.To)], moved = z, true
 			}
@@ -250,35 +241,40 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 		refuse("%s works beside the turn, and what it gives goes to others of its kind only", e.From)
 		return
 	}
-	switch from.Role {
-	case graph.RoleCaller:
+	switch role := from.Role; {
+	case role == graph.RoleCaller:
 		if to.Role != graph.RoleDetector && to.Role != graph.RoleRecogniser {
 			refuse("the caller's sound goes to a vad and an stt node only")
 		}
-	case graph.RoleModel:
+	case role == graph.RoleModel:
 		if to.Role != graph.RoleSegmenter {
 			refuse("a model's text goes to the segmenter only: change it behind that, piece by piece")
 		}
-	case graph.RoleSynthesiser:
+	case role == graph.RoleSynthesiser:
 		if to.Role != graph.RoleSpeaker {
 			refuse("what a tts node says goes to the speaker only")
 		}
-	case graph.RoleDetector, graph.RoleSpeaker, graph.RoleResponder, graph.RoleDeadLetter:
+	case role == graph.RoleDetector, role == graph.RoleSpeaker, role == graph.RoleResponder, role == graph.RoleDeadLetter:
 		refuse("what comes out of %s goes to the runtime and along no edge: leave the edge out", e.From)
 	default:
 		w.mayFollow(e, from, to, zones, refuse)
 	}
 }
 
+// zoneBehind is where things are that a node gives.
+func zoneBehind(from *GraphNode, zones map[string]zone) zone {
+	if from.Role == graph.RoleRecogniser {
+		return zoneWords
+	}
+	if from.Role == graph.RoleSegmenter {
+		return zoneReply
+	}
+	return zones[string(from.ID)]
+}
+
 // mayFollow is mayRun behind the recogniser, the segmenter, and what stands between.
 func (w *work) mayFollow(e *graph.Edge, from, to *GraphNode, zones map[string]zone, refuse func(string, ...any)) {
-	z := zones[string(e.From)]
-	switch from.Role {
-	case graph.RoleRecogniser:
-		z = zoneWords
-	case graph.RoleSegmenter:
-		z = zoneReply
-	}
+	z := zoneBehind(from, zones)
 	switch {
 	case to.Role == graph.RoleModel:
 		if z == zoneReply {

@@ -43,19 +43,16 @@ func (d *declared) queueOf(e *graph.Edge) queue {
 		}
 		return queue{}
 	}
-	switch from.Role {
-	case graph.RoleCaller:
-		switch to.Role {
-		case graph.RoleDetector:
-			return queue{id: turn.EdgeTransportVAD}
-		case graph.RoleRecogniser:
-			return queue{id: turn.EdgeTransportSTT}
-		}
-	case graph.RoleRecogniser:
+	switch role := from.Role; {
+	case role == graph.RoleCaller && to.Role == graph.RoleDetector:
+		return queue{id: turn.EdgeTransportVAD}
+	case role == graph.RoleCaller && to.Role == graph.RoleRecogniser:
+		return queue{id: turn.EdgeTransportSTT}
+	case role == graph.RoleRecogniser:
 		return queue{id: turn.EdgeSTTLLM}
-	case graph.RoleSegmenter:
+	case role == graph.RoleSegmenter:
 		return queue{id: turn.EdgeLLMTTS}
-	case graph.RoleSynthesiser:
+	case role == graph.RoleSynthesiser:
 		return queue{id: turn.EdgeTTSTransport}
 	}
 	return queue{}

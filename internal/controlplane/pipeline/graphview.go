@@ -52,8 +52,12 @@ func (e *Effective) Graph() graph.Definition {
 		id       eventabi.EdgeID
 		from, to eventabi.NodeID
 	}{
-		{"llm-segmenter", "llm", "segmenter"}, {turn.EdgeLLMTTS, "segmenter", "tts"}, {turn.EdgeSTTLLM, "stt", "llm"},
-		{turn.EdgeTransportSTT, "caller", "stt"}, {turn.EdgeTransportVAD, "caller", "endpointer"}, {turn.EdgeTTSTransport, "tts", "speaker"},
+		{"llm-segmenter", "llm", "segmenter"},
+		{turn.EdgeLLMTTS, "segmenter", "tts"},
+		{turn.EdgeSTTLLM, "stt", "llm"},
+		{turn.EdgeTransportSTT, "caller", "stt"},
+		{turn.EdgeTransportVAD, "caller", "endpointer"},
+		{turn.EdgeTTSTransport, "tts", "speaker"},
 	} {
 		d.Edges = append(d.Edges, graph.Edge{ID: v.id, From: v.from, To: v.to})
 	}

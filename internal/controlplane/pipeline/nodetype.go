@@ -54,32 +54,46 @@ func NodeTypes() []NodeType {
 	language := ConfigField{Name: "language", Type: "string", Doc: "BCP 47, such as de; the engine's own where it is absent"}
 	return []NodeType{
 		{Name: "caller", Role: graph.RoleCaller, Scope: graph.ScopeSession, Doc: "where the caller's sound comes in", Outputs: []string{typeAudio}},
-		{Name: "vad", Role: graph.RoleDetector, Scope: graph.ScopeSession, Doc: "hears speech begin and end, and proposes turns",
-			Inputs: []string{typeAudio}, Outputs: []string{typeVoiceOn, typeVoiceOff, typeEndpoint}},
-		{Name: "stt", Role: graph.RoleRecogniser, Scope: graph.ScopeSession, Doc: "speech to text",
+		{
+			Name: "vad", Role: graph.RoleDetector, Scope: graph.ScopeSession, Doc: "hears speech begin and end, and proposes turns",
+			Inputs: []string{typeAudio}, Outputs: []string{typeVoiceOn, typeVoiceOff, typeEndpoint},
+		},
+		{
+			Name: "stt", Role: graph.RoleRecogniser, Scope: graph.ScopeSession, Doc: "speech to text",
 			Inputs: []string{typeAudio}, Outputs: []string{typeTranscript},
-			Config: append(slices.Clone(candidates), language)},
-		{Name: "llm", Role: graph.RoleModel, Scope: graph.ScopeTurn, Doc: "the language model: answers what was said",
+			Config: append(slices.Clone(candidates), language),
+		},
+		{
+			Name: "llm", Role: graph.RoleModel, Scope: graph.ScopeTurn, Doc: "the language model: answers what was said",
 			Inputs: []string{typeTranscript, typeRespond}, Outputs: []string{typeTextStart, typeTextDelta, typeTextEnd},
 			Config: append(slices.Clone(candidates),
 				ConfigField{Name: "instructions", Type: "string", Doc: "what the model is told it is; the session's where it is absent"},
 				ConfigField{Name: "max_tokens", Type: "integer", Min: 1, Max: 1 << 20, Doc: "the most tokens of an answer"},
-				ConfigField{Name: "temperature", Type: "number", Min: 0, Max: 2, Doc: "how freely the model words it"})},
-		{Name: "segmenter", Role: graph.RoleSegmenter, Scope: graph.ScopeTurn, Doc: "cuts a reply into speakable pieces",
-			Inputs: []string{typeTextStart, typeTextDelta, typeTextEnd}, Outputs: []string{typeSegment}},
-		{Name: "tts", Role: graph.RoleSynthesiser, Scope: graph.ScopeTurn, Doc: "text to speech",
+				ConfigField{Name: "temperature", Type: "number", Min: 0, Max: 2, Doc: "how freely the model words it"}),
+		},
+		{
+			Name: "segmenter", Role: graph.RoleSegmenter, Scope: graph.ScopeTurn, Doc: "cuts a reply into speakable pieces",
+			Inputs: []string{typeTextStart, typeTextDelta, typeTextEnd}, Outputs: []string{typeSegment},
+		},
+		{
+			Name: "tts", Role: graph.RoleSynthesiser, Scope: graph.ScopeTurn, Doc: "text to speech",
 			Inputs: []string{typeSegment}, Outputs: []string{typeAudio, typeAudioEnd},
 			Config: append(slices.Clone(candidates), language,
 				ConfigField{Name: "voice", Type: "string", Doc: "the voice, by the engine's name; its own where it is absent"},
-				ConfigField{Name: "rate", Type: "number", Min: 0.25, Max: 4, Doc: "how fast it speaks; 1 is the voice's own"})},
-		{Name: "speaker", Role: graph.RoleSpeaker, Scope: graph.ScopeSession, Doc: "where the agent's sound goes out",
-			Inputs: []string{typeAudio, typeAudioEnd}},
+				ConfigField{Name: "rate", Type: "number", Min: 0.25, Max: 4, Doc: "how fast it speaks; 1 is the voice's own"}),
+		},
+		{
+			Name: "speaker", Role: graph.RoleSpeaker, Scope: graph.ScopeSession, Doc: "where the agent's sound goes out",
+			Inputs: []string{typeAudio, typeAudioEnd},
+		},
 		{Name: "merge", Role: graph.RoleMerge, Doc: "joins what comes in by a rule"},
 		{Name: "select", Role: graph.RoleSelect, Doc: "passes what comes on along one of its edges: the first, by rank, whose conditions hold"},
 		{Name: "dead_letter", Role: graph.RoleDeadLetter, Scope: graph.ScopeSession, Doc: "takes what no node could process, and counts it"},
-		{Name: "error_responder", Role: graph.RoleResponder, Scope: graph.ScopeTurn, Doc: "says an apology after a turn that ended badly",
+		{
+			Name: "error_responder", Role: graph.RoleResponder, Scope: graph.ScopeTurn, Doc: "says an apology after a turn that ended badly",
 			Outputs: []string{typeSegment},
-			Config:  []ConfigField{{Name: "line", Type: "string", Doc: "the words that it says"}}},
+			Config:  []ConfigField{{Name: "line", Type: "string", Doc: "the words that it says"}},
+		},
 	}
 }
 
