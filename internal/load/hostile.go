@@ -68,7 +68,7 @@ func RunHostile(ctx context.Context, o HostileOptions) (rows []HostileRow, err e
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}
-	h, err := sessionhost.New(sessionhost.Config{MaxSessions: o.Sessions + 8, Adaptive: true, ProcessorTime: o.Machine.ProcessorTime})
+	h, err := sessionhost.New(sessionhost.Config{MaxSessions: o.Sessions + 8, ProcessorTime: o.Machine.ProcessorTime})
 	if err != nil {
 		return nil, fmt.Errorf("load: hostile: %w", err)
 	}
@@ -145,6 +145,9 @@ func hostileAct(ctx context.Context, x *Crowd, o *HostileOptions, a hostile.Act)
 	mu.Lock()
 	defer mu.Unlock()
 	row.Became, row.Process = brief(row.Became), brief(row.Process)
+	if !d.came.Load() {
+		row.Became = fmt.Sprintf("its call was not let in: %v", d.sum.get())
+	}
 	row.Alone, row.Beside, row.Frames = alone.P99, beside.P99, beside.FramesOut
 	row.Lost = x.group.failed.Load() + sumOf(x.refusals.get()) - lost
 	row.Stolen = alone.Stolen > StolenLimit || beside.Stolen > StolenLimit

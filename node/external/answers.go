@@ -19,12 +19,10 @@ func (i *instance) message(m *protocol.Message) error {
 		}
 		return i.deliver(&ev, m.Seq)
 	case protocol.TypeDone:
-		if err := i.done(m.Seq, m.TookUS); err != nil {
-			return err
-		}
-		if m.Error != nil {
+		if m.Error != nil { // ahead of who waits for done
 			i.fail(i.told(m.Error.Code, m.Error.Message))
 		}
+		return i.done(m.Seq, m.TookUS)
 	case protocol.TypeFailed:
 		i.fail(i.told(m.Code, m.Message))
 		i.stopped(true)

@@ -88,9 +88,20 @@ func removeStale(parent string) {
 		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
 			g := &controlGroup{path: filepath.Join(parent, e.Name())}
 			g.kill()
-			_ = os.Remove(g.path) // the next host tries again
+			_ = removeGroup(g.path) // the next host tries again
 		}
 	}
+}
+
+// removeGroup removes a group and those that were made below it.
+func removeGroup(path string) error {
+	entries, _ := os.ReadDir(path) // what cannot be read is not removed, which is told below
+	for _, e := range entries {
+		if e.IsDir() {
+			_ = removeGroup(filepath.Join(path, e.Name()))
+		}
+	}
+	return os.Remove(path)
 }
 
 // set sets a limit whose controller is delegated; others are not there.
@@ -142,7 +153,7 @@ func (g *controlGroup) remove() {
 		return
 	}
 	for wait := time.Millisecond; ; wait *= 2 {
-		err := os.Remove(g.path)
+		err := removeGroup(g.path)
 		if err == nil || errors.Is(err, os.ErrNotExist) || wait > time.Second {
 			break
 		}

@@ -83,6 +83,7 @@ type server struct {
 	over    chan struct{}
 	work    sync.WaitGroup
 	unknown atomic.Int64
+	ending  atomic.Bool
 }
 
 // Serve serves a connection to a host.
@@ -165,7 +166,7 @@ func (s *server) read() error {
 	welcome := false
 	for {
 		kind, body, err := reader.Next()
-		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, io.EOF) || err != nil && s.ending.Load() {
 			return nil
 		}
 		if err != nil {
@@ -189,7 +190,8 @@ func (s *server) read() error {
 				continue
 			}
 			if m.Type == protocol.TypeShutdown {
-				return nil
+				s.shutdown()
+				continue
 			}
 			if err := s.take(m); err != nil {
 				return fmt.Errorf("child: %w", err)
@@ -302,6 +304,19 @@ func (s *server) ask(m *protocol.Message) *protocol.Message {
 	case <-s.over:
 		return nil
 	}
+}
+
+// shutdown stops what is open, and then ends the connection; what is asked of the host meanwhile is
+// still answered.
+func (s *server) shutdown() {
+	if s.ending.Swap(true) {
+		return
+	}
+	s.stopAll()
+	go func() {
+		s.work.Wait()
+		_ = s.conn.Close()
+	}()
 }
 
 // stopAll stops what is open when the host has gone.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -192,6 +193,7 @@ func silent(n *nodeOf, _ *node.Context) error {
 func exit(n *nodeOf, _ *node.Context) error {
 	_, _ = n.raw.Write(binary.BigEndian.AppendUint32(nil, 1000))
 	_, _ = n.raw.Write([]byte(`J{"type":"em`))
+	debug.SetTraceback("none")
 	go panic("that is all")
 	select {}
 }
