@@ -29,7 +29,7 @@ type expander struct {
 	preludeAt Source // of the first
 	// contradict are the modules that say another version than they stand as.
 	contradict []string
-	count     int
+	count      int
 }
 
 // scope is a place where nodes and edges are declared: the document, or a module.
