@@ -23,6 +23,7 @@ func commands(env *environment) []*cobra.Command {
 		newValidateCommand(env),
 		newSchemaCommand(env),
 		newInitCommand(env),
+		newDocsCommand(env),
 		newConfigCommand(env),
 		newTokenCommand(env),
 		newLiveKitCommand(env),

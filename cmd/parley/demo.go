@@ -60,7 +60,7 @@ Your own caller: each --in is played when the agent has answered the one before,
 the second that --at names, agent or no agent: that is how to interrupt. WAV of 8 to 48
 kHz, 8 to 32 bit or float, is converted.
 
---spec sets the flow settings (docs/flow.md): the file, over it the environment
+--spec sets the graph and the flow settings (docs/graphs.md): the file, over it the environment
 (PARLEY_SECTION__FIELD) and --set. 'parley resolve' shows what they come to; the turn
 budget of who sets none is the demo's own, for engines that share this machine.
 
@@ -106,7 +106,7 @@ func newDemoCommand(env *environment) *cobra.Command {
 	flags.BoolVar(&f.overwrite, "overwrite", false, "replace an earlier demo in that folder")
 	flags.BoolVar(&f.fast, "fast", false, "virtual time: as fast as it goes, the same decisions every time")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON, and nothing else, on standard output")
-	flags.StringVar(&f.spec, "spec", "", "`FILE` with flow settings, YAML or JSON")
+	flags.StringVar(&f.spec, "spec", "", "`FILE` with a pipeline spec, YAML or JSON")
 	flags.StringArrayVar(&f.set, "set", nil, "`PATH=VALUE` of the flow settings (repeatable)")
 	flags.StringVar(&f.metrics, "metrics", "", "`FILE` for metrics events, as JSON lines; it is replaced")
 	flags.StringVar(&f.llm, "llm", "auto", "`WHO` answers: auto, scripted, or the base URL of an OpenAI-compatible server")

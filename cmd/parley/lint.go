@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,9 +44,10 @@ func newLintCommand(env *environment) *cobra.Command {
 		Use:     "lint FILE...",
 		GroupID: groupCheck,
 		Short:   "Check pipeline specs and show every fault, with its line",
-		Long: `Check the flow settings of pipeline specs, in YAML or, when the name ends in .json, in
-JSON: each FILE by itself, over the profile and the voice graph. A FILE of - is standard
-input.
+		Long: `Check pipeline specs, in YAML or, when the name ends in .json, in JSON: each FILE by
+itself, over the profile and, where it declares no graph, over the voice graph. A FILE of -
+is standard input. Of a graph everything is checked that a session would refuse: its types
+of nodes and what they are told, its edges, conditions, fallback branches and modules.
 
 Each fault is one line on standard output:
 
@@ -59,7 +61,7 @@ said. What several layers come to together, 'parley resolve' checks.
 Exit code: 0 no faults, 1 some file has faults, 2 wrong usage or a file that cannot be
 read (the other files are still checked).`,
 		Example: `  parley lint voice.yaml
-  parley lint --mode relaxed --json voice.yaml | jq '.files[].faults'
+  parley lint --relaxed --json voice.yaml | jq '.files[].faults'
   generate-spec | parley lint -`,
 		RunE: func(_ *cobra.Command, files []string) error {
 			if err := checkMode(mode); err != nil {
@@ -75,12 +77,22 @@ read (the other files are still checked).`,
 		},
 	}
 	addModeFlag(cmd, &mode, modeStrict)
+	completeSpec(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON document for tools")
 	return cmd
 }
 
 func addModeFlag(cmd *cobra.Command, mode *string, preset string) {
 	cmd.Flags().StringVar(mode, "mode", preset, "`MODE`: strict refuses what there are warnings about, relaxed tells them")
+	for _, name := range []string{modeStrict, modeRelaxed} {
+		cmd.Flags().BoolFunc(name, "the same as --mode "+name, func(text string) error {
+			on, err := strconv.ParseBool(text)
+			if err == nil && on {
+				*mode = name
+			}
+			return err
+		})
+	}
 	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{modeStrict, modeRelaxed}, cobra.ShellCompDirectiveNoFileComp)))
 }
 

@@ -28,9 +28,59 @@ type resolveFlags struct {
 type resolveReport struct {
 	OK bool `json:"ok"`
 	// Settings is what is in force, as a pipeline spec; absent when it was refused.
-	Settings json.RawMessage  `json:"settings,omitempty"`
-	Values   []pipeline.Value `json:"values"`
-	Faults   []pipeline.Fault `json:"faults"`
+	Settings json.RawMessage `json:"settings,omitempty"`
+	// Graph is the graph in force, modules expanded; absent when it was refused.
+	Graph  *resolvedGraph   `json:"graph,omitempty"`
+	Values []pipeline.Value `json:"values"`
+	Faults []pipeline.Fault `json:"faults"`
+}
+
+// resolvedGraph is the graph in force, as resolve --json has it.
+type resolvedGraph struct {
+	Declared bool           `json:"declared"` // otherwise it is the voice graph
+	Nodes    []resolvedNode `json:"nodes"`
+	Edges    []resolvedEdge `json:"edges"`
+}
+
+type resolvedNode struct {
+	ID         string          `json:"id"`
+	Type       string          `json:"type"`
+	Version    string          `json:"version,omitempty"`
+	Role       string          `json:"role"`
+	Scope      string          `json:"scope"`
+	Module     string          `json:"module,omitempty"`
+	Prelude    bool            `json:"prelude,omitempty"`
+	FallbackOf string          `json:"fallback_of,omitempty"`
+	Inputs     []string        `json:"inputs"`
+	Outputs    []string        `json:"outputs"`
+	Config     json.RawMessage `json:"config,omitempty"`
+}
+
+type resolvedEdge struct {
+	ID     string   `json:"id"`
+	From   string   `json:"from"`
+	To     string   `json:"to"`
+	Events []string `json:"events,omitempty"`
+	When   []string `json:"when,omitempty"`
+	Rank   int64    `json:"rank,omitempty"`
+}
+
+func graphOf(e *pipeline.Effective) *resolvedGraph {
+	g := &resolvedGraph{Declared: e.Declared()}
+	for _, n := range e.Nodes() {
+		g.Nodes = append(g.Nodes, resolvedNode{
+			ID: string(n.ID), Type: n.Type, Version: n.Version, Role: string(n.Role), Scope: string(n.Scope), Module: n.Module, Prelude: n.Prelude,
+			FallbackOf: string(n.FallbackOf), Inputs: append([]string{}, n.Inputs...), Outputs: append([]string{}, n.Outputs...), Config: n.Config,
+		})
+	}
+	for _, edge := range e.Graph().Edges {
+		out := resolvedEdge{ID: string(edge.ID), From: string(edge.From), To: string(edge.To), Events: edge.Events, Rank: edge.Rank}
+		for _, t := range edge.When {
+			out.When = append(out.When, t.Attribute+" "+string(t.Op)+" "+t.Value)
+		}
+		g.Edges = append(g.Edges, out)
+	}
+	return g
 }
 
 func newResolveCommand(env *environment) *cobra.Command {
@@ -38,9 +88,10 @@ func newResolveCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "resolve [FILE]",
 		GroupID: groupCheck,
-		Short:   "Show what is in force of flow settings, and where each value came from",
-		Long: `Lay the layers of flow settings over each other and show every value in force, with its
-layer and the line, variable or flag that gave it:
+		Short:   "Show what is in force of a pipeline spec, and where each value came from",
+		Long: `Lay the layers of a pipeline spec over each other and show every value in force, with its
+layer and the line, variable or flag that gave it. A graph is shown with its modules
+expanded:
 
   execution_profile/simple/v1   what the profile says
   pipeline_spec                 FILE, and what the voice graph makes of the profile
@@ -74,6 +125,7 @@ Exit code: 0 it is in force, 1 it is refused, 2 wrong usage or a file that canno
 	flags.BoolVar(&f.changed, "changed", false, "only what is not as the profile and the voice graph have it")
 	flags.BoolVar(&f.json, "json", false, "write one JSON document for tools")
 	addModeFlag(cmd, &f.mode, modeRelaxed)
+	completeSpec(cmd)
 	must(cmd.MarkFlagFilename("tenant", "yaml", "yml", "json"))
 	return cmd
 }
@@ -95,7 +147,7 @@ func runResolve(env *environment, f resolveFlags, args []string) (err error) {
 	report := resolveReport{OK: fit(faults, f.mode), Values: []pipeline.Value{}, Faults: append([]pipeline.Fault{}, faults...)}
 	if report.OK {
 		report.Settings = e.Document()
-		report.Values = e.Values()
+		report.Values, report.Graph = e.Values(), graphOf(e)
 		if f.changed {
 			report.Values = e.Changed()
 		}

@@ -32,7 +32,7 @@ const transportsSection = "transports."
 const runLong = `Run runs an agent on this machine.
 
   parley run            serves clients, as 'parley serve' does, with its flags
-  parley run SPEC       the same, with the flow settings of a file (docs/flow.md)
+  parley run SPEC       the same, with the graph and the settings of a file (docs/graphs.md)
   parley run WAV ...    plays recordings to the agent over the loopback transport, as
                         'parley demo --in WAV' does, and leaves a folder
 

@@ -137,7 +137,7 @@ func (b *nodeWork) build() (GraphNode, bool) {
 	b.node.BudgetMS = b.node.Limits.EventMS
 	if builtin, ok := nodeType(t.text); ok {
 		b.builtin(&builtin)
-	} else if slices.Contains(b.normalizer.kindTypes(), t.text) {
+	} else if slices.Contains(b.normalizer.KindTypes(), t.text) {
 		b.registered()
 	} else {
 		names := b.normalizer.TypeNames()

@@ -67,6 +67,21 @@ func later(a, b Source) Source {
 	return a
 }
 
+// Admits says which values the field takes, in words.
+func (f *ConfigField) Admits() string {
+	switch f.Type {
+	case "string":
+		return "text"
+	case "list":
+		return "list of 1 or 2 names"
+	}
+	return f.bounds()
+}
+
+func (f *ConfigField) bounds() string {
+	return strconv.FormatFloat(f.Min, 'g', -1, 64) + " to " + strconv.FormatFloat(f.Max, 'f', -1, 64)
+}
+
 // wants says what a field wants where a value is something else; empty = it fits.
 func (f *ConfigField) wants(v setting) string {
 	switch f.Type {
@@ -87,7 +102,7 @@ func (f *ConfigField) wants(v setting) string {
 			if f.Type == "integer" {
 				article = "an"
 			}
-			return article + " " + f.Type + " from " + strconv.FormatFloat(f.Min, 'g', -1, 64) + " to " + strconv.FormatFloat(f.Max, 'f', -1, 64)
+			return article + " " + f.Type + " from " + f.bounds()
 		}
 	}
 	return ""

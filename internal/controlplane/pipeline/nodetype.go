@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/parley-voice/parley/internal/kernel/graph"
@@ -122,17 +123,26 @@ type Kinds interface {
 	Describe(name string, config json.RawMessage) (Declared, error)
 }
 
-// kindTypes lists the types that the program registers.
-func (n *Normalizer) kindTypes() []string {
+// KindTypes lists the types that the program registers, sorted.
+func (n *Normalizer) KindTypes() []string {
 	if n.kinds == nil {
 		return nil
 	}
 	return n.kinds.Types()
 }
 
+// DescribeKind says what a registered type is without a config. A type that needs one says so
+// by an error.
+func (n *Normalizer) DescribeKind(name string) (Declared, error) {
+	if n.kinds == nil {
+		return Declared{}, fmt.Errorf("pipeline: %q: the program registers no types", name)
+	}
+	return n.kinds.Describe(name, nil)
+}
+
 // TypeNames lists every node_type that a spec may name, sorted.
 func (n *Normalizer) TypeNames() []string {
-	out := append([]string{moduleType}, n.kindTypes()...)
+	out := append([]string{moduleType}, n.KindTypes()...)
 	for _, t := range NodeTypes() {
 		out = append(out, t.Name)
 	}
