@@ -52,7 +52,8 @@ func TestEventsCross(t *testing.T) {
 	if err := n.Stop(h.context); err != nil {
 		t.Error(err)
 	}
-	if s := status(t, k); s.State != "running" || s.Instances != 0 || s.Events != 101 || s.Late != 0 || s.Unknown != 0 || s.OverheadP50 == 0 {
+	until(t, "the instance is gone", func() bool { return status(t, k).Instances == 0 })
+	if s := status(t, k); s.State != "running" || s.Events != 101 || s.Late != 0 || s.Unknown != 0 || s.OverheadP50 == 0 {
 		t.Errorf("%+v", s)
 	}
 	if !strings.Contains(log.String(), "a node's process has started") {
