@@ -38,7 +38,7 @@ the schema that it came from.
 Exit code: 0 written, 2 wrong usage or a folder that cannot be written.`,
 		Example: `  parley docs nodes
   parley docs --out docs/reference`,
-		Args:              atMost(1, "name one PAGE, or give --out"),
+		Args:              atMostOne("name one PAGE, or give --out"),
 		ValidArgsFunction: cobra.FixedCompletions(pageNames(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -104,8 +104,10 @@ func referencePages() (pages map[string]string, err error) {
 	}{
 		"spec": {"Pipeline specs", "What a pipeline spec can say. [graphs.md](../graphs.md) tells how a graph is declared, and\n" +
 			"[flow.md](../flow.md) what its edges, budgets and quotas do.", []schema.Kind{schema.PipelineSpec}},
-		"policy": {"Policies", "What a turn may do is frozen in its plan before it opens; who is let in is a decision.",
-			[]schema.Kind{schema.ResolvedTurnPlan, schema.DecisionOutcome}},
+		"policy": {
+			"Policies", "What a turn may do is frozen in its plan before it opens; who is let in is a decision.",
+			[]schema.Kind{schema.ResolvedTurnPlan, schema.DecisionOutcome},
+		},
 		"events": {"Events", "Everything that goes from one part to another travels in one envelope. A record carries content, a\n" +
 			"control signal says what was decided, and a turn transition how a turn moved.", []schema.Kind{schema.EventRecord, schema.ControlSignal, schema.TurnTransition}},
 	} {

@@ -45,7 +45,7 @@ read or written.`,
 		Example: `  parley graph > voice.svg
   parley graph router.yaml --format mermaid
   parley graph router.yaml --out router.svg`,
-		Args: atMost(1, "name one SPEC, or none for the voice graph"),
+		Args: atMostOne("name one SPEC, or none for the voice graph"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if !slices.Contains(formats(), format) {
 				return usageErrorf("--format is %q; use one of %s", format, strings.Join(formats(), ", "))

@@ -111,7 +111,7 @@ Exit code: 0 it is in force, 1 it is refused, 2 wrong usage or a file that canno
   parley resolve voice.yaml --changed
   parley resolve voice.yaml --set budgets.turn_budget_ms=1500 --set edges.stt-llm.strategy=merge
   parley resolve voice.yaml --tenant acme.yaml --json | jq .settings`,
-		Args: atMost(1, "name one FILE, or none"),
+		Args: atMostOne("name one FILE, or none"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkMode(f.mode); err != nil {
 				return err

@@ -162,11 +162,11 @@ func markStart(env *environment, cmd *cobra.Command) {
 	}
 }
 
-// atMost wants up to n arguments and says what they are.
-func atMost(n int, want string) cobra.PositionalArgs {
+// atMostOne wants one argument or none, and says what it is.
+func atMostOne(want string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) > n {
-			return usageErrorf("%d arguments given, at most %d wanted: %s", len(args), n, want)
+		if len(args) > 1 {
+			return usageErrorf("%d arguments given, at most 1 wanted: %s", len(args), want)
 		}
 		return nil
 	}

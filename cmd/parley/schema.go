@@ -23,7 +23,7 @@ The schema of artifact_bundle refers to the others by $id. What a schema cannot
 express (a plan's hash, repeated keys, relations between values), validate and lint check.`,
 		Example: `  parley schema
   parley schema control_signal > control_signal.schema.json`,
-		Args:              atMost(1, "name one KIND, or none for the list"),
+		Args:              atMostOne("name one KIND, or none for the list"),
 		ValidArgsFunction: cobra.FixedCompletions(append(kindNames(), string(schema.PipelineSpec)), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
