@@ -51,6 +51,7 @@ type call struct {
 	track   string // SID of the caller's that is heard
 	ear     *ear
 	deaf    chan struct{} // ends the ear's goroutine
+	parted  bool          // nobody is heard any more: what the room still says comes too late
 
 	gate   sync.RWMutex // held for reading while the session is told something
 	closed bool
@@ -228,7 +229,7 @@ func (c *call) know(p *roomproto.Participant) {
 // follow hears the caller's microphone, and knows whether it is on. mu is held.
 func (c *call) follow() {
 	p := c.people[c.caller]
-	if p == nil {
+	if p == nil || c.parted {
 		return
 	}
 	t := microphone(p)
@@ -509,7 +510,7 @@ func (c *call) Close(string) error {
 // part leaves the room and waits for what runs.
 func (c *call) part(ctx context.Context) {
 	c.mu.Lock()
-	c.track = ""
+	c.parted, c.track = true, ""
 	c.hush()
 	c.mu.Unlock()
 	c.room.leave(ctx)

@@ -114,6 +114,37 @@ func TestPings(t *testing.T) {
 	until(t, "the session is told that the room is lost", func() bool { return len(links(x)) > 0 && links(x)[0] == "lost" })
 }
 
+// A room that is joined anew while the link is closed says who is there: nobody hears them, and
+// nobody waits for who would.
+func TestJoinedWhileLeaving(t *testing.T) {
+	_, _, x := meet(t, Config{}, livekittest.Config{}, transporttest.Config{Disconnect: time.Minute})
+	c := x.Link().(*call)
+	until(t, "the caller is heard", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.ear != nil
+	})
+	c.mu.Lock()
+	there := c.people[c.caller]
+	c.mu.Unlock()
+	x.Close("test_over")
+	if err := c.Close("again"); err != nil {
+		t.Error(err)
+	}
+	until(t, "it has parted", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.parted
+	})
+	c.present([]*roomproto.Participant{there}, true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ear != nil {
+		t.Error("the track is heard again, by a goroutine that nobody ends")
+		close(c.deaf)
+	}
+}
+
 // A room that does not come back is gone.
 func TestGone(t *testing.T) {
 	e, c, x := meet(t, Config{Resume: time.Second}, livekittest.Config{}, transporttest.Config{Disconnect: time.Minute})
