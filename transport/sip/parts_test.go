@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 	// The library lets transactions over UDP end by their timers, as RFC 3261 wants it.
 	// Its client, which is the phone of the tests, keeps a socket of a call that failed.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*ServerTx).TerminateGracefully"),
-		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).readUDPConnection"))
+		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).readUDPConnection"),
+		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).createConnection.func1"))
 }
 
 // silentMedia makes the sound of a call that nobody is told of, and the caller's address.
