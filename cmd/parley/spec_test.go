@@ -36,7 +36,8 @@ func TestLint(t *testing.T) {
 			t.Fatalf("no files for %s: %v", side.glob, err)
 		}
 		for _, name := range names {
-			if filepath.Base(name) != "warnings.yaml" {
+			// Files of graphs name node types that only their own package's tests have.
+			if base := filepath.Base(name); base != "warnings.yaml" && !strings.HasPrefix(base, "graph") {
 				*side.into = append(*side.into, name)
 			}
 		}
