@@ -433,12 +433,3 @@ func (r *Run) Check() string {
 	}
 	return ""
 }
-
-// members calls visit for the nodes of a set in topological order.
-func (g *Graph) members(s nodeSet, visit func(i int)) {
-	for _, i := range g.order {
-		if s.has(i) {
-			visit(i)
-		}
-	}
-}
