@@ -80,7 +80,8 @@ type Instance struct {
 	turnstile chan struct{}
 	dead      chan struct{}
 	state     atomic.Int32
-	phase     phase // guarded by the turnstile
+	phase     phase       // guarded by the turnstile
+	owed      atomic.Bool // a failed instance is to be stopped
 	watch     watch
 
 	mu     sync.Mutex
@@ -207,7 +208,34 @@ func (i *Instance) enter() bool {
 	}
 }
 
-func (i *Instance) leave() { <-i.turnstile }
+// leave lets the next hook in. It is here that a failed instance stops whose hook came back
+// late.
+func (i *Instance) leave() {
+	<-i.turnstile
+	if i.owed.Load() {
+		i.release()
+	}
+}
+
+// release runs the Stop that a failed instance is owed, once none of its hooks runs any more.
+// One that never comes back is never stopped: nothing may run beside it.
+func (i *Instance) release() {
+	select {
+	case i.turnstile <- struct{}{}:
+	default:
+		return // whoever is in there does it on leaving
+	}
+	if i.owed.Swap(false) && i.phase == phaseRunning {
+		i.phase = phaseStopped
+		if err := i.invoke(hookStop, nil, pending{}); err != nil {
+			i.context.Telemetry.Count("node_stop_failed", 1)
+		}
+	}
+	<-i.turnstile
+	if i.owed.Load() {
+		i.release()
+	}
+}
 
 // prepare runs Init and Start before the first event.
 func (i *Instance) prepare() bool {
@@ -289,6 +317,7 @@ func (i *Instance) fail(f Failure) {
 		f.Node, f.Turn = i.settings.ID, i.settings.Turn
 		i.settings.Failed(f)
 	}
+	i.request(pending{hook: hookStop})
 }
 
 // emit is the node's way out.
