@@ -91,6 +91,23 @@ func TestPicturesOfExamples(t *testing.T) {
 	}
 }
 
+// The picture in the README is what parley graph draws.
+func TestPictureOfReadme(t *testing.T) {
+	const picture = "../../docs/graph.svg"
+	r := runParley(t, "", "graph", "../../examples/specs/language-router.yaml")
+	if r.code != exitOK {
+		t.Fatalf("exit code %d\n%s", r.code, r.errOut)
+	}
+	if *rewrite {
+		if err := os.WriteFile(picture, []byte(r.out), 0o644); err != nil { //nolint:gosec // a document
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(picture); err != nil || string(got) != r.out {
+		t.Errorf("docs/graph.svg is not drawn from its spec (%v); run go test ./cmd/parley -run Picture -rewrite", err)
+	}
+}
+
 // docs/graphs.md tells of every code of a graph, and of no other.
 func TestGraphCodes(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../../internal/controlplane/pipeline/graphfault.go", nil, 0)

@@ -28,6 +28,8 @@ type Settings struct {
 	Parent  context.Context // ends with the session; nil = never
 	// Out takes what the node emits, on the goroutine that emits it.
 	Out func(ev *node.Event)
+	// Hold keeps the event at hand open until done is called; nil = nobody waits for answers.
+	Hold func() (done func())
 	// Failed is told once when the instance fails, on any goroutine.
 	Failed func(f Failure)
 	// Spent is told when 80 % of the node's budget are gone, and when nothing is left, each
@@ -146,6 +148,7 @@ func New(s Settings) (*Instance, error) {
 		State:     &stateHandle{store: s.Store, turn: s.Turn, conversation: s.Conversation},
 		Telemetry: telemetry(s.Count),
 		Out:       i.emit,
+		Hold:      s.Hold,
 	}
 	if s.Turn != "" {
 		i.context.Determinism = newChance(s.Seed)
@@ -319,6 +322,18 @@ func (i *Instance) fail(f Failure) {
 	}
 	i.request(pending{hook: hookStop})
 }
+
+// Overdue fails an instance that keeps an event open beyond the limit of an event.
+func (i *Instance) Overdue() {
+	limit := i.limit(hookEvent)
+	i.fail(Failure{
+		Reason: ReasonTimeout, Hook: hookEvent.String(), Detail: "the event was not done within its limit of " + limit.String(),
+		Limit: timebase.Span(limit),
+	})
+}
+
+// Dead is closed when the instance has failed or stopped.
+func (i *Instance) Dead() <-chan struct{} { return i.dead }
 
 // emit is the node's way out.
 func (i *Instance) emit(ev *node.Event) {
