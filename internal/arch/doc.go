@@ -11,7 +11,7 @@
 // What holds, and where it is checked:
 //
 //  1. Imports follow the arrows api <- kernel <- {controlplane, observability, runtime} <- facade
-//     <- cmd; contracts see at most the envelope; adapters see their contract (rings.go).
+//     <- cli <- cmd; contracts see at most the envelope; adapters see their contract (rings.go).
 //  2. The kernel imports a short list of the standard library (rings.go).
 //  3. The kernel is deterministic: no goroutine, channel, select, iteration in map
 //     order, clock, floating point, package-level state or recover (purity.go).
@@ -21,7 +21,8 @@
 //     package has exactly one comment, in doc.go or its only file (names.go).
 //  6. Files and functions are short, carry their licence, register nothing in init
 //     and leave nothing unfinished (tidy.go).
-//  7. Nothing names one machine's paths or a package registry's host (places.go).
-//  8. docs/modules.md tells the truth about where each word of the specification
+//  7. What transports have run on goroutines and by timers is inside transport.Contain (contained.go).
+//  8. Nothing names one machine's paths or a package registry's host (places.go).
+//  9. docs/modules.md tells the truth about where each word of the specification
 //     lives, and every kernel file is in it (words.go).
 package arch

@@ -112,6 +112,9 @@ func faults() []fault {
 		{"length/script", "length", "scripts/x.sh", strings.Repeat("true\n", maxShellLines+1), "lines, at most"},
 		{"length/function", "length", "node/x.go", header + "package node\n\nfunc f() {\n" + strings.Repeat("\tf()\n", maxFuncLines) + "}\n", "function f has"},
 		{"init", "init", "node/x.go", header + "package node\n\nfunc init() {}\n", "func init"},
+		{"contained/goroutine", "contained", "transport/loop/x.go", header + "package loop\n\nfunc f() { go f() }\n", "a goroutine"},
+		{"contained/timer", "contained", "transport/loop/x.go", header + "package loop\n\nimport \"time\"\n\nfunc f() { time.AfterFunc(1, f) }\n", "a timer"},
+		{"contained/group", "contained", "transport/loop/x.go", header + "package loop\n\nimport \"sync\"\n\nfunc f(g *sync.WaitGroup) { g.Go(func() {}) }\n", "a goroutine"},
 		{"finished/note", "finished", budgetFile, "\n// TO" + "DO: later\n", "in a comment"},
 		{"finished/skip", "finished", "node/x_test.go", header + "package node\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Skip() }\n", "a skipped test"},
 

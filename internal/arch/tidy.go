@@ -23,6 +23,7 @@ func tidyChecks() []Check {
 	return []Check{
 		{"licence", "a file that travels alone says under what terms", checkLicence},
 		{"length", "what does not fit a screen is not read before it is changed", checkLength},
+		{"contained", "a panic on a goroutine of a transport would end the process, and with it every call", checkContained},
 		{"init", "registration at start-up cannot be seen from the call site, nor undone by a test", checkInit},
 		{"finished", "a promise in a comment, or a skipped test, is a defect without a number", checkFinished},
 	}

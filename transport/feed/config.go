@@ -33,6 +33,9 @@ type Config struct {
 	Burst time.Duration
 	// CatchUp is how much of a delay is made up for at twice the pace; negative = none.
 	CatchUp time.Duration
+	// Broken ends the connection when a function of After panics in the feed's own time; nil =
+	// the session is told that the client is gone.
+	Broken func(*transport.Panic)
 }
 
 // withDefaults fills in what is not set.

@@ -52,7 +52,11 @@ func New(c Config, in transport.Ingress) (*Feed, error) {
 	c = c.withDefaults()
 	f := &Feed{in: in, pace: newPace(c, time.Now())}
 	f.line.limit = int(c.Longest * transport.SampleRate / time.Second)
-	f.timer = time.AfterFunc(time.Hour, f.run)
+	broken := c.Broken
+	if broken == nil {
+		broken = func(*transport.Panic) { in.Link(transport.LinkGone) }
+	}
+	f.timer = time.AfterFunc(time.Hour, transport.Contain(broken, f.run))
 	f.timer.Stop()
 	return f, nil
 }

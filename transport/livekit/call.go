@@ -281,14 +281,19 @@ func (c *call) listen() {
 	c.ear, c.deaf = e, make(chan struct{})
 	stop, before := c.deaf, c.heard
 	c.heard = e
-	c.hearing.Go(func() {
+	c.hearing.Go(transport.Contain(c.broken, func() {
 		defer close(e.ended)
 		if before != nil { // sound comes from one at a time, and its numbers go on
 			<-before.ended
 			e.slot = before.slot + between
 		}
 		e.run(stop, c.isMuted, c.now)
-	})
+	}))
+}
+
+// broken ends the call: something of it has panicked, which may hold its locks.
+func (c *call) broken(*transport.Panic) {
+	c.now(func(in transport.Ingress) { in.Link(transport.LinkGone) })
 }
 
 // hush stops to hear. mu is held.

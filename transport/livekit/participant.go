@@ -78,7 +78,7 @@ func join(ctx context.Context, c Config, name string, e events, count *counts) (
 		p.leave(out)
 		return nil, v.error(name)
 	}
-	go p.run()
+	go transport.Contain(p.broken, p.run)()
 	return p, nil
 }
 
@@ -331,7 +331,14 @@ func (p *participant) peerEvents() peerEvents {
 		changed: func() { p.post(func() {}) },
 		sound:   p.events.sound,
 		data:    p.events.data,
+		broken:  p.broken,
 	}
+}
+
+// broken ends the stay: something of it has panicked.
+func (p *participant) broken(v *transport.Panic) {
+	p.stop()
+	p.events.link(transport.LinkGone, v.Error())
 }
 
 // post has the goroutine do something.
@@ -349,7 +356,7 @@ func (p *participant) letGo() {
 	p.peers = nil
 	p.mu.Unlock()
 	if q != nil {
-		p.closing.Go(q.close)
+		p.closing.Go(transport.Contain(nil, q.close))
 	}
 }
 
@@ -509,13 +516,13 @@ func (p *participant) subscribe(who, track string) {
 func (p *participant) leave(ctx context.Context) {
 	p.stop()
 	gone := make(chan struct{})
-	go func() {
+	go transport.Contain(nil, func() {
 		defer close(gone)
 		<-p.done
 		p.disconnect(ctx, &roomproto.Request{Leave: &roomproto.Leave{Reason: roomproto.ClientInitiated}})
 		p.letGo()
 		p.closing.Wait()
-	}()
+	})()
 	select {
 	case <-gone:
 	case <-ctx.Done():

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/livekit/roomproto"
 )
 
@@ -69,6 +70,7 @@ type peerEvents struct {
 	changed   func()
 	sound     func(track string, p *rtp.Packet)
 	data      func(p *roomproto.Packet)
+	broken    func(p *transport.Panic) // a callback has panicked
 }
 
 func newAPI(loopback bool) (*webrtc.API, error) {
@@ -128,11 +130,13 @@ func newPeers(c webrtc.Configuration, loopback bool, count *counts, on peerEvent
 	}
 	for target, pc := range map[roomproto.Target]*webrtc.PeerConnection{roomproto.Publisher: q.pub, roomproto.Subscriber: q.sub} {
 		pc.OnICECandidate(func(found *webrtc.ICECandidate) {
+			defer transport.Recover(on.broken)
 			if found != nil {
 				on.candidate(target, found.ToJSON())
 			}
 		})
 		pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+			defer transport.Recover(on.broken)
 			if target == roomproto.Publisher {
 				q.ready.Store(s == webrtc.PeerConnectionStateConnected)
 			}
@@ -142,17 +146,24 @@ func newPeers(c webrtc.Configuration, loopback bool, count *counts, on peerEvent
 			on.changed()
 		})
 	}
-	q.sub.OnTrack(func(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) { q.hear(t, r, on.sound) })
+	q.sub.OnTrack(func(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
+		defer transport.Recover(on.broken)
+		q.hear(t, r, on)
+	})
 	q.sub.OnDataChannel(func(d *webrtc.DataChannel) {
+		defer transport.Recover(on.broken)
 		if l := d.Label(); l == roomproto.ReliableChannel || l == roomproto.LossyChannel {
-			d.OnMessage(func(m webrtc.DataChannelMessage) { q.read(m, on.data) })
+			d.OnMessage(func(m webrtc.DataChannelMessage) {
+				defer transport.Recover(on.broken)
+				q.read(m, on.data)
+			})
 		}
 	})
-	return q, q.publish()
+	return q, q.publish(on.broken)
 }
 
 // publish prepares what goes out: the track and the channels.
-func (q *peers) publish() (err error) {
+func (q *peers) publish(broken func(*transport.Panic)) (err error) {
 	if q.voice, err = webrtc.NewTrackLocalStaticRTP(opusCapability(), trackName, streamName); err != nil {
 		return err
 	}
@@ -160,7 +171,7 @@ func (q *peers) publish() (err error) {
 	if err != nil {
 		return err
 	}
-	q.done.Go(func() { drain(t.Sender().Read) })
+	q.done.Go(transport.Contain(broken, func() { drain(t.Sender().Read) }))
 	no, once := false, uint16(1)
 	if q.lossy, err = q.pub.CreateDataChannel(roomproto.LossyChannel, &webrtc.DataChannelInit{Ordered: &no, MaxRetransmits: &once}); err != nil {
 		return err
@@ -168,7 +179,7 @@ func (q *peers) publish() (err error) {
 	if q.data, err = q.pub.CreateDataChannel(roomproto.ReliableChannel, nil); err != nil {
 		return err
 	}
-	q.data.OnOpen(q.opened)
+	q.data.OnOpen(transport.Contain(broken, q.opened))
 	return nil
 }
 
@@ -183,7 +194,7 @@ func drain(read func([]byte) (int, interceptor.Attributes, error)) {
 }
 
 // hear reads a track until its connection ends.
-func (q *peers) hear(t *webrtc.TrackRemote, r *webrtc.RTPReceiver, sound func(track string, p *rtp.Packet)) {
+func (q *peers) hear(t *webrtc.TrackRemote, r *webrtc.RTPReceiver, on peerEvents) {
 	q.mu.Lock()
 	closed := q.closed
 	if !closed {
@@ -193,10 +204,10 @@ func (q *peers) hear(t *webrtc.TrackRemote, r *webrtc.RTPReceiver, sound func(tr
 	if closed {
 		return
 	}
-	go func() {
+	go transport.Contain(on.broken, func() {
 		defer q.done.Done()
 		drain(r.Read)
-	}()
+	})()
 	defer q.done.Done()
 	track := trackOf(t.StreamID(), t.ID())
 	for {
@@ -204,7 +215,7 @@ func (q *peers) hear(t *webrtc.TrackRemote, r *webrtc.RTPReceiver, sound func(tr
 		if err != nil {
 			return
 		}
-		sound(track, p)
+		on.sound(track, p)
 	}
 }
 

@@ -96,7 +96,7 @@ func capabilities() transport.Capabilities {
 func (s *Server) Serve(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, name := range s.config.Rooms {
-		all.Go(func() { s.stay(ctx, name) })
+		all.Go(transport.Contain(nil, func() { s.stay(ctx, name) }))
 	}
 	<-ctx.Done()
 	all.Wait()

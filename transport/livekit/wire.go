@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/livekit/roomproto"
 	"github.com/parley-voice/parley/transport/outbox"
 )
@@ -79,7 +80,7 @@ func dialWire(ctx context.Context, u *url.URL, token, sid string, count *counts)
 	}
 	var reading context.Context
 	reading, w.stop = context.WithCancel(context.Background())
-	w.done.Go(func() { w.read(reading) })
+	w.done.Go(transport.Contain(func(*transport.Panic) { _ = ws.CloseNow() }, func() { w.read(reading) }))
 	return w, nil
 }
 

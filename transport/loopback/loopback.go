@@ -137,7 +137,7 @@ func (l *Line) Open(_ context.Context, _ transport.Bootstrap, in transport.Ingre
 		ctx, stop := context.WithCancel(context.Background())
 		l.stop = stop
 		began := time.Now()
-		l.pacer.Go(func() { l.pace(ctx, began) })
+		l.pacer.Go(transport.Contain(func(*transport.Panic) { in.Link(transport.LinkGone) }, func() { l.pace(ctx, began) }))
 	}
 	return l, nil
 }

@@ -69,9 +69,9 @@ func New(c Config) (*Outbox, error) {
 	}
 	o := &Outbox{config: c.withDefaults(), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	o.ctx, o.cancel = context.WithCancelCause(context.Background())
-	o.watch = time.AfterFunc(longest, o.overdue)
+	o.watch = time.AfterFunc(longest, transport.Contain(nil, o.overdue))
 	o.watch.Stop()
-	go o.run()
+	go transport.Contain(o.crashed, o.run)()
 	return o, nil
 }
 
@@ -242,8 +242,15 @@ func (o *Outbox) Stats() Stats {
 // fail stops the outbox and tells of it.
 func (o *Outbox) fail(err error) {
 	if o.stop(err) && o.config.Failed != nil {
-		go o.config.Failed(err)
+		go transport.Contain(nil, func() { o.config.Failed(err) })()
 	}
+}
+
+// crashed fails an outbox whose Write has panicked.
+func (o *Outbox) crashed(p *transport.Panic) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fail(p)
 }
 
 // stop ends all writing, and says whether it was this call that did.

@@ -71,9 +71,9 @@ func newConn(s *Server, wire *websocket.Conn, offer transport.Offer, model strin
 		set: newSettings(newID("sess"), model), conversation: newID("conv"), prefix: newID("event") + "_",
 		items: items{most: s.config.Items},
 	}
-	c.quiet = time.AfterFunc(time.Hour, c.quieten)
+	c.quiet = time.AfterFunc(time.Hour, transport.Contain(c.broken, c.quieten))
 	c.quiet.Stop()
-	c.playout.timer = time.AfterFunc(time.Hour, c.hears)
+	c.playout.timer = time.AfterFunc(time.Hour, transport.Contain(c.broken, c.hears))
 	c.playout.timer.Stop()
 	var err error
 	c.Socket, err = socket.New(wire, socket.Config{
@@ -85,6 +85,9 @@ func newConn(s *Server, wire *websocket.Conn, offer transport.Offer, model strin
 	c.out = c.Out()
 	return c, nil
 }
+
+// broken ends the connection: something of it has panicked.
+func (c *conn) broken(p *transport.Panic) { c.Broken(p) }
 
 // serve handles a client until its session is over.
 func (c *conn) serve(ctx context.Context) {
@@ -202,7 +205,7 @@ func (c *conn) begin(ctx context.Context) bool {
 
 // bind is the session's transport.OpenFunc.
 func (c *conn) bind(_ context.Context, _ transport.Bootstrap, in transport.Ingress) (transport.Link, error) {
-	f, err := feed.New(feed.Config{Longest: c.config.Buffered}, in)
+	f, err := feed.New(feed.Config{Longest: c.config.Buffered, Broken: c.broken}, in)
 	if err != nil {
 		return nil, fmt.Errorf("realtime: %w", err)
 	}

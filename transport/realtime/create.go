@@ -37,7 +37,7 @@ func (c *conn) create(e *event) *fault {
 		a.text = nil
 	}
 	c.asked = a
-	a.timer = time.AfterFunc(answerWithin+c.config.Buffered, func() { c.unanswered(a) })
+	a.timer = time.AfterFunc(answerWithin+c.config.Buffered, transport.Contain(c.broken, func() { c.unanswered(a) }))
 	c.mu.Unlock()
 	if a.text != nil {
 		c.Tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: a.text}) })

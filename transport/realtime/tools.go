@@ -93,11 +93,11 @@ func (c *conn) answered(call *item) {
 		c.finish(c.active)
 	}
 	t.held = true
-	time.AfterFunc(createWithin, func() {
+	time.AfterFunc(createWithin, transport.Contain(c.broken, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.unhold(t)
-	})
+	}))
 }
 
 // keep has a frame wait for its response; the lock is held.

@@ -86,7 +86,7 @@ func newConn(s *Server, wire *websocket.Conn, offer transport.Offer, f flags) (*
 	if t := f.wishes.TextOnly; t != nil {
 		c.text = *t
 	}
-	c.quiet = time.AfterFunc(time.Hour, c.silent)
+	c.quiet = time.AfterFunc(time.Hour, transport.Contain(c.broken, c.silent))
 	c.quiet.Stop()
 	var err error
 	c.Socket, err = socket.New(wire, socket.Config{
@@ -98,6 +98,9 @@ func newConn(s *Server, wire *websocket.Conn, offer transport.Offer, f flags) (*
 	c.out = c.Out()
 	return c, nil
 }
+
+// broken ends the connection: something of it has panicked.
+func (c *conn) broken(p *transport.Panic) { c.Broken(p) }
 
 // serve handles a client until its session is over.
 func (c *conn) serve(ctx context.Context) {
@@ -175,7 +178,7 @@ func (c *conn) begin(ctx context.Context) error {
 
 // bind is the session's transport.OpenFunc.
 func (c *conn) bind(_ context.Context, _ transport.Bootstrap, in transport.Ingress) (transport.Link, error) {
-	f, err := feed.New(feed.Config{Longest: c.config.Buffered}, in)
+	f, err := feed.New(feed.Config{Longest: c.config.Buffered, Broken: c.broken}, in)
 	if err != nil {
 		return nil, fmt.Errorf("rtvi: %w", err)
 	}

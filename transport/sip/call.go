@@ -217,10 +217,10 @@ func (c *call) goodbye(reason string) error {
 	bye := sip.NewRequest(sip.BYE, c.dialog.InviteRequest.Contact().Address)
 	bye.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="`+plain(reason)+`"`))
 	said := make(chan error, 1)
-	go func() {
+	go transport.Contain(nil, func() {
 		defer stop()
 		said <- c.dialog.WriteBye(ctx, bye)
-	}()
+	})()
 	select {
 	case err := <-said:
 		return err
@@ -267,7 +267,7 @@ func (c *call) arm() {
 		c.alarm.Stop()
 	}
 	if c.timer.every > 0 && !c.ending() {
-		c.alarm = time.AfterFunc(c.timer.after(), c.expired)
+		c.alarm = time.AfterFunc(c.timer.after(), transport.Contain(c.broken, c.expired))
 	}
 }
 

@@ -34,6 +34,9 @@ func (m *media) crashed() {
 	}
 }
 
+// broken is lose for what runs by itself.
+func (c *call) broken(*transport.Panic) { c.lose() }
+
 // lose gives up a call in which something has panicked, which may hold c.mu for good.
 func (c *call) lose() {
 	c.gate.RLock()

@@ -114,8 +114,8 @@ func newMedia(rtp, rtcp *net.UDPConn, a agreed, c Config, count *heard) (*media,
 // start begins to receive.
 func (m *media) start(tell func(func(in transport.Ingress)), press func(p press), gone func(), crash func(v any, stack []byte)) {
 	m.tell, m.press, m.gone, m.crash = tell, press, gone, crash
-	m.done.Go(m.receive)
-	m.done.Go(m.discard)
+	m.done.Go(transport.Contain(nil, m.receive)) // it has a boundary of its own that knows more
+	m.done.Go(transport.Contain(nil, m.discard))
 }
 
 // close ends the sound; when it has returned, nothing is told any more.

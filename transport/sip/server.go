@@ -188,13 +188,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.mu.Unlock()
 	ended := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
-		go func() {
+		failed := func(p *transport.Panic) { ended <- p }
+		go transport.Contain(failed, func() {
 			if l.packets != nil {
 				ended <- server.ServeUDP(l.packets)
 				return
 			}
 			ended <- server.ServeTCP(l.streams)
-		}()
+		})()
 	}
 	select {
 	case <-ctx.Done():

@@ -108,22 +108,28 @@ func (s *Socket) Out() *outbox.Outbox { return s.out }
 func (s *Socket) Serve(ctx context.Context, h Handler) {
 	orderly := false
 	defer func() {
-		if !orderly { // a message has made something panic: the session is told that its client is gone
-			_ = s.wire.CloseNow()
-			s.Tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
+		if !orderly { // a message has made something panic
+			s.Broken(nil)
 		}
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages := make(chan Message, maxMessages)
 	var readers sync.WaitGroup
-	readers.Go(func() { s.read(ctx, messages) })
-	readers.Go(func() { s.ping(ctx) })
+	readers.Go(transport.Contain(s.Broken, func() { s.read(ctx, messages) }))
+	readers.Go(transport.Contain(s.Broken, func() { s.ping(ctx) }))
 	s.loop(ctx, h, messages)
 	s.hangUp(cancel) // a reader that is cancelled breaks the wire, which CloseNow does not while it is being closed
 	cancel()
 	readers.Wait()
 	orderly = true
+}
+
+// Broken cuts the connection off and tells the session that its client is gone. It is what a
+// panic of the adapter's own code costs; see transport.Contain.
+func (s *Socket) Broken(*transport.Panic) {
+	_ = s.wire.CloseNow()
+	s.Tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
 }
 
 // read takes messages off the wire. It ends with the wire.
@@ -264,7 +270,7 @@ func (s *Socket) hangUp(cut func()) {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
-	late := time.AfterFunc(s.config.Close, cut)
+	late := time.AfterFunc(s.config.Close, transport.Contain(nil, cut))
 	_ = s.wire.Close(code, strings.ToValidUTF8(reason, ""))
 	late.Stop()
 	_ = s.wire.CloseNow()

@@ -69,7 +69,7 @@ func newLink(c *caller, stop context.CancelFunc, out Format, in transport.Ingres
 		server: c.server, conn: c.conn, stop: stop, d: c.d, in: in, speak: speak,
 		write: newWriter(c.d, c.stream, out), every: int(c.server.config.MarkEvery / transport.FrameDuration),
 	}
-	if l.feed, err = feed.New(feed.Config{}, in); err != nil {
+	if l.feed, err = feed.New(feed.Config{Broken: l.broken}, in); err != nil {
 		return nil, err
 	}
 	l.box, err = outbox.New(outbox.Config{
@@ -81,7 +81,7 @@ func newLink(c *caller, stop context.CancelFunc, out Format, in transport.Ingres
 	if err != nil {
 		return nil, err
 	}
-	l.tail = time.AfterFunc(time.Hour, l.pause)
+	l.tail = time.AfterFunc(time.Hour, transport.Contain(l.broken, l.pause))
 	l.tail.Stop()
 	return l, nil
 }
@@ -93,6 +93,12 @@ func (l *link) tell(f func(in transport.Ingress)) {
 	if !l.closed {
 		f(l.in)
 	}
+}
+
+// broken cuts the connection off: something of it has panicked.
+func (l *link) broken(*transport.Panic) {
+	_ = l.conn.CloseNow()
+	l.tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
 }
 
 // ended says whether the session has closed the link.
@@ -199,7 +205,7 @@ func (l *link) Fence(f transport.Fence) {
 	l.box.Fence(f)
 	if out && l.d.cleared == "" {
 		// Not from here: whoever fences may hold what Played needs.
-		go l.tell(func(in transport.Ingress) { in.Played(last) })
+		go transport.Contain(l.broken, func() { l.tell(func(in transport.Ingress) { in.Played(last) }) })()
 	}
 }
 
@@ -276,10 +282,10 @@ func part(ctx context.Context, conn *websocket.Conn, code websocket.StatusCode, 
 		reason = strings.ToValidUTF8(reason[:longest], "")
 	}
 	parted := make(chan struct{})
-	go func() {
+	go transport.Contain(nil, func() {
 		defer close(parted)
 		_ = conn.Close(code, reason)
-	}()
+	})()
 	select {
 	case <-parted:
 	case <-ctx.Done():

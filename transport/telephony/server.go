@@ -130,11 +130,10 @@ func (c *caller) serve(ctx context.Context, stop context.CancelFunc) {
 	orderly := false
 	defer func() {
 		if !orderly { // a message has made something panic
-			_ = c.conn.CloseNow()
-			c.link.tell(func(in transport.Ingress) { in.Link(transport.LinkGone) })
+			c.link.broken(nil)
 		}
 	}()
-	go c.watch(ctx, stop)
+	go transport.Contain(c.link.broken, func() { c.watch(ctx, stop) })()
 	end := c.read(ctx)
 	c.settle()
 	c.over(ctx, end)
@@ -144,11 +143,11 @@ func (c *caller) serve(ctx context.Context, stop context.CancelFunc) {
 // awaitStart reads until the start message.
 func (c *caller) awaitStart(ctx context.Context) (message, error) {
 	// Not by a deadline of ctx: that would break the connection before it is told why.
-	late := time.AfterFunc(c.server.config.Start, func() {
+	late := time.AfterFunc(c.server.config.Start, transport.Contain(nil, func() {
 		within, stop := context.WithTimeout(ctx, partWithin)
 		defer stop()
 		part(within, c.conn, websocket.StatusPolicyViolation, "no start message came in time")
-	})
+	}))
 	defer late.Stop()
 	if name := c.server.config.Dialect; name != "" {
 		d, _ := dialectOf(name)

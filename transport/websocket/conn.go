@@ -203,7 +203,7 @@ func (c *conn) agree(offered *wire.Offered) (err error) {
 func (c *conn) serve(l *line) {
 	// Also when a message has made something panic: the session is told that its client is gone.
 	defer l.detach(c, false)
-	go c.keepalive()
+	go transport.Contain(c.broken, c.keepalive)()
 	for {
 		if wait := c.pace.take(time.Now()); wait > 0 {
 			c.server.counts.held.Add(1)
@@ -302,10 +302,10 @@ func (c *conn) end(code websocket.StatusCode, reason string, last ...outbox.Mess
 		defer cancel()
 		_ = c.out.Close(ctx, last...) // what could not be written is counted there
 		closed := make(chan struct{})
-		go func() {
+		go transport.Contain(nil, func() {
 			defer close(closed)
 			_ = c.ws.Close(code, reason) // the client may be gone
-		}()
+		})()
 		select {
 		case <-closed:
 		case <-ctx.Done():
@@ -313,6 +313,9 @@ func (c *conn) end(code websocket.StatusCode, reason string, last ...outbox.Mess
 	})
 	c.cut()
 }
+
+// broken ends the connection: something of it has panicked.
+func (c *conn) broken(*transport.Panic) { c.cut() }
 
 // cut ends the connection without a word.
 func (c *conn) cut() {

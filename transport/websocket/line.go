@@ -63,7 +63,7 @@ func newLine(s *Server, b transport.Bootstrap, in transport.Ingress, acks, metri
 	}
 	l.in.in = in
 	var err error
-	l.feed, err = feed.New(feed.Config{Longest: s.config.Ahead}, in)
+	l.feed, err = feed.New(feed.Config{Longest: s.config.Ahead, Broken: l.broken}, in)
 	return l, err
 }
 
@@ -119,7 +119,9 @@ func (l *line) attach(c *conn, resume *wire.Resume) bool {
 	}
 	if old != nil {
 		l.server.counts.displaced.Add(1)
-		go old.end(wire.CloseDisplaced, "another connection has taken the session over")
+		go transport.Contain(old.broken, func() {
+			old.end(wire.CloseDisplaced, "another connection has taken the session over")
+		})()
 		l.link(transport.LinkLost)
 	}
 	l.link(transport.LinkResumed)
@@ -150,8 +152,13 @@ func (l *line) detach(c *conn, left bool) {
 	}
 	l.link(transport.LinkLost)
 	if l.told == transport.LinkLost {
-		l.gone = time.AfterFunc(l.server.config.Grace, l.giveUp)
+		l.gone = time.AfterFunc(l.server.config.Grace, transport.Contain(l.broken, l.giveUp))
 	}
+}
+
+// broken ends the session: something of its line has panicked, which may hold its locks.
+func (l *line) broken(*transport.Panic) {
+	l.in.call(func(in transport.Ingress) { in.Link(transport.LinkGone) })
 }
 
 // giveUp says that nobody is trying any more.
