@@ -24,6 +24,7 @@ type graphSetup struct {
 	outs      [][]int // edges out of each node, in their order
 	leads     []bool  // what a node gives can come to a model or a synthesiser
 	screens   bool    // there are work nodes among the words
+	sound     []bool  // by node: it stands in the caller's sound
 	items     int64   // so far, of the session
 	print     string  // the fingerprint
 	ear       eventabi.NodeID

@@ -86,6 +86,8 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.content.join(e.Handle, e.With)
 	case *session.Skip:
 		s.graph.skip(e)
+	case *session.Detour:
+		s.graph.detour(e)
 	case *session.Ended:
 		s.teardown(e.Reason)
 	case *session.Decide:

@@ -203,9 +203,10 @@ func (g *Graph) beside(kinds *node.Registry, set []session.EdgePolicy) (list []T
 	if g == nil {
 		return nil, nil
 	}
+	sound := session.SoundNodes(&g.Definition)
 	tap := func(id eventabi.NodeID) bool {
 		n := g.node(id)
-		return n != nil && n.Role == kernelgraph.RoleWork && n.Scope == kernelgraph.ScopeSession
+		return n != nil && !slices.Contains(sound, id) && n.Role == kernelgraph.RoleWork && n.Scope == kernelgraph.ScopeSession
 	}
 	for i := range g.Definition.Nodes {
 		n := g.Definition.Nodes[i]
