@@ -109,7 +109,7 @@ func (g *graphSetup) soundEdge(e *graph.Edge) string {
 		return "from:only_sound_goes_there"
 	case g.inSound(e.From) && !takes && !listens:
 		return "to:only_what_listens"
-	case sound && (len(e.When) > 0 || e.Rank != 0):
+	case sound && len(e.When) > 0:
 		return "when:sound_has_no_attributes"
 	}
 	return ""
