@@ -33,6 +33,8 @@ type declared struct {
 	edges []graph.Edge
 	// unknown are nodes whose type has refused their config: what they take and give is not known.
 	unknown []eventabi.NodeID
+	// sound are the nodes in the caller's sound, ahead of those who listen.
+	sound []eventabi.NodeID
 }
 
 // node finds a node.
@@ -78,6 +80,7 @@ func (w *work) graph() {
 	w.routes()
 	w.scopes()
 	w.fallbacks()
+	w.declared.findSound()
 	w.preludeOf(x)
 	w.sound()
 	w.runs()

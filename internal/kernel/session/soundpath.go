@@ -26,9 +26,9 @@ import (
 // instead; empty = by none.
 type detour struct{ of, by eventabi.NodeID }
 
-// maxSoundBudgetMS is the longest that a frame may be with one node: what comes later than that
+// MaxSoundBudgetMS is the longest that a frame may be with one node: what comes later than that
 // is no conversation any more.
-const maxSoundBudgetMS = 1000
+const MaxSoundBudgetMS = 1000
 
 // inSound says that a node stands in the caller's sound.
 func (g *graphSetup) inSound(id eventabi.NodeID) bool {
@@ -135,7 +135,7 @@ func (g *graphSetup) soundNode(i int) string {
 		return ""
 	case len(g.outs[i]) == 0:
 		return "to:leads_nowhere"
-	case n.BudgetMS > maxSoundBudgetMS:
+	case n.BudgetMS > MaxSoundBudgetMS:
 		return "budget_ms"
 	case n.FallbackOf != "" && !slices.Equal(g.targets(i), g.targets(g.index(n.FallbackOf))):
 		return "fallback_of:leads_elsewhere"

@@ -18,17 +18,17 @@ import (
 // stage is one node in the caller's sound, between the ring that it reads and the ring that it
 // writes.
 //
-//	came --> waits in its ring --> with the node --> given back in time: what it gave
-//	              |                     |
-//	              +--- its time is over, or there is no node ---> goes on as it came
+//		came --> waits in its ring --> with the node --> given back in time: what it gave
+//		              |                     |
+//		              +--- its time is over, or there is no node ---> goes on as it came
 //
-//  1. Each sample goes on once, in its order, at its position.
-//  2. A frame's time counts from when it came to the stage, whether the node has it or not: a
-//     node that is too slow gets those that it has time for.
-//  3. What a node gives is a frame where it gives as many samples at the position of one that it
-//     has. Anything else is counted, and the frame goes on as it came.
-//  4. No more than maxFlight frames are with a node.
-//  5. In the steady state a frame costs no allocation here.
+//	 1. Each sample goes on once, in its order, at its position.
+//	 2. A frame's time counts from when it came to the stage, whether the node has it or not: a
+//	    node that is too slow gets those that it has time for.
+//	 3. What a node gives is a frame where it gives as many samples at the position of one that it
+//	    has. Anything else is counted, and the frame goes on as it came.
+//	 4. No more than maxFlight frames are with a node.
+//	 5. In the steady state a frame costs no allocation here.
 type stage struct {
 	s                  *Session
 	id                 eventabi.NodeID // of the graph; now may be what stands in for it
