@@ -41,10 +41,10 @@ func (g *graphSetup) survey() string {
 			return "invalid_graph:nodes.role:no_" + string(missing.role)
 		}
 	}
-	if why := g.soundWays(); why != "" {
-		return why
-	}
 	why := g.spread()
+	if why == "" {
+		why = g.soundWays()
+	}
 	for i := range g.nodes {
 		g.screens = g.screens || g.zones[i] == zoneWords && g.leads[i] && g.nodes[i].Node.Role == graph.RoleWork
 	}
