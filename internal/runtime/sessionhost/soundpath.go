@@ -190,6 +190,7 @@ func (g *graph) heardFrom() (ear, stt *connection.Ring) {
 type seat struct {
 	instance *nodehost.Instance
 	settled  func() bool // nil = what it gives comes before its hook returns
+	answered chan struct{}
 	piece    [timebase.FrameSamples]int16
 }
 
@@ -228,7 +229,7 @@ func (x *stage) seat(id eventabi.NodeID) (*seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	y := &seat{}
+	y := &seat{answered: make(chan struct{}, 1)}
 	if a, async := made.(interface{ Settled() bool }); async {
 		y.settled = a.Settled
 	}

@@ -56,7 +56,6 @@ type stage struct {
 	moved       bool // sound went on since those behind were woken
 	closed      bool
 	told        toldLate
-	answered    chan struct{} // virtual time: something came back
 	old         [timebase.FrameSamples]int16
 }
 
@@ -187,22 +186,11 @@ func (x *stage) pull(y *seat, ev *node.Event) bool {
 // await has virtual time stand still while a node outside of it works, as it does while a hook
 // runs.
 func (x *stage) await(y *seat) {
-	end := time.NewTimer(time.Duration(x.limit))
-	defer end.Stop()
-	for {
-		x.mu.Lock()
-		idle := x.flying == 0 || x.current.Load() != y
-		if x.answered == nil {
-			x.answered = make(chan struct{}, 1)
-		}
-		x.mu.Unlock()
-		if idle {
-			return
-		}
+	const look = time.Millisecond
+	for end := time.Now().Add(node.DefaultEventHard); time.Now().Before(end) && !y.settled(); {
 		select {
-		case <-x.answered:
-		case <-end.C:
-			return
+		case <-y.answered:
+		case <-time.After(look):
 		}
 	}
 }
@@ -238,13 +226,11 @@ func (x *stage) emit(y *seat, ev *node.Event) {
 		}
 	}
 	if virtual { // on a goroutine that is not virtual time's: who pulls wakes those behind
-		if x.answered != nil {
-			select {
-			case x.answered <- struct{}{}:
-			default:
-			}
-		}
 		x.mu.Unlock()
+		select {
+		case y.answered <- struct{}{}:
+		default:
+		}
 		return
 	}
 	x.unlock()
