@@ -196,6 +196,16 @@ func (g *graph) positions() (heard, listened timebase.Samples) {
 	return heard, listened
 }
 
+// onward changes where the caller's sound goes on, for a listener or by a node.
+func (g *graph) onward(e session.Effect) {
+	switch e := e.(type) { //nolint:gochecksumtype // the others are not about it
+	case *session.Skip:
+		g.skip(e)
+	case *session.Detour:
+		g.detour(e)
+	}
+}
+
 // skip has a listener of caller audio go on behind what its edge has dropped.
 func (g *graph) skip(e *session.Skip) {
 	if e.Edge == turn.EdgeTransportVAD {
