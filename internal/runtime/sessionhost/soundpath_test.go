@@ -71,12 +71,6 @@ func (a *attentive) levels() []int16 {
 	return slices.Compact(slices.Clone(a.heard))
 }
 
-func (a *attentive) samples() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.heard)
-}
-
 // withSound puts nodes between the caller and those who listen: a chain that feeds both.
 func withSound(t *testing.T, r *rig, kinds map[string]node.Kind, chain ...string) *attentive {
 	t.Helper()
