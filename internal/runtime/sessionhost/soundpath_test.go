@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	kernelgraph "github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/node"
+	"github.com/parley-voice/parley/node/noisegate"
 	"github.com/parley-voice/parley/node/vad"
 	"github.com/parley-voice/parley/provider"
 )
@@ -72,7 +75,7 @@ func (a *attentive) levels() []int16 {
 }
 
 // withSound puts nodes between the caller and those who listen: a chain that feeds both.
-func withSound(t *testing.T, r *rig, kinds map[string]node.Kind, chain ...string) *attentive {
+func withSound(t testing.TB, r *rig, kinds map[string]node.Kind, chain ...string) *attentive {
 	t.Helper()
 	reg := &node.Registry{}
 	for name, k := range kinds {
@@ -287,4 +290,43 @@ func TestSlowNodeInSoundKeepsTheOrder(t *testing.T) {
 		s.Close("test_over")
 		<-s.Done()
 	})
+}
+
+// BenchmarkCallerFrame is a caller frame from the transport to the endpointer, on the owner: with
+// no node in its way, with one that does nothing, with two, and with the noise gate.
+func BenchmarkCallerFrame(b *testing.B) {
+	idle := node.KindFunc(func(json.RawMessage) (node.Node, error) {
+		return node.Sound(node.Declaration{Type: "still", Package: "test", Inline: true}, func(*node.Context, []int16) error { return nil }), nil
+	})
+	kinds := map[string]node.Kind{"one": idle, "two": idle, "gate": noisegate.Kind()}
+	for _, chain := range [][]string{nil, {"one"}, {"one", "two"}, {"gate"}} {
+		b.Run(strings.Join(append([]string{"nodes"}, chain...), "_"), func(b *testing.B) {
+			s := newStill()
+			r := newRig("s1")
+			if chain != nil {
+				withSound(b, r, kinds, chain...)
+			}
+			r.settings.Observer = nil
+			r.settings.Endpointer = func() (node.Node, error) { return vad.NewEndpointNode(quick{}, vad.EndpointerConfig{}) }
+			r.settings.Connect = (&deaf{}).connect
+			x := s.open(b, r)
+			frame := make([]int16, node.FrameSamples)
+			step := func() {
+				x.Ingress().Audio(-1, frame)
+				s.pass(20 * time.Millisecond)
+				for s.pool.Running() > 0 || x.graph.reader.At() < x.ring.Head() {
+					runtime.Gosched()
+				}
+			}
+			for range 50 {
+				step()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				step()
+			}
+			b.StopTimer()
+			s.close(b, x)
+		})
+	}
 }
