@@ -57,6 +57,9 @@ func (w *work) hearing() {
 	for i := range w.declared.nodes {
 		n := &w.declared.nodes[i]
 		sound := w.declared.inSound(n)
+		if v, said := w.given[join("nodes", string(n.ID))+".unanswered"]; said && !sound {
+			w.fault(v.source, join("nodes", string(n.ID))+".unanswered", CodeNodeField, quote(v.text), "is %s, but %s gives no frames back: it does not stand in the caller's sound; leave it out", v.text, n.ID)
+		}
 		if !sound && n.Role != graph.RoleDetector && n.Role != graph.RoleRecogniser {
 			continue
 		}

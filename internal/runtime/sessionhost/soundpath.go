@@ -82,7 +82,7 @@ func (p *soundPath) lay(in []eventabi.NodeID, behind eventabi.NodeID, from *conn
 		if e.From != behind && (behind != "" || source.Role != kernelgraph.RoleCaller) {
 			continue
 		}
-		x := &stage{s: p.s, id: n.ID, now: n.ID, from: from, limit: p.limit(n)}
+		x := &stage{s: p.s, id: n.ID, now: n.ID, from: from, limit: p.limit(n), silent: slices.Contains(g.Silences, n.ID)}
 		p.stages = append(p.stages, x)
 		made = append(made, x)
 	}
@@ -211,7 +211,7 @@ func (x *stage) take(id eventabi.NodeID) {
 		seat.instance.Stop()
 		return
 	}
-	x.now, x.late, x.good = id, false, 0
+	x.now, x.late, x.good, x.silent = id, false, 0, slices.Contains(g.s.settings.Graph.Silences, id)
 	x.given.Skip(x.at)
 	x.current.Store(seat)
 	x.mu.Unlock()

@@ -192,6 +192,33 @@ func TestFailedNodeInSoundCostsItself(t *testing.T) {
 	}
 }
 
+// Where a graph says so, what a node does not give back is silence: from one that keeps a frame to
+// itself as from one that has failed.
+func TestUnansweredFrameIsSilence(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		silent bool
+		levels []int16
+	}{{"pass", false, []int16{0, 2500, 5000, 0}}, {"silence", true, []int16{0, 2500, 0}}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig("sound")
+			heard := withSound(t, r, map[string]node.Kind{"some": soundNode("some", false, func(ctx *node.Context, ev *node.Event) error {
+				if ev.Sample >= 16000 { // a second
+					return errors.New("of a test")
+				}
+				return halved(ctx, ev)
+			})}, "some")
+			if c.silent {
+				r.settings.Graph.Silences = []eventabi.NodeID{"some"}
+			}
+			virtually(t, r, speaking([2]int64{500, 1500}), 9000, nil)
+			if got := heard.levels(); !slices.Equal(got, c.levels) || r.log.count("detour node=some") != 1 {
+				t.Errorf("the recogniser heard levels %d, want %d\n%s", got, c.levels, r.log)
+			}
+		})
+	}
+}
+
 // A stand-in that fails as well is passed by, and one that cannot be made is like one that failed.
 func TestStandInsInSoundFailToo(t *testing.T) {
 	r := newRig("sound")

@@ -43,6 +43,7 @@ type stage struct {
 
 	mu          sync.Mutex
 	now         eventabi.NodeID
+	silent      bool               // what it does not give back is silence
 	given, back *connection.Reader // up to where the node has frames; where frames are looked up again
 	at          timebase.Samples   // up to where sound has gone on
 	flight      [maxFlight]flown   // with the node, the oldest first
@@ -282,14 +283,16 @@ func (x *stage) went(to timebase.Samples) {
 	}
 }
 
-// pass has a frame go on as it came.
+// pass has a frame go on without the node: as it came, or as silence.
 func (x *stage) pass(f flown) {
 	x.back.Skip(f.at)
 	end := f.at + timebase.Samples(f.n)
-	if n, at := x.back.Read(x.old[:f.n], end); n > 0 {
+	if x.silent {
+		x.back.Skip(end)
+	} else if n, at := x.back.Read(x.old[:f.n], end); n > 0 {
 		x.put(at, x.old[:n])
 	}
-	if x.at < end { // it is not in the ring any more
+	if x.at < end { // or it is not in the ring any more
 		x.out.Skip(end - x.at)
 		x.went(end)
 	}
