@@ -361,7 +361,11 @@ func (x *stage) look() {
 	full := x.flying == maxFlight
 	x.expire(now)
 	x.arm(now)
+	moved := x.moved
 	x.unlock()
+	if moved && x.here.Load() { // the owner is held up by the node
+		x.wake()
+	}
 	if full {
 		x.kick()
 	}
@@ -374,7 +378,11 @@ func (x *stage) failed(y *seat, f nodehost.Failure) {
 	if x.current.CompareAndSwap(y, nil) {
 		x.expire(x.s.exec.Now())
 	}
+	moved := x.moved
 	x.unlock()
+	if moved && x.here.Load() {
+		x.wake()
+	}
 	x.s.graph.nodeFailed(f)
 }
 
