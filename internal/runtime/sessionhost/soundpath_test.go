@@ -75,12 +75,12 @@ func (a *attentive) levels() []int16 {
 }
 
 // withSound puts nodes between the caller and those who listen: a chain that feeds both.
-func withSound(t testing.TB, r *rig, kinds map[string]node.Kind, chain ...string) *attentive {
-	t.Helper()
+func withSound(tb testing.TB, r *rig, kinds map[string]node.Kind, chain ...string) *attentive {
+	tb.Helper()
 	reg := &node.Registry{}
 	for name, k := range kinds {
 		if err := reg.Register(name, k); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	r.settings.Kinds = reg
@@ -102,7 +102,7 @@ func withSound(t testing.TB, r *rig, kinds map[string]node.Kind, chain ...string
 	edge(from, "ear")
 	r.settings.Graph = g
 	if err := g.Check(reg); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	a := &attentive{STT: r.settings.Providers.STT}
 	r.settings.Providers.STT = a
