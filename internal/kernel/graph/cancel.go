@@ -21,34 +21,12 @@ func (r *Run) Cancel(id eventabi.NodeID, log *Log) Verdict {
 	return Taken
 }
 
-// CancelAll cancels every node.
-func (r *Run) CancelAll(log *Log) {
-	var all nodeSet
-	for i := range r.g.nodes {
-		all.add(i)
-	}
-	r.cancel(all&^(r.gone|r.cancelled|r.ended), log)
-}
-
-// Scope lists what Cancel would cancel, in topological order.
-func (r *Run) Scope(id eventabi.NodeID) (list []eventabi.NodeID) {
-	i := r.g.index(id)
-	if i < 0 {
-		return nil
-	}
-	if i = r.place(i); i < 0 || (r.cancelled | r.ended).has(i) {
-		return nil
-	}
-	r.g.members(r.scope(i), func(k int) { list = append(list, r.g.nodes[k].ID) })
-	return list
-}
-
 // scope finds a node and what only it feeds.
 func (r *Run) scope(root int) (s nodeSet) {
 	alive := r.alive()
 	s.add(root)
 	for _, i := range r.g.order {
-		if i == root || (r.gone | r.cancelled | r.ended).has(i) || r.g.sources.has(i) {
+		if i == root || r.out().has(i) || r.g.sources.has(i) {
 			continue
 		}
 		fed, other := false, false
@@ -90,6 +68,7 @@ func (r *Run) has(i, e int) bool {
 // cancel ends the nodes of a scope, and all that is with them.
 func (r *Run) cancel(s nodeSet, log *Log) {
 	r.cancelled |= s
+	r.outline()
 	for _, i := range r.g.order {
 		if s.has(i) {
 			log.add(Event{What: Cancelled, Node: r.g.nodes[i].ID})

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,8 +149,15 @@ func (c *compiler) lay() {
 			g.dormant.add(i)
 		}
 	}
+	g.peers = make([]nodeSet, n)
 	for i := range g.nodes {
 		role := g.nodes[i].Role
+		if set := g.roleSet(role); (role == RoleModel || role == RoleSynthesiser) && bits.OnesCount64(uint64(set)) > 1 {
+			g.peers[i] = set
+		}
+		if role == RoleWork && g.nodes[i].Scope == ScopeSession {
+			g.listens.add(i)
+		}
 		g.joint[i] = role == RoleMerge || len(g.ins[i]) > 1 && role != RoleDeadLetter
 		if len(g.ins[i]) == 0 && !g.dormant.has(i) && role != RoleDeadLetter && role != RoleResponder || g.nodes[i].Scope == ScopeSession {
 			g.sources.add(i)

@@ -293,7 +293,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		var r Run
 		var log Log
-		r.Begin(g)
+		r.Begin(g, room)
 		r.Emit("cutter", 0, Item{Type: "segment"}, &log)
 		if why := r.Check(); why != "" {
 			t.Error(why)

@@ -14,10 +14,8 @@ const (
 	MaxNodes = 64  // a set of nodes is a word
 	MaxEdges = 256 // of one graph
 	MaxTests = 8   // conditions of one edge
-	// MaxWaiting is how many items may wait for one node, or be held by one merge.
-	MaxWaiting = 64
-	// MaxWindow is how many items a node may have in hand.
-	MaxWindow = 64
+	// MaxRoom is how many items may wait for one node at most, or be held by one merge.
+	MaxRoom = 1024
 )
 
 // Graph is a definition that can be run, in canonical order. It is not changed any more, and
@@ -40,7 +38,11 @@ type Graph struct {
 	joint   []bool  // several edges lead to it, or it is a merge: what comes is put in order
 	dormant nodeSet // stand-ins: nothing comes to them before their node has failed
 	sources nodeSet // they give of their own accord
-	letters int     // the dead letter node, -1 = none
+	listens nodeSet // of the session, and no part of a turn's run
+	// peers are, of a model and of a synthesiser, all nodes of its role where there are several:
+	// they take items in one order. 0 = it has an order of its own.
+	peers   []nodeSet
+	letters int // the dead letter node, -1 = none
 }
 
 // nodeSet is a set of nodes by number.

@@ -31,7 +31,8 @@
 //     through does not wait for those that have lost.
 //  7. put on edges = passed on + done + dropped + dead letters + under way; each end is in the
 //     Log with its reason. What was refused has left no trace but a count.
-//  8. A node has no more in hand than its window, and nothing waits while it has a hand free.
+//  8. A node has one item in hand at most, and nothing waits for one that has none, unless it is
+//     paused. Several models, and several synthesisers, take items in one order.
 //  9. What waits is bounded; at the bound the producer is told so.
 //  10. After its failure, cancel or end a node is given nothing, and nothing is taken from it.
 //  11. A cancel reaches a node and what only it feeds: a node with several edges only when

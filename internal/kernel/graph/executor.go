@@ -13,7 +13,8 @@ import (
 // Begin keeps the memory of the run before, so that nothing is allocated for an item in the
 // steady state.
 type Run struct {
-	g *Graph
+	g    *Graph
+	room int32 // items that may wait for one node, or be held in front of one
 	// flights are the items under way, each once for every place where it is, in order: what a
 	// node made of an item stands right before that, and what comes from outside behind all.
 	// Merges go by this order.
@@ -21,16 +22,16 @@ type Run struct {
 	seq     int64 // of the last item
 	clock   int64 // of arrivals
 
-	window          [MaxNodes]uint8
 	waiting, inHand [MaxNodes]int32
 	held            [MaxNodes]int32
 	standIn         [MaxNodes]int8 // who does the node's work; -1 = nobody any more
 	gone            nodeSet        // failed, with or without a stand-in
 	cancelled       nodeSet
 	ended           nodeSet
+	paused          nodeSet           // given nothing until Resume
+	reach           [MaxNodes]nodeSet // as the graph has it, without what gives nothing more
 	won             []winner
 	group           []int // of flights: what a merge passes on together
-	model           int   // that answers, -1 = none was asked
 	count           Count
 }
 
@@ -61,25 +62,28 @@ type flight struct {
 	gave    bool // its node has given something of it
 }
 
-// Begin starts a run over a graph. Each node has one item in hand at a time.
-func (r *Run) Begin(g *Graph) {
+// Begin starts a run over a graph. room is how many items may wait for one node, or be held
+// in front of one, at least 1.
+func (r *Run) Begin(g *Graph, room int) {
 	clear(r.flights[:cap(r.flights)])
-	kept := Run{g: g, flights: r.flights[:0], won: r.won[:0], group: r.group[:0], model: -1}
+	kept := Run{g: g, room: int32(max(1, min(room, MaxRoom))), flights: r.flights[:0], won: r.won[:0], group: r.group[:0]}
 	*r = kept
 	for i := range r.standIn {
-		r.window[i], r.standIn[i] = 1, int8(i)
+		r.standIn[i] = int8(i)
 	}
+	copy(r.reach[:], g.reach)
 }
 
-// Window has a node take up to n items in hand, 1 to MaxWindow. It says false where there is
-// no such node or number.
-func (r *Run) Window(id eventabi.NodeID, n int) bool {
-	i := r.g.index(id)
-	if i < 0 || n < 1 || n > MaxWindow {
-		return false
-	}
-	r.window[i] = uint8(n)
-	return true
+// Pause has the nodes of a role given nothing until Resume: what comes to them waits.
+func (r *Run) Pause(role Role) { r.paused |= r.g.roleSet(role) }
+
+// Paused says that a node of a role is paused.
+func (r *Run) Paused(role Role) bool { return r.paused&r.g.roleSet(role) != 0 }
+
+// Resume ends a pause.
+func (r *Run) Resume(role Role, log *Log) {
+	r.paused &^= r.g.roleSet(role)
+	r.pump(log)
 }
 
 // Emit takes what a node gives. cause is the Seq of the item that it was made of: one in the
@@ -92,7 +96,7 @@ func (r *Run) Emit(from eventabi.NodeID, cause int64, it Item, log *Log) (seq in
 	switch {
 	case i < 0:
 		return 0, Unknown
-	case (r.gone | r.cancelled | r.ended).has(i):
+	case r.out().has(i):
 		r.count.Late++
 		return 0, Late
 	case !member(g.gives[i], it.Type):
@@ -134,7 +138,7 @@ func (r *Run) hand(i int, seq int64) int {
 		if int(f.at) == i {
 			return k
 		}
-		if upstream < 0 && r.g.reach[f.at].has(i) {
+		if upstream < 0 && r.reach[f.at].has(i) {
 			upstream = k
 		}
 	}
@@ -166,11 +170,12 @@ func (r *Run) End(id eventabi.NodeID, log *Log) Verdict {
 	switch {
 	case i < 0:
 		return Unknown
-	case (r.gone | r.cancelled | r.ended).has(i):
+	case r.out().has(i):
 		r.count.Late++
 		return Late
 	}
 	r.ended.add(i)
+	r.outline()
 	for k := 0; k < len(r.flights); {
 		f := &r.flights[k]
 		switch {
@@ -230,16 +235,19 @@ func (r *Run) pump(log *Log) {
 			for r.held[i] > 0 && r.join(i, log) {
 				moved = true
 			}
-			for r.waiting[i] > 0 && r.inHand[i] < int32(r.window[i]) {
-				r.dispatch(i, log)
+			for r.waiting[i] > 0 && r.dispatch(i, log) {
 				moved = true
 			}
 		}
 	}
 }
 
-// dispatch gives a node what has waited longest for it.
-func (r *Run) dispatch(i int, log *Log) {
+// dispatch gives a node what has waited longest for it, if it can take anything. It says
+// whether it could.
+func (r *Run) dispatch(i int, log *Log) bool {
+	if r.inHand[i] > 0 || r.paused.has(i) {
+		return false
+	}
 	next := -1
 	for k := range r.flights {
 		f := &r.flights[k]
@@ -247,33 +255,61 @@ func (r *Run) dispatch(i int, log *Log) {
 			next = k
 		}
 	}
+	if !r.isNext(next) {
+		return false
+	}
 	f := &r.flights[next]
 	r.tally(f, -1)
 	f.state = inHands
 	r.tally(f, 1)
-	if r.g.nodes[i].Role == RoleModel && (r.model < 0 || (r.gone | r.cancelled).has(r.model)) {
-		r.model = i
-	}
 	log.add(Event{What: Dispatched, Node: r.g.nodes[i].ID, Edge: r.g.edges[f.edge].ID, Item: f.item})
+	return true
+}
+
+// isNext says that nothing which stands before a flight may still come to a node of the same
+// role, where the nodes of that role have one order.
+func (r *Run) isNext(k int) bool {
+	peers := r.g.peers[r.flights[k].at]
+	if peers == 0 {
+		return true
+	}
+	for i := range r.flights[:k] {
+		f := &r.flights[i]
+		if (r.reach[f.at]&peers) != 0 && !(peers.has(int(f.at)) && f.state == inHands) {
+			return false
+		}
+	}
+	return true
 }
 
 // Busy says that something is under way.
 func (r *Run) Busy() bool { return len(r.flights) > 0 }
 
-// UnderWay counts what is: an item once for each place where it is.
-func (r *Run) UnderWay() int { return len(r.flights) }
-
-// Counts gives what has become of everything so far.
-func (r *Run) Counts() Count { return r.count }
-
-// Model is the node that answers: the first model that was given an item, or after its end the
-// one that was given one then. Empty = none was.
-func (r *Run) Model() eventabi.NodeID {
-	if r.model < 0 {
-		return ""
+// Towards says that something under way may still come to a node of a role, or is there.
+func (r *Run) Towards(role Role) bool {
+	nodes := r.g.roleSet(role) &^ r.out()
+	for k := range r.flights {
+		if r.reach[r.flights[k].at]&nodes != 0 {
+			return true
+		}
 	}
-	return r.g.nodes[r.model].ID
+	return false
 }
+
+// Lives says that a node has not failed, been cancelled or ended.
+func (r *Run) Lives(id eventabi.NodeID) bool {
+	i := r.g.index(id)
+	return i >= 0 && !r.out().has(i)
+}
+
+// Holds says that a node has something in hand, or that something waits for it.
+func (r *Run) Holds(id eventabi.NodeID) bool {
+	hands, waiting := r.At(id)
+	return hands+waiting > 0
+}
+
+// Seq is the number of the last item.
+func (r *Run) Seq() int64 { return r.seq }
 
 // At counts what a node has in hand, and what waits for it or is held in front of it.
 func (r *Run) At(id eventabi.NodeID) (hands, waiting int) {
@@ -284,20 +320,38 @@ func (r *Run) At(id eventabi.NodeID) (hands, waiting int) {
 	return int(r.inHand[i]), int(r.waiting[i] + r.held[i])
 }
 
-// Reaches says that something may still be given to a node: it waits there, or is under way to
-// it, or a source that leads there has not ended.
-func (r *Run) Reaches(id eventabi.NodeID) bool {
-	i := r.g.index(id)
-	if i < 0 || (r.gone | r.cancelled | r.ended).has(i) {
-		return false
+// out are the nodes that take and give nothing any more.
+func (r *Run) out() nodeSet { return r.gone | r.cancelled | r.ended }
+
+// outline finds anew what may come where. A node that has failed leads to what stands in for
+// it, and to nothing where nothing does.
+func (r *Run) outline() {
+	g := r.g
+	for k := len(g.order) - 1; k >= 0; k-- {
+		i := g.order[k]
+		var s nodeSet
+		s.add(i)
+		switch {
+		case r.gone.has(i):
+			if to := r.standIn[i]; to >= 0 {
+				s |= r.reach[to]
+			}
+		case !(r.cancelled | r.ended).has(i):
+			for _, e := range g.outs[i] {
+				s |= r.reach[g.to(e)]
+			}
+			for _, to := range g.stands[i] {
+				s |= r.reach[to]
+			}
+		}
+		r.reach[i] = s
 	}
-	return r.waiting[i]+r.held[i] > 0 || r.fed(i, r.alive())
 }
 
 // alive gives the nodes that may still give something.
 func (r *Run) alive() (s nodeSet) {
 	for _, i := range r.g.order {
-		out := r.gone | r.cancelled | r.ended
+		out := r.out()
 		// What is held in front of a node that has fallen goes to its stand-in.
 		if !out.has(i) && (r.g.sources.has(i) || r.waiting[i]+r.held[i]+r.inHand[i] > 0 || r.fed(i, s)) {
 			s.add(i)
@@ -350,7 +404,7 @@ func (r *Run) Check() string {
 		case inHands:
 			hand[f.at]++
 		}
-		if f.state != holding && (r.gone | r.cancelled | r.ended).has(int(f.at)) {
+		if f.state != holding && r.out().has(int(f.at)) {
 			return "a node that is gone has something: " + string(r.g.nodes[f.at].ID)
 		}
 		for j := range r.flights[:k] {
@@ -365,11 +419,11 @@ func (r *Run) Check() string {
 	for i := range r.g.nodes {
 		id := string(r.g.nodes[i].ID)
 		switch {
-		case hand[i] > int32(r.window[i]):
-			return "a node has more in hand than its window: " + id
-		case waiting[i] > 0 && hand[i] < int32(r.window[i]):
-			return "something waits for a node that has a hand free: " + id
-		case waiting[i] > MaxWaiting+MaxWindow+MaxEdges || held[i] > MaxWaiting+MaxEdges:
+		case hand[i] > 1:
+			return "a node has more than one item in hand: " + id
+		case waiting[i] > 0 && hand[i] == 0 && !r.paused.has(i) && r.g.peers[i] == 0:
+			return "something waits for a node that has nothing in hand: " + id
+		case waiting[i] > r.room+1+MaxEdges || held[i] > r.room+MaxEdges:
 			return "more waits than may: " + id
 		}
 	}
@@ -378,13 +432,4 @@ func (r *Run) Check() string {
 		return "something was lost uncounted"
 	}
 	return ""
-}
-
-// members calls visit for the nodes of a set in topological order.
-func (g *Graph) members(s nodeSet, visit func(i int)) {
-	for _, i := range g.order {
-		if s.has(i) {
-			visit(i)
-		}
-	}
 }

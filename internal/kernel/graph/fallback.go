@@ -21,7 +21,7 @@ func (r *Run) Branch(id eventabi.NodeID, trigger Trigger) (eventabi.NodeID, bool
 
 func (r *Run) branch(i int, trigger Trigger) int {
 	for _, to := range r.g.stands[i] {
-		if !(r.gone | r.cancelled | r.ended).has(to) && slices.Contains(r.g.nodes[to].FallbackOn, trigger) {
+		if !r.out().has(to) && slices.Contains(r.g.nodes[to].FallbackOn, trigger) {
 			return to
 		}
 	}
@@ -37,13 +37,14 @@ func (r *Run) Fail(id eventabi.NodeID, trigger Trigger, reason string, log *Log)
 	switch {
 	case i < 0:
 		return Unknown
-	case (r.gone | r.cancelled | r.ended).has(i):
+	case r.out().has(i):
 		r.count.Late++
 		return Late
 	}
 	to := r.branch(i, trigger)
 	r.gone.add(i)
 	r.standIn[i] = int8(to)
+	r.outline()
 	ev := Event{What: Unresolved, Node: id, Trigger: trigger, Reason: reason}
 	if to >= 0 {
 		ev.What, ev.To = FellBack, r.g.nodes[to].ID

@@ -13,10 +13,7 @@ type Item struct {
 	// a segmenter cut. The run gives it.
 	Origin int64
 	Handle int64
-	Runes  int64
-	Bytes  int64
 	Type   string // of event, as node.Type has them
-	Final  bool   // nothing further of its call follows
 	// Attributes are what conditions may ask. The run keeps the slice, so whoever gave it does
 	// not change it any more.
 	Attributes []Attribute

@@ -74,7 +74,7 @@ func (r *Run) claim(merge, e int, origin int64) int {
 // holdable says that a merge has room. At its bound it still takes what the others wait
 // for: it stands before all that is held there and cannot pass, or completes a group.
 func (r *Run) holdable(e, to int, it *Item, at int) bool {
-	if r.held[to] < MaxWaiting {
+	if r.held[to] < r.room {
 		return true
 	}
 	all := r.g.rule(to) == MergeAll
@@ -124,7 +124,7 @@ func (r *Run) roomBehind(to int, it *Item, at int) bool {
 	case r.g.passes(n):
 		return r.fits(n, it, at)
 	}
-	return r.waiting[n] < MaxWaiting
+	return r.waiting[n] < r.room
 }
 
 // onward lets an item go on behind a merge.
@@ -142,7 +142,7 @@ func (r *Run) mayPass(head, to int) bool {
 	for k := range r.flights {
 		f := &r.flights[k]
 		at := int(f.at)
-		if at == to && f.state == holding || !g.reach[at].has(to) {
+		if at == to && f.state == holding || !r.reach[at].has(to) {
 			continue
 		}
 		if at == to { // it has passed the merge already
@@ -158,7 +158,7 @@ func (r *Run) mayPass(head, to int) bool {
 				continue // its group waits for it
 			}
 		case MergeFirst:
-			if w := r.wonBy(to, f.item.Origin); w >= 0 && !g.reach[at].has(g.from(w)) {
+			if w := r.wonBy(to, f.item.Origin); w >= 0 && !r.reach[at].has(g.from(w)) {
 				continue // it has lost
 			}
 		case MergeSequence:
@@ -220,7 +220,7 @@ func (r *Run) mayBring(e int, origin int64) bool {
 	g := r.g
 	for k := range r.flights {
 		f := &r.flights[k]
-		if f.item.Origin == origin && int(f.at) != g.to(e) && g.reach[f.at].has(g.from(e)) {
+		if f.item.Origin == origin && int(f.at) != g.to(e) && r.reach[f.at].has(g.from(e)) {
 			return true
 		}
 	}

@@ -90,7 +90,7 @@ func newWorld(t *testing.T, g *Graph, seed uint64) *world {
 		t: t, g: g, rng: newDice(seed, 7), keys: map[int64][]part{}, kids: map[int64]int{}, last: map[string]int64{},
 		behind: map[int][]part{}, seen: map[string]bool{}, moved: map[string]bool{},
 	}
-	w.run.Begin(g)
+	w.run.Begin(g, room)
 	return w
 }
 
@@ -231,7 +231,7 @@ func play(t *testing.T, g *Graph, seed uint64, steps int, faults bool) *world {
 		w.finish(w.hands[w.rng.IntN(len(w.hands))])
 	}
 	if w.run.Busy() {
-		t.Fatalf("%d are under way and nobody has them\n%v", w.run.UnderWay(), w.text)
+		t.Fatalf("%d are under way and nobody has them\n%v", len(w.run.flights), w.text)
 	}
 	return w
 }
@@ -248,7 +248,7 @@ func TestRandomRuns(t *testing.T) {
 		}
 		a := play(t, g, seed, steps, seed%2 == 1)
 		b := play(t, g, seed, steps, seed%2 == 1)
-		if !slices.Equal(a.text, b.text) || a.run.Counts() != b.run.Counts() {
+		if !slices.Equal(a.text, b.text) || a.run.count != b.run.count {
 			t.Fatalf("seed %d: two equal runs differ", seed)
 		}
 	}
@@ -263,7 +263,8 @@ func TestCancelScope(t *testing.T) {
 				continue
 			}
 			var r Run
-			r.Begin(g)
+			var log Log
+			r.Begin(g, room)
 			without := ways(g, root)
 			var want []eventabi.NodeID
 			for _, i := range g.order {
@@ -271,7 +272,12 @@ func TestCancelScope(t *testing.T) {
 					want = append(want, g.nodes[i].ID)
 				}
 			}
-			if got := r.Scope(g.nodes[root].ID); !slices.Equal(got, want) {
+			r.Cancel(g.nodes[root].ID, &log)
+			var got []eventabi.NodeID
+			for i := range log.List {
+				got = append(got, log.List[i].Node)
+			}
+			if !slices.Equal(got, want) {
 				t.Fatalf("seed %d: cancel of %s reaches %v, want %v", seed, g.nodes[root].ID, got, want)
 			}
 		}
@@ -307,27 +313,24 @@ func TestFull(t *testing.T) {
 	g, _ := Compile(d)
 	var r Run
 	var log Log
-	r.Begin(g)
-	for range MaxWaiting + 1 {
+	r.Begin(g, room)
+	for range room + 1 {
 		if _, v := r.Emit("cutter", 0, Item{Type: "segment"}, &log); v != Taken {
 			t.Fatal(v)
 		}
 	}
-	before := r.Counts()
+	before := r.count
 	log.Reset()
 	if seq, v := r.Emit("cutter", 0, Item{Type: "segment"}, &log); v != Full || seq != 0 || len(log.List) > 0 {
 		t.Errorf("item %d beyond the bound is %s, and %v came of it", seq, v, log.List)
 	}
 	before.Full++
-	if r.Counts() != before {
-		t.Errorf("counts are %+v, want %+v", r.Counts(), before)
+	if r.count != before {
+		t.Errorf("counts are %+v, want %+v", r.count, before)
 	}
 	r.Done("mouth", 1, &log)
 	if _, v := r.Emit("cutter", 0, Item{Type: "segment"}, &log); v != Taken {
 		t.Errorf("with room it is %s", v)
-	}
-	if r.Window("mouth", 0) || r.Window("nobody", 1) || !r.Window("mouth", MaxWindow) {
-		t.Error("a window is taken that is none, or one is not")
 	}
 }
 
@@ -341,12 +344,10 @@ func TestFullMerge(t *testing.T) {
 		}
 		var r Run
 		var log Log
-		r.Begin(g)
-		r.Window("mouth", MaxWindow)
-		r.Window("a", MaxWindow)
+		r.Begin(g, room)
 		var first int64
 		full := false
-		for range 4 * MaxWaiting {
+		for range 4 * room {
 			seq, v := r.Emit("cutter", 0, Item{Type: "segment"}, &log)
 			if full = v == Full; full {
 				break
@@ -358,7 +359,7 @@ func TestFullMerge(t *testing.T) {
 				t.Fatal(why)
 			}
 		}
-		if _, held := r.At("m"); !full || held > MaxWaiting {
+		if _, held := r.At("m"); !full || held > room {
 			t.Errorf("%s: %d are held, and full is %v", rule, held, full)
 		}
 		if _, v := r.Emit("a", first, Item{Type: "segment"}, &log); v != Taken {
@@ -427,20 +428,20 @@ func through(r *Run, log *Log) {
 func TestItemsDoNotAllocate(t *testing.T) {
 	var r Run
 	var log Log
-	r.Begin(threeNodes(t))
+	r.Begin(threeNodes(t), room)
 	through(&r, &log)
 	if n := testing.AllocsPerRun(200, func() { through(&r, &log) }); n != 0 {
 		t.Errorf("an item through three nodes allocates %v times", n)
 	}
-	if r.Busy() || r.Counts().Done != 404 {
-		t.Errorf("%+v, and %d under way", r.Counts(), r.UnderWay())
+	if r.Busy() || r.count.Done != 404 {
+		t.Errorf("%+v, and %d under way", r.count, len(r.flights))
 	}
 }
 
 func BenchmarkThreeNodes(b *testing.B) {
 	var r Run
 	var log Log
-	r.Begin(threeNodes(b))
+	r.Begin(threeNodes(b), room)
 	b.ReportAllocs()
 	for b.Loop() {
 		through(&r, &log)

@@ -10,7 +10,7 @@ func (r *Run) route(i int, it Item, at int, log *Log) {
 	chooses := g.nodes[i].Role == RoleSelect
 	carried, taken := false, 0
 	for _, e := range g.outs[i] {
-		if !g.takes(e, it.Type) {
+		if !g.takes(e, it.Type) || g.listens.has(g.to(e)) {
 			continue
 		}
 		carried = true
@@ -108,7 +108,7 @@ func (r *Run) fits(i int, it *Item, at int) bool {
 	g := r.g
 	for _, e := range g.outs[i] {
 		to := g.to(e)
-		if !g.takes(e, it.Type) || g.nodes[to].Role == RoleDeadLetter {
+		if !g.takes(e, it.Type) || g.listens.has(to) || g.nodes[to].Role == RoleDeadLetter {
 			continue
 		}
 		if g.joint[to] {
@@ -124,7 +124,7 @@ func (r *Run) fits(i int, it *Item, at int) bool {
 			if !r.fits(n, it, at) {
 				return false
 			}
-		case r.waiting[n] >= MaxWaiting:
+		case r.waiting[n] >= r.room:
 			return false
 		}
 	}

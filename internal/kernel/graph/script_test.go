@@ -25,8 +25,8 @@ var rewrite = flag.Bool("rewrite", false, "write what runs decide into the scrip
 //	edge FROM TO [id= rank= events= when=attribute,op,value]
 //	begin                             compile, and start a run
 //	emit NODE TYPE [cause= attribute=value]
-//	done NODE SEQ, end NODE, fail NODE TRIGGER, cancel NODE, cancelall, window NODE N
-//	ask NODE                          what it has, and whether something may still come
+//	done NODE SEQ, end NODE, fail NODE TRIGGER, cancel NODE, pause ROLE, resume ROLE
+//	ask NODE                          what it has, and whether something may still come to its role
 //	count                             what became of everything
 //
 // Run with -rewrite to write down what comes of them, and review the difference as prose.
@@ -52,6 +52,9 @@ func TestScripts(t *testing.T) {
 		})
 	}
 }
+
+// room is what may wait for one node in these tests.
+const room = 64
 
 type script struct {
 	def Definition
@@ -96,7 +99,7 @@ func (s *script) command(t *testing.T, f []string) {
 		}
 		if g != nil {
 			s.g = g
-			s.run.Begin(g)
+			s.run.Begin(g, room)
 		}
 		return
 	}
@@ -141,17 +144,15 @@ func (s *script) drive(t *testing.T, f []string) {
 		verdict = s.run.Fail(node(), Trigger(f[2]), "broke", &s.log)
 	case "cancel":
 		verdict = s.run.Cancel(node(), &s.log)
-	case "cancelall":
-		s.run.CancelAll(&s.log)
-	case "window":
-		if !s.run.Window(node(), int(number(2))) {
-			t.Fatalf("%q: no such window", f)
-		}
+	case "pause":
+		s.run.Pause(Role(f[1]))
+	case "resume":
+		s.run.Resume(Role(f[1]), &s.log)
 	case "ask":
 		hands, waiting := s.run.At(node())
-		s.say("hands=%d waiting=%d more=%v model=%q", hands, waiting, s.run.Reaches(node()), s.run.Model())
+		s.say("hands=%d waiting=%d more=%v", hands, waiting, s.run.Towards(s.g.Node(node()).Role))
 	case "count":
-		s.say("%+v under way %d", s.run.Counts(), s.run.UnderWay())
+		s.say("%+v under way %d", s.run.count, len(s.run.flights))
 	default:
 		t.Fatalf("there is no command %q", f[0])
 	}

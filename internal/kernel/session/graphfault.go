@@ -3,18 +3,12 @@
 package session
 
 import (
-	"slices"
-	"strconv"
-
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
-
-// branch says which node stands in for which, for the rest of the turn.
-type branch struct{ of, branch eventabi.NodeID }
 
 // graphNodeFailed takes the failure of a node that works for the live turn in its graph; false
 // where it is another node's. What it had in hand, and what waits for it, goes to the branch
@@ -25,7 +19,7 @@ func (m *Machine) graphNodeFailed(in *NodeFailed) bool {
 	if n == nil || n.Node.Role != graph.RoleWork || beside(&n.Node) {
 		return n != nil && n.Node.Role == graph.RoleDeadLetter
 	}
-	if slices.Contains(r.dead, in.Node) || r.standsIn(in.Node) != in.Node {
+	if !r.exec.Lives(in.Node) {
 		m.refuse("node_failed:"+in.Reason, string(in.Node), in.Turn)
 		return true
 	}
@@ -34,8 +28,8 @@ func (m *Machine) graphNodeFailed(in *NodeFailed) bool {
 		lost: true, abort: controlplane.AbortNodeFailure, triggers: triggersOf(in.Reason),
 	}
 	told := false
-	if j := r.job(in.Node); j != nil {
-		x.item, told = j.item.number, j.told
+	if w := r.hand(in.Node); w != nil {
+		x.item, told = r.number(w.seq), w.told
 	}
 	if in.Reason == reasonHookTimeout && in.LimitMS > 0 && in.LimitMS <= maxSettingMS && !told {
 		m.timedOut(&x, timebase.MS(in.LimitMS))
@@ -60,14 +54,11 @@ func triggersOf(reason string) []graph.Trigger {
 func budgetTriggers() []graph.Trigger  { return []graph.Trigger{graph.OnBudget, graph.OnTimeout} }
 func timeoutTriggers() []graph.Trigger { return []graph.Trigger{graph.OnTimeout, graph.OnBudget} }
 
-// branchFor gives the node that stands in for another when one of the triggers happens to it.
-func (m *Machine) branchFor(id eventabi.NodeID, triggers []graph.Trigger) (eventabi.NodeID, bool) {
-	for _, t := range triggers {
-		for i := range m.graph.nodes {
-			n := &m.graph.nodes[i].Node
-			if n.FallbackOf == id && slices.Contains(n.FallbackOn, t) && !slices.Contains(m.turn.run.dead, n.ID) {
-				return n.ID, true
-			}
+// branchTrigger gives the first trigger that a branch stands in for another node at.
+func (m *Machine) branchTrigger(x *trouble) (graph.Trigger, bool) {
+	for _, t := range x.triggers {
+		if _, ok := m.turn.run.exec.Branch(eventabi.NodeID(x.name), t); ok {
+			return t, true
 		}
 	}
 	return "", false
@@ -77,7 +68,7 @@ func (m *Machine) branchFor(id eventabi.NodeID, triggers []graph.Trigger) (event
 // that stands in for an answer, and to go on where the turn does without the node, or is told
 // of a slow one while it has something to say.
 func (m *Machine) graphWays(x *trouble) turn.Ways {
-	_, branch := m.branchFor(eventabi.NodeID(x.name), x.triggers)
+	_, branch := m.branchTrigger(x)
 	leads := m.graph.leads[m.graph.index(eventabi.NodeID(x.name))]
 	early := x.awaits == stageWords || m.turn.output.reply.Len() == 0
 	return turn.Ways{
@@ -89,99 +80,38 @@ func (m *Machine) graphWays(x *trouble) turn.Ways {
 // graphMoot says that nobody needs any more what a node has not done.
 func (m *Machine) graphMoot(x *trouble) bool {
 	r := m.turn.run
-	if r == nil || r.over || r.standsIn(eventabi.NodeID(x.name)) != eventabi.NodeID(x.name) {
+	if r == nil || r.over || !r.exec.Lives(eventabi.NodeID(x.name)) {
 		return true
 	}
 	if !x.soft {
 		return false
 	}
-	j := r.job(eventabi.NodeID(x.name))
-	return j == nil || j.item.number != x.item
+	w := r.hand(eventabi.NodeID(x.name))
+	return w == nil || r.number(w.seq) != x.item
 }
 
 // takeBranch has a branch of the graph stand in for a node, for the rest of the turn. It says
 // false where there is none.
 func (m *Machine) takeBranch(x *trouble) bool {
-	if x.triggers == nil {
-		return false
+	trigger, ok := m.branchTrigger(x)
+	if ok {
+		r := m.turn.run
+		r.exec.Fail(eventabi.NodeID(x.name), trigger, x.cause(), r.log)
+		m.follow()
 	}
-	id := eventabi.NodeID(x.name)
-	to, ok := m.branchFor(id, x.triggers)
-	if !ok {
-		return false
-	}
-	r := m.turn.run
-	signal := m.emit(eventabi.SignalFallback, eventabi.EmitterBudget, m.turn.id, x.cause())
-	signal.NodeID = id
-	body := m.fx.body(64)
-	body.str("branch", string(to))
-	signal.Payload = body.done()
-	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookCancel, Node: id})
-	r.branches = append(r.branches, branch{of: id, branch: to})
-	for i := range r.jobs {
-		if j := &r.jobs[i]; j.node == id {
-			if m.graph.leads[m.graph.index(id)] && !m.graph.leads[m.graph.index(to)] {
-				m.settleHand(j.item.number)
-			}
-			*j = job{node: to, item: j.item}
-		}
-	}
-	m.proceed()
-	return true
+	return ok
 }
 
-// loseNode gives a node up that has failed and has no branch: what it had in hand could not be
-// processed, and what comes to it from now on cannot.
+// loseNode gives a node up that has failed, and for which no branch is to stand in: what it
+// has could not be processed, and what comes to it from now on cannot.
 func (m *Machine) loseNode(x *trouble) {
 	r := m.turn.run
-	id := eventabi.NodeID(x.name)
-	if x.triggers == nil || x.soft || r == nil || slices.Contains(r.dead, id) {
+	if x.triggers == nil || x.soft || r == nil || r.over {
 		return
 	}
-	r.dead = append(r.dead, id)
-	if j := r.job(id); j != nil {
-		m.deadLetter(id, j.item.number, x.reason)
-	}
-	m.dropJobs(func(j *job) bool { return j.node == id })
-	m.proceed()
+	r.exec.Fail(eventabi.NodeID(x.name), "", x.reason, r.log)
+	m.follow()
 }
-
-// dropJobs forgets what nodes have, or what waits for them.
-func (m *Machine) dropJobs(of func(j *job) bool) {
-	r := m.turn.run
-	for i := range r.jobs {
-		if j := &r.jobs[i]; of(j) && m.graph.leads[m.graph.index(j.node)] {
-			m.settleHand(j.item.number)
-		}
-	}
-	r.jobs = slices.DeleteFunc(r.jobs, func(j job) bool { return of(&j) })
-}
-
-// deadLetter counts an item that could not be processed, and tells the graph's dead letter
-// node of it: where and why, and nothing of what it says (nodes-providers-transports section
-// 2, F-132).
-func (m *Machine) deadLetter(at eventabi.NodeID, number int64, why string) {
-	m.counters.DeadLetters++
-	if m.graph.letters < 0 {
-		m.refuse("dead_letter:"+why, string(at), m.turn.id)
-		return
-	}
-	n := m.graph.node(at)
-	class := eventabi.ClassTextRaw
-	m.fx.add(&Work{
-		Turn: m.turn.id, Node: m.graph.nodes[m.graph.letters].Node.ID, Item: number, Type: deadLetterType,
-		Attributes: []graph.Attribute{
-			{Name: "node", Value: string(at)},
-			{Name: "node_type", Value: n.Node.Type},
-			{Name: "reason", Value: why},
-			{Name: "payload_class", Value: string(class)},
-			{Name: "item", Value: strconv.FormatInt(number, 10)},
-		},
-	})
-}
-
-// deadLetterType is the type of what a dead letter node is told.
-const deadLetterType = "dead_letter"
 
 // stopRun gives up everything that is under way in the graph: nobody needs it any more.
 func (m *Machine) stopRun() {
@@ -190,16 +120,15 @@ func (m *Machine) stopRun() {
 		return
 	}
 	r.over = true
-	for i := range r.jobs {
-		if j := &r.jobs[i]; j.handed {
-			m.fx.add(&Hook{Turn: m.turn.id, Hook: HookCancel, Node: j.node})
-		}
+	for i := range r.work {
+		m.fx.add(&Hook{Turn: m.turn.id, Hook: HookCancel, Node: r.work[i].node})
 	}
-	r.jobs, r.joined, r.lines = nil, nil, [2]line{}
+	r.work = nil
 }
 
-// cancelWork cancels a node of the graph that works for the live turn, and what only it feeds.
-// It says whether there is such a node.
+// cancelWork cancels a node of the graph that works for the live turn, and what only it feeds
+// (lifecycle section 8). Where that is the way to the answer, the reply ends with what was
+// said. It says whether there is such a node.
 func (m *Machine) cancelWork(in *Cancel, reason controlplane.CancelReason) bool {
 	n := m.graph.node(in.Node)
 	if n == nil || n.Node.Role != graph.RoleWork || beside(&n.Node) {
@@ -210,7 +139,7 @@ func (m *Machine) cancelWork(in *Cancel, reason controlplane.CancelReason) bool 
 	case in.Turn != "" && in.Turn != m.scopeTurn():
 		m.refuse("unknown_turn", in.kind(), in.Turn)
 		return true
-	case m.scopeTurn() == "" || r == nil || r.job(in.Node) == nil:
+	case m.scopeTurn() == "" || r == nil || r.over || !r.exec.Holds(in.Node):
 		m.refuse("nothing_to_cancel", in.kind(), in.Turn)
 		return true
 	case !in.Force && m.protectedOf(m.turn.output) > 0:
@@ -220,11 +149,16 @@ func (m *Machine) cancelWork(in *Cancel, reason controlplane.CancelReason) bool 
 	signal := m.emit(eventabi.SignalCancel, eventabi.EmitterCancellation, m.scopeTurn(), string(reason))
 	signal.Scope = eventabi.CancelNode
 	signal.NodeID = in.Node
-	m.fx.add(&Hook{Turn: m.turn.id, Hook: HookCancel, Node: in.Node})
-	r.dead = append(r.dead, in.Node)
-	m.dropJobs(func(j *job) bool { return j.node == in.Node })
-	if m.graph.leads[m.graph.index(in.Node)] {
+	r.exec.Cancel(in.Node, r.log)
+	cut := false
+	for i := range r.log.List {
+		ev := &r.log.List[i]
+		role := m.graph.node(ev.Node).Node.Role
+		cut = cut || ev.What == graph.Cancelled && (role == graph.RoleModel || role == graph.RoleSynthesiser)
+	}
+	if cut {
 		m.withoutRest(reason, controlplane.AbortNodeFailure)
 	}
+	m.follow()
 	return true
 }

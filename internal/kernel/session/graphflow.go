@@ -11,9 +11,6 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
-// begin is the run of a turn.
-func (g *graphSetup) begin() *graphRun { return &graphRun{} }
-
 // asksGraph says that the words of the live turn need no more asking for: they are on their
 // way, or there are none to come.
 func (m *Machine) asksGraph() bool {
@@ -38,7 +35,7 @@ func (m *Machine) routeWords(about []graph.Attribute) {
 	if m.turn.language != "" && !slices.ContainsFunc(about, func(a graph.Attribute) bool { return a.Name == attributeLanguage }) {
 		about = append(about, graph.Attribute{Name: attributeLanguage, Value: m.turn.language})
 	}
-	m.emitItem(m.graph.ear, item{typ: typeTranscript, text: m.turn.text, attributes: about}, 0)
+	m.emitItem(m.graph.ear, 0, typeTranscript, content{text: m.turn.text}, about)
 }
 
 const attributeLanguage = "language"
@@ -56,37 +53,45 @@ func (m *Machine) routeSegment(in *Segment, c *call) {
 	if m.turn.firstOutput == 0 && m.turn.speech.Limit() == 0 && !m.turn.output.reply.Muted() {
 		m.turn.speech = m.turn.budget.Nest(m.now, timebase.MS(m.turn.plan.Budgets.PathBudgetMSDefault))
 	}
-	m.emitItem(m.graph.cutter, item{
-		typ: typeSegment, text: in.Text, index: in.Index + c.base, protected: in.Protected, attributes: slices.Clone(r.about),
-	}, 0)
+	says := content{text: in.Text, index: in.Index + c.base, protected: in.Protected}
+	m.emitItem(m.graph.cutter, 0, typeSegment, says, slices.Clone(r.about))
 }
 
-// arrived takes what has come to a model or to a synthesiser.
-func (m *Machine) arrived(it *item, at eventabi.NodeID) {
-	if m.graph.zones[m.graph.index(at)] == zoneModel {
-		m.modelReached(it, at)
+// voiceReached takes a piece of the reply that has come to a synthesiser.
+func (m *Machine) voiceReached(it *graph.Item, at eventabi.NodeID) {
+	r := m.turn.run
+	if it.Seq == r.spoken {
+		m.refuse("arrived_already", string(at), m.turn.id)
 		return
 	}
-	if !m.arrive(graph.Spoken{Text: it.text.Handle, Runes: it.text.Runes, Protected: it.protected}, at) {
+	r.spoken = it.Seq
+	says := &r.says[it.Handle]
+	if !m.arrive(graph.Spoken{Text: says.text.Handle, Runes: says.text.Runes, Protected: says.protected}, at) {
 		m.refuse("segment_limit", typeSegment, m.turn.id)
 	}
+	if m.voiceFull() {
+		r.exec.Pause(graph.RoleSynthesiser)
+	}
 }
 
-// modelReached asks the model to which the caller's words have come, as they came.
-func (m *Machine) modelReached(it *item, at eventabi.NodeID) {
+// modelReached asks the model to which the caller's words have come, as they came. There is
+// one answer: nothing comes to a model any more.
+func (m *Machine) modelReached(it *graph.Item, at eventabi.NodeID) {
 	t := &m.turn
-	if t.asked {
-		m.refuse("model_asked_already", string(at), t.id)
-		return
-	}
-	if it.text.Class == TextNone {
+	r, text := t.run, t.run.says[it.Handle].text
+	if text.Class == TextNone {
 		return // nothing is left of them
 	}
-	t.run.model, t.run.about = at, it.attributes
-	t.asked, t.text = true, it.text
+	for i := range m.graph.nodes {
+		if n := &m.graph.nodes[i].Node; n.Role == graph.RoleModel {
+			r.exec.End(n.ID, r.log)
+		}
+	}
+	r.model, r.about = at, it.Attributes
+	t.asked, t.text = true, text
 	m.wished.owed = false
 	if u := m.utterance(t.utterance); u != nil {
-		u.text, u.passed = it.text, true
+		u.text, u.passed = text, true
 		m.recordUser(u)
 	} else if t.utterance == 0 {
 		m.recordTyped()
@@ -126,13 +131,13 @@ func (m *Machine) lineEmpty() {
 	if m.scopeTurn() == "" || r.over || len(t.troubles) > 0 {
 		return
 	}
-	if r.sent && len(r.lines[0]) == 0 && !t.asked {
+	if r.sent && !t.asked && !r.exec.Towards(graph.RoleModel) {
 		t.asked = true // a node has kept the words: there is nothing to answer
 		m.keepWords()
 		t.output.reply.End()
 		m.finished()
 	}
-	if len(r.lines[1]) > 0 {
+	if m.replyUnderWay() {
 		return
 	}
 	if r.ended && !t.output.reply.Ended() {
@@ -151,7 +156,10 @@ func (m *Machine) replyWritten() {
 }
 
 // replyUnderWay says that pieces of the reply have not come through the graph.
-func (m *Machine) replyUnderWay() bool { return m.turn.run != nil && len(m.turn.run.lines[1]) > 0 }
+func (m *Machine) replyUnderWay() bool {
+	r := m.turn.run
+	return r != nil && !r.over && m.turn.asked && r.exec.Towards(graph.RoleSynthesiser)
+}
 
 // withheld says that words which came to no model are to be shown to none later: there is a
 // node among the words whose business they are.
@@ -164,18 +172,12 @@ func (m *Machine) verifyGraph() {
 		return
 	}
 	ensure(m.arbiter.State() == controlplane.TurnActive, "graph_runs_in_a_turn")
-	ensure(len(r.jobs) <= maxGraphItems*maxGraphNodes && len(r.lines[0])+len(r.lines[1]) <= maxGraphItems+1, "graph_items_bounded")
-	for i := range r.jobs {
-		j := &r.jobs[i]
-		ensure(!slices.Contains(r.dead, j.node) && r.standsIn(j.node) == j.node, "graph_work_is_with_a_living_node")
-		ensure(j.handed || r.job(j.node) != nil, "graph_nodes_that_are_free_work")
-		for k := range r.jobs[:i] {
-			ensure(r.jobs[k].node != j.node || !r.jobs[k].handed || !j.handed, "graph_nodes_have_one_item_in_hand")
-		}
-	}
-	for i := range r.lines {
-		for k := range r.lines[i] {
-			ensure(r.lines[i][k].pending > 0 || k > 0 || r.lines[i][k].voice != "", "graph_items_go_on")
+	ensure(len(r.work) <= len(m.graph.nodes) && len(r.says) <= maxGraphSays, "graph_items_bounded")
+	for i := range r.work {
+		w := &r.work[i]
+		ensure(r.exec.Lives(w.node), "graph_work_is_with_a_living_node")
+		for k := range r.work[:i] {
+			ensure(r.work[k].node != w.node, "graph_nodes_have_one_item_in_hand")
 		}
 	}
 }

@@ -12,41 +12,56 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
-// graphRun is what goes through the session's graph in one turn.
+// graphRun is one turn in the session's graph. graph.Run decides what goes where; the session
+// tells it what nodes give, and carries out what it decides:
 //
-//	recogniser --item--> node --Work--> its answers: outputs, each an item, and its end
-//	                                      |  its budget or its life ends: the branch that
-//	                                      |  stands in for it, else failure-matrix F2
-//	                     a model, a synthesiser: the item has arrived
+//	recogniser, segmenter --Emit--> graph.Run --Log--> Work for a node --NodeOutput--> Emit
+//	                                          |        words for a model, a piece for a synthesiser
+//	                                          |        route_decision, fallback, dead letters
+//	a node's budget, failure, cancel -------> Fail, Cancel
 //
 // Rules:
 //
-//  1. A node has one item in hand. The others wait for it here, and its time counts from
-//     when it was handed over.
-//  2. Every item that was handed over is done, failed, cancelled or given up, once. What a
-//     node says of another is refused.
+//  1. The run holds descriptors, and here lies what the items say.
+//  2. What a node has in hand counts its time from when it was handed over. It is done, failed,
+//     cancelled or given up, once; what a node says of another item is refused.
 //  3. The first item that comes to a model is what the turn is about; there is one answer.
-//  4. Items come to synthesisers in the order of the segments that they were made of, and
-//     what a node made of one in the order in which it gave it.
-//  5. No more than a few pieces wait for a synthesiser; the others wait here.
-//  6. The reply is complete when the model has ended and nothing of it is under way here.
+//  4. No more than a few pieces wait for synthesis; the others wait in the run, in order.
+//  5. The reply is complete when the model has ended and nothing comes to a synthesiser any
+//     more.
 type graphRun struct {
-	jobs []job
-	// lines are the items of the words and of the reply that are not settled, in order.
-	lines  [2]line
+	exec *graph.Run
+	log  *graph.Log
+	base int64     // items of the session before this turn's
+	says []content // by the handle of an item
+	work []work    // what nodes have in hand
+
 	sent   bool // the caller's words are under way, or were
 	model  eventabi.NodeID
 	about  []graph.Attribute // what the words said of themselves when they came to it
 	ended  bool              // the model has
 	over   bool              // nothing is wanted any more
+	spoken int64             // the last item that a synthesiser was given
 	voices []eventabi.NodeID // of the pieces of the reply: who says them
 	begun  int               // of those, how many a synthesiser was handed
 	moved  []servedNode
+}
 
-	branches []branch
-	dead     []eventabi.NodeID // failed or cancelled, with nothing that stands in for it
-	joined   []joined          // items that merges hold
-	passed   []passed
+// content is what an item says.
+type content struct {
+	text      TextRef
+	index     int64 // of a segment
+	protected bool
+}
+
+// work is an item that a node has in hand.
+type work struct {
+	node    eventabi.NodeID
+	seq     int64 // of the item in its run
+	says    content
+	outputs int64
+	spent   turn.Allowance
+	told    bool // its budget's end was told
 }
 
 // servedNode says which of its own providers serves a node in this turn.
@@ -55,57 +70,28 @@ type servedNode struct {
 	candidate int64
 }
 
-// job is an item that a node has, or that waits for it.
-type job struct {
-	node    eventabi.NodeID
-	item    item
-	handed  bool
-	outputs int64
-	spent   turn.Allowance
-	told    bool // its budget's end was told
-}
-
-// item is something on its way through the graph.
-type item struct {
-	number     int64 // in the session, from 1
-	origin     int64 // the item from outside that it was made of
-	typ        string
-	text       TextRef
-	index      int64 // of a segment
-	protected  bool
-	attributes []graph.Attribute
-}
-
-// matches says whether all conditions of an edge hold of an item.
-func (it *item) matches(when []graph.Test) bool {
-	of := graph.Item{Type: it.typ, Attributes: it.attributes}
-	for i := range when {
-		if !when[i].Holds(&of) {
-			return false
-		}
-	}
-	return true
-}
-
-// line is an order of items that are under way.
-type line []place
-
-// place is where an item stands in its line, until everything of it is settled.
-type place struct {
-	item    item
-	pending int             // hands in which it is
-	voice   eventabi.NodeID // where it has arrived
-}
-
 // The bounds of a run.
 const (
-	maxGraphItems   = 1024 // under way in one turn
+	maxGraphItems   = 512  // that wait for one node
+	maxGraphSays    = 8192 // items of one turn
 	maxAheadOfVoice = 8    // pieces that wait for a synthesiser: the handoff's max_pending_segments
 	maxNodeOutputs  = 64   // of one item
 	maxItemRunes    = 1 << 14
 	maxAttributes   = 16
 	maxAttributeLen = 128
 )
+
+// begin is the run of a turn. It keeps the memory of the one before.
+func (g *graphSetup) begin() *graphRun {
+	g.items += g.exec.Seq()
+	g.exec.Begin(g.compiled, maxGraphItems)
+	g.log.Reset()
+	clear(g.says)
+	return &graphRun{exec: &g.exec, log: &g.log, base: g.items, says: g.says[:0]}
+}
+
+// number is how the session names an item of the run.
+func (r *graphRun) number(seq int64) int64 { return r.base + seq }
 
 func (r *graphRun) served(id eventabi.NodeID) int64 {
 	for i := range r.moved {
@@ -126,67 +112,85 @@ func (r *graphRun) serve(id eventabi.NodeID, candidate int64) {
 	r.moved = append(r.moved, servedNode{node: id, candidate: candidate})
 }
 
-// job finds the one that a node has in hand, nil when it has none.
-func (r *graphRun) job(id eventabi.NodeID) *job {
-	for i := range r.jobs {
-		if r.jobs[i].node == id && r.jobs[i].handed {
-			return &r.jobs[i]
-		}
+// hand finds what a node has in hand, nil when it has nothing.
+func (r *graphRun) hand(id eventabi.NodeID) *work {
+	if i := slices.IndexFunc(r.work, func(w work) bool { return w.node == id }); i >= 0 {
+		return &r.work[i]
 	}
 	return nil
 }
 
-// handOver gives every node that has nothing in hand the next item that waits for it.
-func (m *Machine) handOver() {
+// drop forgets what a node has in hand. It says whether there was anything.
+func (r *graphRun) drop(id eventabi.NodeID) bool {
+	n := len(r.work)
+	r.work = slices.DeleteFunc(r.work, func(w work) bool { return w.node == id })
+	return len(r.work) < n
+}
+
+// emitItem sends what somebody gives on its way. cause is the item that it was made of, 0 for
+// what comes from outside.
+func (m *Machine) emitItem(from eventabi.NodeID, cause int64, typ string, c content, attributes []graph.Attribute) {
 	r := m.turn.run
-	for i := range r.jobs {
-		j := &r.jobs[i]
-		if j.handed || r.job(j.node) != nil {
-			continue
-		}
-		n := m.graph.node(j.node)
-		j.handed, j.spent = true, turn.Allow(m.now, m.graph.budget(n, &m.turn.plan))
-		m.nestWork(j)
-		m.fx.add(&Work{
-			Turn: m.turn.id, Node: j.node, Item: j.item.number, Type: j.item.typ, Text: j.item.text.Handle, Index: j.item.index,
-			BudgetMS: j.spent.Limit().MS(), Protected: j.item.protected, Attributes: j.item.attributes,
-		})
+	if r.over || len(r.says) >= maxGraphSays {
+		m.refuse("graph_item_limit", string(from), m.turn.id)
+		return
 	}
+	r.says = append(r.says, c)
+	m.graph.says = r.says
+	it := graph.Item{Handle: int64(len(r.says) - 1), Type: typ, Attributes: attributes}
+	if _, v := r.exec.Emit(from, cause, it, r.log); v != graph.Taken {
+		r.says = r.says[:len(r.says)-1]
+		m.refuse("graph_item_"+v.String(), string(from), m.turn.id)
+		return
+	}
+	m.follow()
+}
+
+// handOver gives a node an item to work on.
+func (m *Machine) handOver(n *GraphNode, it *graph.Item) {
+	r := m.turn.run
+	r.work = append(r.work, work{
+		node: n.Node.ID, seq: it.Seq, says: r.says[it.Handle], spent: turn.Allow(m.now, m.graph.budget(n, &m.turn.plan)),
+	})
+	w := &r.work[len(r.work)-1]
+	m.nestWork(w)
+	m.fx.add(&Work{
+		Turn: m.turn.id, Node: w.node, Item: r.number(w.seq), Type: it.Type, Text: w.says.text.Handle, Index: w.says.index,
+		BudgetMS: w.spent.Limit().MS(), Protected: w.says.protected, Attributes: it.Attributes,
+	})
 }
 
 // nestWork has a node warn at 80 % of what it has: of its own time, or of what the turn leaves
 // it where that is less (flow section 8).
-func (m *Machine) nestWork(j *job) {
+func (m *Machine) nestWork(w *work) {
 	if left := m.turn.budget.Remaining(m.now); left > 0 {
-		j.spent.Warn(j.spent.Used(m.now) + min(left, j.spent.Limit()))
+		w.spent.Warn(w.spent.Used(m.now) + min(left, w.spent.Limit()))
 	}
 }
 
 // nodeOutput takes what a node gives for the item that it has in hand.
 func (m *Machine) nodeOutput(in *NodeOutput) {
-	j := m.inHand(in.Node, in.Turn, in.Item, in)
-	if j == nil {
+	w := m.inHand(in.Node, in.Turn, in.Item, in)
+	if w == nil {
 		return
 	}
 	n := m.graph.node(in.Node)
 	switch {
-	case in.Index != j.outputs:
+	case in.Index != w.outputs:
 		m.refuse("node_output_out_of_order", in.kind(), in.Turn)
 		return
-	case j.outputs >= maxNodeOutputs:
+	case w.outputs >= maxNodeOutputs:
 		m.refuse("node_output_limit", in.kind(), in.Turn)
 		return
 	}
-	j.outputs++
+	w.outputs++
 	if why := outputFault(n, in); why != "" {
 		m.refuse(why, in.kind(), in.Turn)
-		m.deadLetter(in.Node, j.item.number, why)
+		m.deadLetter(in.Node, in.Item, why)
 		return
 	}
-	m.emitItem(in.Node, item{
-		origin: j.item.origin, typ: in.Type, text: in.Text, index: j.item.index, protected: in.Protected || j.item.protected,
-		attributes: slices.Clone(in.Attributes),
-	}, j.item.number)
+	says := content{text: in.Text, index: w.says.index, protected: in.Protected || w.says.protected}
+	m.emitItem(in.Node, w.seq, in.Type, says, slices.Clone(in.Attributes))
 }
 
 // outputFault says what is wrong with what a node gives, empty when nothing is.
@@ -207,38 +211,38 @@ func outputFault(n *GraphNode, in *NodeOutput) string {
 	return ""
 }
 
-// inHand finds the job that a node speaks of; what it says of another is late, or made up.
-func (m *Machine) inHand(id eventabi.NodeID, of eventabi.TurnID, number int64, in Input) *job {
+// inHand finds the item that a node speaks of; what it says of another is late, or made up.
+func (m *Machine) inHand(id eventabi.NodeID, of eventabi.TurnID, number int64, in Input) *work {
 	if of != m.turn.id || m.arbiter.State() != controlplane.TurnActive || m.turn.run == nil {
 		m.late(in, of)
 		return nil
 	}
-	j := m.turn.run.job(id)
-	if j == nil || j.item.number != number {
+	w := m.turn.run.hand(id)
+	if w == nil || m.turn.run.number(w.seq) != number {
 		m.refuse("unknown_work", in.kind(), of)
 		return nil
 	}
-	return j
+	return w
 }
 
 // nodeDone ends a node's work on an item.
 func (m *Machine) nodeDone(in *NodeDone) {
-	j := m.inHand(in.Node, in.Turn, in.Item, in)
-	if j == nil {
+	w := m.inHand(in.Node, in.Turn, in.Item, in)
+	if w == nil {
 		return
 	}
-	m.dropJobs(func(other *job) bool { return other.node == in.Node && other.item.number == in.Item })
-	m.proceed()
+	r, seq := m.turn.run, w.seq
+	r.drop(in.Node)
+	r.exec.Done(in.Node, seq, r.log)
+	m.follow()
 }
 
 // workDue is when time alone changes something about what nodes have in hand.
 func (m *Machine) workDue() timebase.Instant {
 	due := timebase.Never
 	if r := m.turn.run; r != nil {
-		for i := range r.jobs {
-			if j := &r.jobs[i]; j.handed {
-				due = timebase.Earliest(due, j.spent.Deadline())
-			}
+		for i := range r.work {
+			due = timebase.Earliest(due, r.work[i].spent.Deadline())
 		}
 	}
 	return due
@@ -251,23 +255,20 @@ func (m *Machine) expireWork() {
 	if r == nil || m.arbiter.State() != controlplane.TurnActive {
 		return
 	}
-	for i := range r.jobs {
-		j := &r.jobs[i]
-		if !j.handed {
-			continue
-		}
-		for event := j.spent.Due(m.now); event != turn.BudgetNothing; event = j.spent.Due(m.now) {
+	for i := range r.work {
+		w := &r.work[i]
+		for event := w.spent.Due(m.now); event != turn.BudgetNothing; event = w.spent.Due(m.now) {
 			x := trouble{
-				scope: turn.ScopeNode, name: string(j.node), reason: nodeBudget, awaits: m.stageOf(j.node), soft: true,
-				used: j.spent.Used(m.now), limit: j.spent.Limit(), item: j.item.number, abort: controlplane.AbortNodeFailure,
+				scope: turn.ScopeNode, name: string(w.node), reason: nodeBudget, awaits: m.stageOf(w.node), soft: true,
+				used: w.spent.Used(m.now), limit: w.spent.Limit(), item: r.number(w.seq), abort: controlplane.AbortNodeFailure,
 				triggers: budgetTriggers(),
 			}
 			if event == turn.BudgetWarning {
-				x.limit = j.spent.Warned()
+				x.limit = w.spent.Warned()
 				m.accountSignal(eventabi.SignalBudgetWarning, &x, m.turn.id, turn.OutcomeContinue)
 				continue
 			}
-			j.told = true
+			w.told = true
 			m.raise(x)
 		}
 	}

@@ -20,13 +20,15 @@ type graphSetup struct {
 	overfull bool
 
 	compiled  *graph.Graph
-	zones     []zone  // by node
-	outs      [][]int // edges out of each node, in their order
-	leads     []bool  // what a node gives can come to a model or a synthesiser
-	screens   bool    // there are work nodes among the words
-	sound     []bool  // by node: it stands in the caller's sound
-	items     int64   // so far, of the session
-	print     string  // the fingerprint
+	exec      graph.Run // of the live turn
+	log       graph.Log
+	says      []content // memory of the live run
+	zones     []zone    // by node
+	leads     []bool    // what a node gives can come to a model or a synthesiser
+	screens   bool      // there are work nodes among the words
+	sound     []bool    // by node: it stands in the caller's sound
+	items     int64     // of the turns before
+	print     string    // the fingerprint
 	ear       eventabi.NodeID
 	cutter    eventabi.NodeID
 	model     eventabi.NodeID // the first one: it answers where no words lead to a model

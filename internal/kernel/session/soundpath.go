@@ -133,20 +133,22 @@ func (g *graphSetup) soundNode(i int) string {
 		return "from:sound_from_two_sides"
 	case !g.sound[i]:
 		return ""
-	case len(g.outs[i]) == 0:
+	case len(g.targets(n.ID)) == 0:
 		return "to:leads_nowhere"
 	case n.BudgetMS > MaxSoundBudgetMS:
 		return "budget_ms"
-	case n.FallbackOf != "" && !slices.Equal(g.targets(i), g.targets(g.index(n.FallbackOf))):
+	case n.FallbackOf != "" && !slices.Equal(g.targets(n.ID), g.targets(n.FallbackOf)):
 		return "fallback_of:leads_elsewhere"
 	}
 	return ""
 }
 
 // targets lists where the edges of a node lead, sorted.
-func (g *graphSetup) targets(i int) (list []eventabi.NodeID) {
-	for _, k := range g.outs[i] {
-		list = append(list, g.edges[k].To)
+func (g *graphSetup) targets(id eventabi.NodeID) (list []eventabi.NodeID) {
+	for i := range g.edges {
+		if g.edges[i].From == id {
+			list = append(list, g.edges[i].To)
+		}
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
