@@ -20,6 +20,7 @@ import (
 	"github.com/parley-voice/parley/node/noisegate"
 	"github.com/parley-voice/parley/node/vad"
 	"github.com/parley-voice/parley/provider"
+	"github.com/parley-voice/parley/transport"
 )
 
 // soundNode is a node in the caller's sound.
@@ -262,6 +263,33 @@ func TestHangingNodeInSoundIsPassedBy(t *testing.T) {
 		if n := r.log.count("emit budget_exhausted", "node_budget"); n != 1 {
 			t.Errorf("%d times told of one run\n%s", n, r.log)
 		}
+	})
+}
+
+// The last frames before the caller's sound stops do not wait for a next one, and neither does what
+// did not come: whoever listens has all of it when the limit is over.
+func TestLastFramesGoOnByThemselves(t *testing.T) {
+	hosted(t, func(t *testing.T, h *Host) {
+		r := newRig("sound")
+		release := make(chan struct{})
+		withSound(t, r, map[string]node.Kind{"stuck": soundNode("stuck", true, func(*node.Context, *node.Event) error {
+			<-release
+			return nil
+		})}, "stuck")
+		s := open(t, h, r)
+		speak(s, speaking(), 200*time.Millisecond)
+		s.Ingress().Gap(transport.Gap{Missing: 500, Reason: transport.GapLost})
+		head := s.ring.Head()
+		time.Sleep(60 * time.Millisecond) // the limit is 50
+		if got := s.graph.sound.ear.Head(); got != head || head < 3500 {
+			t.Errorf("%d of %d samples went on", got, head)
+		}
+		if heard, _ := s.graph.positions(); heard != head {
+			t.Errorf("the endpointer has heard %d of %d", heard, head)
+		}
+		close(release)
+		s.Close("test_over")
+		<-s.Done()
 	})
 }
 
