@@ -220,6 +220,25 @@ func TestUnansweredFrameIsSilence(t *testing.T) {
 	}
 }
 
+// What is no frame that the node has is not heard: one of another length, of another place, or of
+// another type. The frame goes on as it came, and nothing behind it moves.
+func TestMisfitsInSoundAreNotHeard(t *testing.T) {
+	r := newRig("sound")
+	heard := withSound(t, r, map[string]node.Kind{"odd": soundNode("odd", false, func(ctx *node.Context, ev *node.Event) error {
+		ctx.Emit(&node.Event{Type: node.TypeTranscript, Sample: ev.Sample, Text: "no sound"})
+		ctx.Emit(&node.Event{Type: node.TypeAudioChunk, Sample: ev.Sample + 7, PCM: ev.PCM})
+		ctx.Emit(&node.Event{Type: node.TypeAudioChunk, Sample: ev.Sample, PCM: append([]int16{9}, ev.PCM...)})
+		return halved(ctx, ev) // too late: the frame has gone on
+	})}, "odd")
+	s := virtually(t, r, speaking([2]int64{500, 1500}), 9000, nil)
+	if got := heard.levels(); !slices.Equal(got, []int16{0, 5000, 0}) {
+		t.Errorf("the recogniser heard levels %d", got)
+	}
+	if out := s.graph.sound.ear.Head(); out != s.ring.Head() {
+		t.Errorf("%d of %d samples went on", out, s.ring.Head())
+	}
+}
+
 // A stand-in that fails as well is passed by, and one that cannot be made is like one that failed.
 func TestStandInsInSoundFailToo(t *testing.T) {
 	r := newRig("sound")
