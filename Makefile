@@ -25,7 +25,7 @@ RACE_PACKAGES := . ./client/... ./internal/serve/... ./internal/controlplane/fle
 
 # Revision by git rather than by the go command, which refuses to build in a clone that another user owns.
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
-BUILD_FLAGS := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+BUILD_FLAGS := -trimpath -buildvcs=false -ldflags '-X github.com/parley-voice/parley/cli.version=$(VERSION)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 say = @printf '==> %s\n'
@@ -109,7 +109,7 @@ clients-tools: ## set up what other people's clients run in: Chromium, sipp (apt
 clients: need-go clients-tools ## other people's clients, unchanged, against Parley; needs node, python and Chromium
 	$(say) 'other people'\''s clients'
 	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|ParleyServe' \
-		./transport/realtime ./transport/rtvi ./transport/telephony ./cmd/parley
+		./transport/realtime ./transport/rtvi ./transport/telephony ./cli
 
 .PHONY: bench
 bench: engines build ## the speed targets, as ratios beside their denominators
@@ -119,7 +119,7 @@ bench: engines build ## the speed targets, as ratios beside their denominators
 .PHONY: page
 page: engines build ## talk to the page in Chromium with recorded voices: how fast it falls silent; pictures in page-out/
 	$(say) 'the page, in a browser'
-	@$(GO) test ./cmd/parley -run TestPage -count 1 -timeout 20m -v -page.interruptions 20 -page.pictures '$(CURDIR)/page-out'
+	@$(GO) test ./cli -run TestPage -count 1 -timeout 20m -v -page.interruptions 20 -page.pictures '$(CURDIR)/page-out'
 
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target for FUZZTIME (10s) each

@@ -27,6 +27,8 @@ type Context struct {
 
 	// Out takes what the node emits. It is the host's; nodes call Emit.
 	Out func(ev *Event)
+	// Hold keeps the event at hand open. It is the host's; nodes call Later.
+	Hold func() (done func())
 }
 
 // Emit hands an event to whatever follows the node in the graph. What a node emits
@@ -35,6 +37,18 @@ func (c *Context) Emit(ev *Event) {
 	if c.Out != nil {
 		c.Out(ev)
 	}
+}
+
+// Later, called in OnEvent, lets the node answer the event after OnEvent has returned: the
+// event stays in hand, and what is emitted counts as made of it, until done is called, once
+// and from any goroutine. The node is given no other event meanwhile, and its budget goes on;
+// one that is not done within the hard limit of OnEvent is taken for one that hangs. Nobody
+// waits for a node beside the turns: there, done does nothing.
+func (c *Context) Later() (done func()) {
+	if c.Hold == nil {
+		return func() {}
+	}
+	return c.Hold()
 }
 
 // Budget tells how much of the budget is left.

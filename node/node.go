@@ -20,7 +20,7 @@ type Node interface {
 	// OnCancel says that the instance's scope was cancelled. The acknowledgement is its
 	// return; the runtime does not wait for it before it fences.
 	OnCancel(ctx *Context, cancel Cancel) error
-	// Stop releases what the instance holds. The host calls it once.
+	// Stop releases what the instance holds. The host calls it once, also after a failure.
 	Stop(ctx *Context) error
 }
 

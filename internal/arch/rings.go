@@ -67,7 +67,8 @@ func rings() []ring {
 		{"internal/voices", []string{"internal/audio"}, leaf},
 		{"internal/thirdparty", []string{".", "api", "internal", "node", "provider", "transport$"}, "the world that it gives to other people's clients is Parley itself, with engines of the tests"},
 		{"internal/arch", nil, "what judges the tree must not depend on it"},
-		{"cmd", []string{".", "api", "client$", "internal", "node", "provider", "tool", "transport"}, "commands list their adapters, one of them is a client, and nothing imports a command"},
+		{"cli", []string{".", "api", "client$", "internal", "node", "provider", "tool", "transport"}, "the commands list their adapters, one of them is a client; programs with nodes of their own take them from here"},
+		{"cmd", []string{"cli"}, "a command is its command line, and nothing imports it"},
 		{"examples", []string{".", "api", "node", "provider", "tool", "transport"}, "an example shows what a user can do, and a user cannot import the inside"},
 	}
 }

@@ -205,6 +205,21 @@ func TestPlayOwnGoroutines(t *testing.T) {
 	}
 }
 
+// An event that is answered later is over when its answer is there.
+func TestPlayLater(t *testing.T) {
+	about := node.Declaration{Type: "later", Package: "nodetest", Inputs: []node.Type{node.TypeSegment}, Outputs: []node.Type{node.TypeSegment}}
+	n := &node.Func{About: about.WithDefaults(), Event: func(ctx *node.Context, ev *node.Event) error {
+		out, done := *ev, ctx.Later()
+		go func() {
+			defer done()
+			time.Sleep(time.Second)
+			ctx.Emit(&out)
+		}()
+		return nil
+	}}
+	nodetest.Play(t, n, nodetest.Give(nodetest.Segment(0, "one")), nodetest.Expect(`segment "one"`))
+}
+
 func TestConformKind(t *testing.T) {
 	type config struct {
 		Took int64 `json:"took_ms"`

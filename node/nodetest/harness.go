@@ -39,6 +39,8 @@ type Harness struct {
 	trace   []string
 	counts  map[string]int64
 	drawn   uint64
+	open    int           // uses of Later that are not done
+	closed  chan struct{} // when the last one is
 }
 
 // The identity that a harness gives.
@@ -68,6 +70,7 @@ func New(tb testing.TB, n node.Node) *Harness {
 		State:     (*state)(h),
 		Telemetry: (*telemetry)(h),
 		Out:       h.collect,
+		Hold:      h.hold,
 	}
 	if n.Declaration().Scope == node.ScopeTurn {
 		h.context.Turn = Turn
@@ -98,8 +101,44 @@ func (h *Harness) Event(ev node.Event) {
 		h.Start()
 	}
 	lent := h.lend(ev)
-	h.hook("on_event "+string(ev.Type), node.DefaultEventHard, func() error { return h.node.OnEvent(h.context, lent) })
-	scribble(lent)
+	h.hook("on_event "+string(ev.Type), node.DefaultEventHard, func() error {
+		if err := h.node.OnEvent(h.context, lent); err != nil {
+			return err
+		}
+		scribble(lent)
+		h.await()
+		return nil
+	})
+}
+
+// hold keeps the event at hand open.
+func (h *Harness) hold() (done func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open++; h.open == 1 {
+		h.closed = make(chan struct{})
+	}
+	closed := h.closed
+	return sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.open--; h.open == 0 {
+			close(closed)
+		}
+	})
+}
+
+// await waits until the event at hand is done. The hook's limit counts on.
+func (h *Harness) await() {
+	h.mu.Lock()
+	open, closed := h.open, h.closed
+	h.mu.Unlock()
+	if open > 0 {
+		select {
+		case <-closed:
+		case <-h.context.Cancel.Done():
+		}
+	}
 }
 
 // lend gives a copy of an event that is the host's own.
@@ -185,7 +224,7 @@ func (h *Harness) Exhaust(outcome node.BudgetOutcome) {
 }
 
 // TimeOut gives the instance up, as the host does with one whose hook has passed its limit: the
-// token is tripped, no hook runs any more, not even Stop, and what is emitted is late.
+// token is tripped, no hook runs any more but Stop, and what is emitted is late.
 func (h *Harness) TimeOut() {
 	h.gone = true
 	h.note("hook_timeout")
@@ -280,7 +319,7 @@ func (h *Harness) settle() {
 // hook runs a hook within its limit. Where time is real, only one that hangs is told.
 func (h *Harness) hook(name string, limit time.Duration, f func() error) {
 	h.t.Helper()
-	if h.gone {
+	if h.gone && name != "stop" {
 		h.t.Fatalf("%s: the host has given the instance up: no hook runs any more", name)
 	}
 	h.note(name)

@@ -6,12 +6,14 @@
 //
 //	new --Init, Start before the first event--> running --Stop--> stopped
 //	                 |                             |
-//	                 +--- panic, error, time limit ---> failed: reported once, never reused
+//	                 +--- panic, error, time limit ---> failed --Stop--> stopped
+//	                                                    reported once, never reused
 //
 // Invariants:
 //
 //  1. Hooks of an instance never overlap; Init, Start and Stop run at most once each.
-//  2. A failed instance emits nothing and takes nothing. Others are not touched.
+//  2. A failed instance emits nothing and takes nothing, and is stopped as soon as none of
+//     its hooks runs. Others are not touched.
 //  3. No method waits for a hook but Call and KickHere. Call gives up when the instance fails.
 //  4. Nothing here knows whether time is real: an Executor runs the work and tells the
 //     time. In virtual time hooks take none, so limits do not apply.

@@ -218,6 +218,8 @@ func (i *Instance) hook(p pending) {
 	if !i.enter() {
 		if p.hook == hookStop {
 			i.retire()
+			i.owed.Store(true)
+			i.release()
 		}
 		return
 	}

@@ -28,6 +28,8 @@ type Settings struct {
 	Parent  context.Context // ends with the session; nil = never
 	// Out takes what the node emits, on the goroutine that emits it.
 	Out func(ev *node.Event)
+	// Hold keeps the event at hand open until done is called; nil = nobody waits for answers.
+	Hold func() (done func())
 	// Failed is told once when the instance fails, on any goroutine.
 	Failed func(f Failure)
 	// Spent is told when 80 % of the node's budget are gone, and when nothing is left, each
@@ -80,7 +82,8 @@ type Instance struct {
 	turnstile chan struct{}
 	dead      chan struct{}
 	state     atomic.Int32
-	phase     phase // guarded by the turnstile
+	phase     phase       // guarded by the turnstile
+	owed      atomic.Bool // a failed instance is to be stopped
 	watch     watch
 
 	mu     sync.Mutex
@@ -146,6 +149,7 @@ func New(s Settings) (*Instance, error) {
 		State:     &stateHandle{store: s.Store, turn: s.Turn, conversation: s.Conversation},
 		Telemetry: telemetry(s.Count),
 		Out:       i.emit,
+		Hold:      s.Hold,
 	}
 	if s.Turn != "" {
 		i.context.Determinism = newChance(s.Seed)
@@ -208,7 +212,34 @@ func (i *Instance) enter() bool {
 	}
 }
 
-func (i *Instance) leave() { <-i.turnstile }
+// leave lets the next hook in. It is here that a failed instance stops whose hook came back
+// late.
+func (i *Instance) leave() {
+	<-i.turnstile
+	if i.owed.Load() {
+		i.release()
+	}
+}
+
+// release runs the Stop that a failed instance is owed, once none of its hooks runs any more.
+// One that never comes back is never stopped: nothing may run beside it.
+func (i *Instance) release() {
+	select {
+	case i.turnstile <- struct{}{}:
+	default:
+		return // whoever is in there does it on leaving
+	}
+	if i.owed.Swap(false) && i.phase == phaseRunning {
+		i.phase = phaseStopped
+		if err := i.invoke(hookStop, nil, pending{}); err != nil {
+			i.context.Telemetry.Count("node_stop_failed", 1)
+		}
+	}
+	<-i.turnstile
+	if i.owed.Load() {
+		i.release()
+	}
+}
 
 // prepare runs Init and Start before the first event.
 func (i *Instance) prepare() bool {
@@ -290,7 +321,20 @@ func (i *Instance) fail(f Failure) {
 		f.Node, f.Turn = i.settings.ID, i.settings.Turn
 		i.settings.Failed(f)
 	}
+	i.request(pending{hook: hookStop})
 }
+
+// Overdue fails an instance that keeps an event open beyond the limit of an event.
+func (i *Instance) Overdue() {
+	limit := i.limit(hookEvent)
+	i.fail(Failure{
+		Reason: ReasonTimeout, Hook: hookEvent.String(), Detail: "the event was not done within its limit of " + limit.String(),
+		Limit: timebase.Span(limit),
+	})
+}
+
+// Dead is closed when the instance has failed or stopped.
+func (i *Instance) Dead() <-chan struct{} { return i.dead }
 
 // emit is the node's way out.
 func (i *Instance) emit(ev *node.Event) {

@@ -216,6 +216,81 @@ func TestGraphNodeFailures(t *testing.T) {
 	}
 }
 
+// later is a node that answers when its hook has returned.
+func later(ctx *node.Context, ev *node.Event) error {
+	text, kind, done := ev.Text, ev.Type, ctx.Later()
+	index := ev.Index
+	go func() {
+		defer done()
+		time.Sleep(2 * time.Millisecond)
+		for _, part := range []string{strings.ToUpper(text), "And so on. "} {
+			ctx.Emit(&node.Event{Kind: eventabi.KindText, Type: kind, Class: eventabi.ClassTextRaw, Index: index, Text: part})
+		}
+	}()
+	return nil
+}
+
+// A node may answer when its hook has returned: what it gives until it is done is of the item
+// that it was handed. In virtual time nothing else happens meanwhile.
+func TestGraphNodeAnswersLater(t *testing.T) {
+	r := newRig("graph")
+	r.settings.Kinds = registry(t, map[string]func(*node.Context, *node.Event) error{"slow": later})
+	r.settings.Graph = drawn("slow", "ear>mind", "mind>cutter", "cutter>slow", "slow>mouth")
+	s := virtually(t, r, speaking([2]int64{500, 1500}), 9000, nil)
+	if got := s.Conversation().ReplyText("t1"); !strings.HasPrefix(got, "ONCE UPON A TIME THERE WAS A LIGHTHOUSE. And so on. ") || !strings.HasSuffix(got, "And so on. ") {
+		t.Errorf("said %q\n%s", got, r.log)
+	}
+	if n := r.log.count("refused"); n != 0 {
+		t.Errorf("%d refusals\n%s", n, r.log)
+	}
+}
+
+// With real goroutines as well; and one that is never done is taken for one that hangs.
+func TestGraphNodeIsNeverDone(t *testing.T) {
+	r := newRig("graph")
+	r.settings.Kinds = registry(t, map[string]func(*node.Context, *node.Event) error{
+		"slow":  later,
+		"never": func(ctx *node.Context, _ *node.Event) error { ctx.Later(); return nil },
+		"spare": func(ctx *node.Context, ev *node.Event) error { return give(ctx, ev, ev.Text) },
+	})
+	r.settings.Graph = drawn("slow never spare", "ear>never", "never>mind", "spare>mind", "mind>cutter", "cutter>slow", "slow>mouth")
+	for i := range r.settings.Graph.Definition.Nodes {
+		switch n := &r.settings.Graph.Definition.Nodes[i]; n.ID {
+		case "never":
+			n.BudgetMS = 20000
+		case "spare":
+			n.FallbackOf, n.FallbackOn = "never", []kernelgraph.Trigger{kernelgraph.OnTimeout}
+		}
+	}
+	r.settings.Limits = node.Limits{EventHard: 2 * time.Second}
+	r.settings.Bootstrap.Settings.TurnBudgetMS = 30000
+	h, err := New(Config{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := h.Open(t.Context(), r.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Ingress().Text("hello", "")
+	for deadline := time.Now().Add(60 * time.Second); r.log.count("emit commit turn=t1") == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the turn does not end\n%s", r.log)
+		}
+	}
+	if r.log.count("emit fallback turn=t1 reason=node_budget:never") != 1 {
+		t.Errorf("the branch is not told\n%s", r.log)
+	}
+	if got := s.Conversation().ReplyText("t1"); !strings.Contains(got, "And so on. ") {
+		t.Errorf("said %q\n%s", got, r.log)
+	}
+	s.Close("test_over")
+	<-s.Done()
+	if err := h.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Real goroutines: a node that hangs is left behind when its budget is over, its branch goes on,
 // and nothing of it outlives the session.
 func TestGraphNodeHangs(t *testing.T) {

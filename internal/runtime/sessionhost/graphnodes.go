@@ -10,6 +10,7 @@ import (
 	"github.com/parley-voice/parley/api/eventabi"
 	kernelgraph "github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
+	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/invocation"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -31,6 +32,14 @@ type workNode struct {
 	box   []letter
 	item  int64 // that is in hand, 0 = none
 	index int64 // of the next output for it
+	open  *held // the item in hand stays there until this is done; nil = until its hook returns
+}
+
+// held is an item that its node answers later.
+type held struct {
+	uses int // that are not done
+	over chan struct{}
+	stop func() // takes the timer back
 }
 
 // letter is an item on its way to its node.
@@ -60,6 +69,9 @@ func (g *graph) newWorkNode(n *kernelgraph.Node, t *turnNodes) (*workNode, error
 	}
 	set := g.hosting(made, n.ID, t, x.emit, g.nodeFailed)
 	set.Limits, set.Spent = limits, nil
+	if x.answers {
+		set.Hold = x.hold
+	}
 	if t != nil {
 		x.turn = t.turn
 	}
@@ -133,8 +145,70 @@ func (x *workNode) put(j letter) {
 	x.instance.Kick()
 }
 
-// pull gives the node its next item. That it asks says that the one before is done.
+// hold keeps the item in hand there until done is called.
+func (x *workNode) hold() (done func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.item == 0 {
+		return func() {} // nothing is in hand: there is nothing to answer
+	}
+	if x.open == nil {
+		x.open = &held{over: make(chan struct{})}
+		limit := x.s.settings.limits(x.id).WithDefaults().EventHard
+		if exec := x.s.exec; !exec.Virtual() {
+			x.open.stop = exec.After(exec.Now().Add(timebase.Span(limit)), x.instance.Overdue)
+		}
+	}
+	h := x.open
+	h.uses++
+	return sync.OnceFunc(func() { x.settle(h) })
+}
+
+// settle ends one use of an item that was held, and with the last one goes on.
+func (x *workNode) settle(h *held) {
+	x.mu.Lock()
+	h.uses--
+	last := h.uses == 0
+	if last {
+		x.open = nil
+		close(h.over)
+		if h.stop != nil {
+			h.stop()
+		}
+	}
+	x.mu.Unlock()
+	if last {
+		x.instance.Kick()
+	}
+}
+
+// isOpen says that the item in hand is not done. Virtual time stands still while a node works,
+// so there the wait is here, as long as the node may take.
+func (x *workNode) isOpen() bool {
+	x.mu.Lock()
+	h := x.open
+	x.mu.Unlock()
+	if h == nil || !x.s.exec.Virtual() {
+		return h != nil
+	}
+	limit := time.NewTimer(x.s.settings.limits(x.id).WithDefaults().EventHard)
+	defer limit.Stop()
+	select {
+	case <-h.over:
+		return false
+	case <-limit.C:
+		x.instance.Overdue()
+	case <-x.instance.Dead():
+	}
+	return true
+}
+
+// pull gives the node its next item. That it asks says that the one before is done, if it
+// holds that no longer.
 func (x *workNode) pull(ev *node.Event) bool {
+	if x.isOpen() {
+		return false
+	}
 	x.mu.Lock()
 	done := x.item
 	x.item = 0

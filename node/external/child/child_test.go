@@ -32,6 +32,17 @@ func (*echo) OnEvent(ctx *node.Context, ev *node.Event) error {
 		panic("told to")
 	case "wait":
 		<-ctx.Cancel.Done()
+	case "later":
+		out, done := *ev, ctx.Later()
+		go func() {
+			ctx.Emit(&out)
+			done()
+			done() // once is enough
+		}()
+		return nil
+	case "never":
+		ctx.Later()
+		return nil
 	}
 	ctx.Emit(ev)
 	return nil
@@ -183,6 +194,40 @@ func TestBargeIn(t *testing.T) {
 	}
 	w.send(&protocol.Message{Type: protocol.TypeCancel, Instance: 1, Scope: eventabi.CancelTurn, Reason: "barge_in"})
 	w.wants(protocol.TypeCancelled)
+	if err := w.conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-w.over; err != nil {
+		t.Error(err)
+	}
+}
+
+// An event that is answered later is done then, and not before; the next one waits for it. One
+// that never is done ends with its turn.
+func TestLater(t *testing.T) {
+	w := serve(t)
+	w.welcome()
+	w.send(&protocol.Message{Type: protocol.TypeOpen, Instance: 1, Turn: "t"})
+	w.wants(protocol.TypeOpened)
+	for seq := range uint64(3) {
+		w.event(1, seq+1, "later")
+	}
+	for seq := range uint64(3) {
+		if m := w.wants(protocol.TypeEmit); m.Seq != seq+1 {
+			t.Errorf("%+v", m)
+		}
+		if m := w.wants(protocol.TypeDone); m.Seq != seq+1 {
+			t.Errorf("%+v", m)
+		}
+	}
+	w.event(1, 4, "never")
+	w.send(&protocol.Message{Type: protocol.TypePing, Nonce: 1})
+	w.wants(protocol.TypePong) // and no done before
+	w.send(&protocol.Message{Type: protocol.TypeBargeIn, Instance: 1})
+	if m := w.wants(protocol.TypeDone); m.Seq != 4 {
+		t.Errorf("%+v", m)
+	}
+	w.wants(protocol.TypeBargedIn)
 	if err := w.conn.Close(); err != nil {
 		t.Error(err)
 	}

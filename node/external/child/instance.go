@@ -36,6 +36,8 @@ type instance struct {
 	urge     chan struct{} // there is something to do; one waits
 
 	current  atomic.Uint64 // sequence of the event at hand; 0 = none is
+	open     atomic.Int32  // uses of Later for it that are not done
+	began    time.Time     // its beginning; of the run's goroutine
 	muted    atomic.Bool   // its turn is over: what it emits is discarded
 	deadline atomic.Int64  // of the budget at hand, of the host's clock; 0 = there is none
 
@@ -96,6 +98,7 @@ func newInstance(s *server, m *protocol.Message) *instance {
 	i.context = node.Context{
 		Session: m.Session, Turn: m.Turn, Node: m.Node, Cancel: node.NewCancelToken(context.Background()),
 		Budget: (*budget)(i), Timebase: (*timebase)(i), State: (*state)(i), Telemetry: (*telemetry)(i), Out: i.emit,
+		Hold: i.hold,
 	}
 	if m.Seed != nil {
 		i.context.Determinism = newChance(*m.Seed)
@@ -117,13 +120,16 @@ func (i *instance) run() {
 			c = i.controls[0]
 			i.controls = slices.Delete(i.controls, 0, 1)
 		}
-		event := !controls && i.events.pop(&at)
+		busy := i.current.Load() != 0
+		event := !controls && !busy && i.events.pop(&at)
 		i.mu.Unlock()
 		switch {
 		case controls:
 			if i.obey(c) {
 				return
 			}
+		case busy && i.settled():
+			i.done(nil)
 		case event:
 			i.work(&at)
 		default:
@@ -265,7 +271,7 @@ func (i *instance) wake() {
 
 // work gives the node one event.
 func (i *instance) work(at *item) {
-	began := time.Now()
+	i.began = time.Now()
 	if i.broken() {
 		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: at.seq})
 		return
@@ -277,16 +283,41 @@ func (i *instance) work(at *item) {
 		i.deadline.Store(max(1, i.clock.now()+at.budget*int64(time.Millisecond)))
 	}
 	err := i.event(at)
-	i.deadline.Store(0)
 	i.clock.stand(false)
-	i.current.Store(0)
-	took := uint32(min(time.Since(began).Microseconds(), math.MaxUint32))
+	if err != nil || i.settled() {
+		i.done(err)
+	}
+}
+
+// settled says that nothing keeps the event at hand open: it never was kept, or its node is
+// done, or has nobody any more to be done for.
+func (i *instance) settled() bool {
+	_, over := i.context.Cancel.Cancelled()
+	return over || i.open.Load() <= 0
+}
+
+// hold keeps the event at hand open.
+func (i *instance) hold() (done func()) {
+	seq := i.current.Load()
+	i.open.Add(1)
+	return sync.OnceFunc(func() {
+		if i.open.Add(-1) == 0 && i.current.Load() == seq {
+			i.wake()
+		}
+	})
+}
+
+// done gives the event at hand back.
+func (i *instance) done(err error) {
+	seq := i.current.Swap(0)
+	i.deadline.Store(0)
+	took := uint32(min(time.Since(i.began).Microseconds(), math.MaxUint32))
 	if err == nil {
-		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: at.seq, TookUS: took}) // the reader finds out
+		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: seq, TookUS: took}) // the reader finds out
 		return
 	}
 	i.fail()
-	_ = i.server.send(&protocol.Message{Type: protocol.TypeDone, Instance: i.number, Seq: at.seq, TookUS: took, Error: failure(err)})
+	_ = i.server.send(&protocol.Message{Type: protocol.TypeDone, Instance: i.number, Seq: seq, TookUS: took, Error: failure(err)})
 }
 
 // event is protect for the hot path: without a closure.
@@ -317,6 +348,9 @@ func (i *instance) fail() {
 func (i *instance) obey(c control) (last bool) {
 	m := c.message
 	last = m.Type == protocol.TypeStop
+	if i.current.Load() != 0 && i.settled() {
+		i.done(nil)
+	}
 	for _, seq := range c.back {
 		_ = i.server.sendDone(protocol.Done{Instance: i.number, Sequence: seq}) // the reader finds out
 	}
