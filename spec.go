@@ -71,6 +71,9 @@ func (b *binding) node(n *pipeline.GraphNode) {
 		b.graph.Lines[n.ID] = b.spec.Text(n.ID, "line")
 	case graph.RoleWork:
 		b.graph.Configs[n.ID] = n.Config
+		if n.Silences {
+			b.graph.Silences = append(b.graph.Silences, n.ID)
+		}
 		ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 		if l := n.Limits; l != (pipeline.NodeLimits{}) {
 			b.graph.Limits[n.ID] = node.Limits{Init: ms(l.InitMS), Start: ms(l.StartMS), Cancel: ms(l.CancelMS), Stop: ms(l.StopMS)}

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/node"
 	"github.com/parley-voice/parley/node/compliance"
+	"github.com/parley-voice/parley/node/noisegate"
 	"github.com/parley-voice/parley/node/translate"
 	"github.com/parley-voice/parley/provider"
 )
@@ -21,6 +22,7 @@ import (
 func builtInKinds(r *node.Registry, model func() provider.LLM) error {
 	return errors.Join(
 		r.Register(compliance.Type, compliance.Kind()),
+		r.Register(noisegate.Type, noisegate.Kind()),
 		r.Register(translate.Type, translate.Kind(translateWith(model))),
 	)
 }

@@ -26,7 +26,7 @@ func TestBuiltInKinds(t *testing.T) {
 	if err := builtInKinds(&r, func() provider.LLM { return llm }); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(r.Types()); got != "[compliance translator]" {
+	if got := fmt.Sprint(r.Types()); got != "[compliance noise_gate translator]" {
 		t.Errorf("registered %s", got)
 	}
 	kind, err := r.Lookup("translator")

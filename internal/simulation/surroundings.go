@@ -50,7 +50,7 @@ func (w *world) perform(e session.Effect) {
 	case *session.Ended:
 		w.phase = over
 	case *session.Decide, *session.TurnChange, *session.Refused, *session.Superseded, *session.Discard,
-		*session.Degrade, *session.Fallback, *session.Place, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic,
+		*session.Degrade, *session.Fallback, *session.Place, *session.Detour, *session.Detach, *session.Converse, *session.Evidence, *session.Nondeterministic,
 		*session.Deliver, *session.Release, *session.Combine, *session.Skip, *session.Merged:
 	}
 }

@@ -254,7 +254,8 @@ func (k *watch) decided(e session.Effect) {
 		k.refused(e)
 	case *session.Nondeterministic:
 		k.nondeterministic(e)
-	case *session.Fence, *session.Superseded, *session.Combine, *session.Deliver, *session.Merged, *session.Release, *session.Skip:
+	case *session.Fence, *session.Superseded, *session.Combine, *session.Deliver, *session.Merged, *session.Release, *session.Skip,
+		*session.Detour:
 	}
 }
 

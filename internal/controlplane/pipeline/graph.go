@@ -20,6 +20,9 @@ type GraphNode struct {
 	Config json.RawMessage
 	// Limits are those of its hooks, milliseconds; 0 = the contract's.
 	Limits NodeLimits
+	// Silences says of a node in the caller's sound that a frame which it does not give back is
+	// silence; otherwise it goes on as it came.
+	Silences bool
 	// Module is the module that holds it, as name@version; empty = the document itself.
 	Module string
 }
@@ -33,6 +36,8 @@ type declared struct {
 	edges []graph.Edge
 	// unknown are nodes whose type has refused their config: what they take and give is not known.
 	unknown []eventabi.NodeID
+	// sound are the nodes in the caller's sound, ahead of those who listen.
+	sound []eventabi.NodeID
 }
 
 // node finds a node.
@@ -78,6 +83,7 @@ func (w *work) graph() {
 	w.routes()
 	w.scopes()
 	w.fallbacks()
+	w.declared.findSound()
 	w.preludeOf(x)
 	w.sound()
 	w.runs()
@@ -135,6 +141,7 @@ func (b *nodeWork) build() (GraphNode, bool) {
 	number := func(field string) int64 { return b.given["limits."+field].number() }
 	b.node.Limits = NodeLimits{number("event_ms"), number("init_ms"), number("start_ms"), number("cancel_ms"), number("stop_ms")}
 	b.node.BudgetMS = b.node.Limits.EventMS
+	b.node.Silences = b.given["unanswered"].text == "silence"
 	if builtin, ok := nodeType(t.text); ok {
 		b.builtin(&builtin)
 	} else if slices.Contains(b.normalizer.KindTypes(), t.text) {

@@ -46,6 +46,7 @@ func (w *work) runs() {
 	for i := range w.declared.edges {
 		w.mayRun(&w.declared.edges[i], zones)
 	}
+	w.hearing()
 }
 
 // kernel asks the kernel, which has the last word on what it runs.
@@ -231,6 +232,10 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 	if to.Role == graph.RoleDeadLetter {
 		return
 	}
+	if w.declared.inSound(from) || w.declared.inSound(to) || from.Role == graph.RoleCaller {
+		w.mayHear(from, to, refuse)
+		return
+	}
 	if beside(to) {
 		if w.declared.queueOf(e).from == "" {
 			refuse("it works beside the turn and reads along behind an stt node, a segmenter or another of its kind: lead the edge there, or give it a type of scope turn")
@@ -242,10 +247,6 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 		return
 	}
 	switch role := from.Role; {
-	case role == graph.RoleCaller:
-		if to.Role != graph.RoleDetector && to.Role != graph.RoleRecogniser {
-			refuse("the caller's sound goes to a vad and an stt node only")
-		}
 	case role == graph.RoleModel:
 		if to.Role != graph.RoleSegmenter {
 			refuse("a model's text goes to the segmenter only: change it behind that, piece by piece")

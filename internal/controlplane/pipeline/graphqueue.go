@@ -32,6 +32,9 @@ func (d *declared) queueOf(e *graph.Edge) queue {
 	if from == nil || to == nil {
 		return queue{}
 	}
+	if d.inSound(to) {
+		return queue{}
+	}
 	if beside(to) {
 		switch {
 		case from.Role == graph.RoleRecogniser:
@@ -43,10 +46,11 @@ func (d *declared) queueOf(e *graph.Edge) queue {
 		}
 		return queue{}
 	}
+	sound := from.Role == graph.RoleCaller || d.inSound(from)
 	switch role := from.Role; {
-	case role == graph.RoleCaller && to.Role == graph.RoleDetector:
+	case sound && to.Role == graph.RoleDetector:
 		return queue{id: turn.EdgeTransportVAD}
-	case role == graph.RoleCaller && to.Role == graph.RoleRecogniser:
+	case sound && to.Role == graph.RoleRecogniser:
 		return queue{id: turn.EdgeTransportSTT}
 	case role == graph.RoleRecogniser:
 		return queue{id: turn.EdgeSTTLLM}

@@ -145,7 +145,7 @@ func (w *work) tests(e *graph.Edge) {
 	if len(e.When) > 0 && !between(from) && from.Role != graph.RoleRecogniser && from.Role != graph.RoleSegmenter {
 		w.fault(when.source, path+".when", CodeCannotRun, "", "stands on an edge out of %s, a node of the type %s, where nothing is asked; conditions stand behind stt, segmenter, select, merge and the nodes among texts", e.From, from.Type)
 	}
-	if len(e.When) > 0 && beside(w.declared.node(string(e.To))) {
+	if to := w.declared.node(string(e.To)); len(e.When) > 0 && beside(to) && !w.declared.inSound(to) {
 		w.fault(when.source, path+".when", CodeCannotRun, "", "stands on an edge to %s, which works beside the turn and reads everything; leave it out", e.To)
 	}
 	if rank, ok := w.given[path+".rank"]; ok && from.Role != graph.RoleSelect {
@@ -171,7 +171,7 @@ func (w *work) dangles(n *GraphNode) {
 	out := w.touches("from", n.ID)
 	takes := n.Role != graph.RoleCaller && n.Role != graph.RoleResponder && n.Role != graph.RoleDeadLetter
 	takes = takes && n.FallbackOf == ""
-	gives := n.Role != graph.RoleSpeaker && n.Role != graph.RoleDetector && n.Role != graph.RoleResponder && n.Role != graph.RoleDeadLetter && !beside(n) &&
+	gives := n.Role != graph.RoleSpeaker && n.Role != graph.RoleDetector && n.Role != graph.RoleResponder && n.Role != graph.RoleDeadLetter && (!beside(n) || w.declared.inSound(n)) &&
 		(len(n.Outputs) > 0 || w.passes(string(n.ID)))
 	switch {
 	case takes && !in && gives && !out:
@@ -208,8 +208,9 @@ func (w *work) branch(n *GraphNode) {
 	path := join("nodes", string(n.ID)) + ".fallback_of"
 	v := w.given[path]
 	engine := of.Role == graph.RoleModel || of.Role == graph.RoleSynthesiser
-	if n.Role != of.Role || of.Role != graph.RoleWork && !engine || beside(n) || beside(of) {
-		w.fault(v.source, path, CodeFallback, quote(v.text), "is %s: a node of the type %s cannot stand in for one of the type %s; llm stands in for llm, tts for tts, and a registered type that works in a turn for another",
+	sound := w.declared.inSound(of) && beside(n)
+	if n.Role != of.Role || of.Role != graph.RoleWork && !engine || (beside(n) || beside(of)) && !sound {
+		w.fault(v.source, path, CodeFallback, quote(v.text), "is %s: a node of the type %s cannot stand in for one of the type %s; llm stands in for llm, tts for tts, a registered type that works in a turn for another, and one in the caller's sound for another there",
 			of.ID, n.Type, of.Type)
 		return
 	}

@@ -46,6 +46,8 @@ func newTestKinds() testKinds {
 		"filter": kind(about("filter", contract.ScopeTurn, texts...)),
 		"narrow": kind(about("narrow", contract.ScopeTurn, contract.TypeSegment)),
 		"mood":   kind(about("mood", contract.ScopeSession, texts...)),
+		"quiet":  kind(about("quiet", contract.ScopeSession, contract.TypeAudioChunk)),
+		"brief":  kind(about("brief", contract.ScopeTurn, contract.TypeAudioChunk)),
 		"untrue": contract.KindFunc(func(json.RawMessage) (contract.Node, error) { return &hookless{untrue}, nil }),
 	} {
 		if err := r.Register(name, k); err != nil {

@@ -95,6 +95,9 @@ func (m *Machine) nodeSpent(in *NodeSpent) {
 		m.late(in, in.Turn)
 		return
 	}
+	if m.soundLate(in) {
+		return
+	}
 	m.charge(trouble{
 		scope: turn.ScopeNode, name: string(in.Node), reason: nodeBudget, soft: true, awaits: m.stageOf(in.Node),
 		used: timebase.MS(in.UsedMS), limit: timebase.MS(in.LimitMS), abort: controlplane.AbortNodeFailure,
@@ -106,6 +109,9 @@ func (m *Machine) nodeSpent(in *NodeSpent) {
 // with that, if it had not before (failure-matrix F2).
 func (m *Machine) nodeFailed(in *NodeFailed) {
 	m.drain.degraded = true
+	if m.soundFailed(in) {
+		return
+	}
 	if in.Turn == "" || in.Turn != m.scopeTurn() {
 		m.refuse("node_failed:"+in.Reason, string(in.Node), in.Turn)
 		return

@@ -82,6 +82,8 @@ func newGraphEffect(kind string) Effect {
 		return &Work{}
 	case "place":
 		return &Place{}
+	case "detour":
+		return &Detour{}
 	}
 	return nil
 }

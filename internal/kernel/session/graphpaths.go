@@ -42,6 +42,9 @@ func (g *graphSetup) survey() string {
 		}
 	}
 	why := g.spread()
+	if why == "" {
+		why = g.soundWays()
+	}
 	for i := range g.nodes {
 		g.screens = g.screens || g.zones[i] == zoneWords && g.leads[i] && g.nodes[i].Node.Role == graph.RoleWork
 	}

@@ -59,6 +59,7 @@ type Machine struct {
 	outputs    []*output
 	edges      edges
 	graph      *graphSetup // nil = the voice graph of the profile
+	detours    []detour    // of the caller's sound, the oldest first
 	talk       conversation
 	wished     wished
 	caller     conditions

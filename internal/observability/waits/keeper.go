@@ -180,7 +180,7 @@ func (k *Keeper) Took(at timebase.Instant, r session.Record) {
 		*session.TurnChange, *session.Unscheduled, *session.Usage, *session.VoiceOff, *session.VoiceOn, *session.Wake,
 		*session.CallTool, *session.ToolCalled, *session.ToolResult,
 		*session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
-		*session.GraphNode, *session.GraphEdge, *session.Work, *session.NodeOutput, *session.NodeDone, *session.Place:
+		*session.GraphNode, *session.GraphEdge, *session.Work, *session.NodeOutput, *session.NodeDone, *session.Place, *session.Detour:
 		// no matter of waiting, or told by what it leads to
 	}
 }

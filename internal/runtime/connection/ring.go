@@ -156,11 +156,12 @@ func (l *Reader) Read(dst []int16, through timebase.Samples) (n int, at timebase
 	return n, at
 }
 
-// Skip goes on at a position, if it lies ahead: what lies before it was dropped.
+// Skip goes on at a position, if it lies ahead: what lies before it was dropped, also where it
+// has not been written yet.
 func (l *Reader) Skip(to timebase.Samples) {
 	l.ring.mu.Lock()
 	defer l.ring.mu.Unlock()
-	l.at = max(l.at, min(to, l.ring.head))
+	l.at = max(l.at, to)
 	l.seen.Store(int64(l.at))
 }
 
@@ -172,7 +173,7 @@ func (l *Reader) Seen() timebase.Samples { return timebase.Samples(l.seen.Load()
 func (l *Reader) Available() timebase.Samples {
 	l.ring.mu.Lock()
 	defer l.ring.mu.Unlock()
-	return l.ring.head - l.at
+	return max(0, l.ring.head-l.at)
 }
 
 // At is the position of the next sample.

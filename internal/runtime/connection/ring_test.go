@@ -167,3 +167,23 @@ func TestCallerFrameCostsNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations a frame, want 0", n)
 	}
 }
+
+// What was dropped ahead of its writing is not read when it comes.
+func TestReaderSkipsAheadOfTheSound(t *testing.T) {
+	var r Ring
+	live := r.Listen(0)
+	feed(&r, 100)
+	live.Skip(250)
+	if n := live.Available(); n != 0 {
+		t.Errorf("%d samples are there to be read", n)
+	}
+	feed(&r, 100)
+	buf := make([]int16, 200)
+	if n, _ := live.Read(buf, -1); n != 0 {
+		t.Errorf("read %d samples that were dropped", n)
+	}
+	feed(&r, 100)
+	if n, at := live.Read(buf, -1); n != 50 || at != 250 || buf[0] != 250 {
+		t.Errorf("read %d from %d, %d", n, at, buf[0])
+	}
+}

@@ -72,6 +72,12 @@ func (i *Instance) Kick() {
 	}
 }
 
+// Warm has Init and Start run ahead of the first event. It does not wait.
+func (i *Instance) Warm() {
+	i.cold.Store(true)
+	i.Kick()
+}
+
 // BargeIn runs OnBargeIn; a Cancel follows.
 func (i *Instance) BargeIn() {
 	i.request(pending{hook: hookBargeIn, due: i.due(hookBargeIn)})
@@ -181,6 +187,13 @@ func (i *Instance) nextHook() bool {
 func (i *Instance) nextEvent() bool {
 	if !i.Alive() {
 		return false
+	}
+	if i.cold.Load() && i.cold.Swap(false) {
+		if i.enter() {
+			i.prepare()
+			i.leave()
+		}
+		return true
 	}
 	if due := node.Instant(i.rang.Swap(0)); due != 0 {
 		i.event = node.Event{Kind: eventabi.KindControl, Type: node.TypeTimer, Class: eventabi.ClassMetadata, At: due}

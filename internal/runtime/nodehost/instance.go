@@ -95,6 +95,7 @@ type Instance struct {
 	inline atomic.Bool  // its events may run on the goroutine of whoever has them
 	slow   int          // inline events in a row that took too long; guarded by the turnstile
 	rang   atomic.Int64 // when the timer that fired was due; 0 = none did
+	cold   atomic.Bool  // it is to begin ahead of its first event
 	event  node.Event   // the one that was pulled; lent to the node
 	timer  func()       // takes the timer back
 	late   atomic.Int64

@@ -453,3 +453,30 @@ func TestPoolWaitIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A node that is warmed begins ahead of its first event, and once.
+func TestWarmBeginsAheadOfEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := host(t, node.ScopeSession, nil)
+		b.Warm()
+		b.Warm()
+		synctest.Wait()
+		if got := b.probe.seen(); got != "[init start]" {
+			t.Errorf("it has begun with %s", got)
+		}
+		b.Call(&node.Event{Type: node.TypeTextDelta})
+		b.finish(t)
+		if got := b.probe.seen(); got != "[init start event stop]" {
+			t.Errorf("it was asked %s", got)
+		}
+		broken := host(t, node.ScopeSession, map[string]func(*node.Context, *node.Event) error{
+			"init": func(*node.Context, *node.Event) error { return errors.New("of a test") },
+		})
+		broken.Warm()
+		synctest.Wait()
+		broken.finish(t)
+		if f := broken.failures(); len(f) != 1 || f[0].Hook != "init" {
+			t.Errorf("the failures are %+v", f)
+		}
+	})
+}

@@ -45,4 +45,6 @@
 //  9. One goroutine at a time attends to a session.
 //  10. A session that is not let in leaves its refusal, recorded and observed, and nothing
 //     else: no transport is bound and no owner hears of it.
+//  11. Whatever nodes stand in the caller's sound, a sample goes on to who listens once, in its
+//     order, at its position, and no later than the limits of those nodes say.
 package sessionhost

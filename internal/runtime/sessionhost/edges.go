@@ -32,6 +32,7 @@ func (s *Session) postReady() {
 		s.post(&session.Ready{To: consumerObserver, Count: anyNumber})
 	}
 	s.taps.start()
+	s.graph.sound.start()
 }
 
 // TextTaken says that the client can read on.

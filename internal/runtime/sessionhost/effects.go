@@ -84,16 +84,15 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.letGo(e)
 	case *session.Combine:
 		s.content.join(e.Handle, e.With)
-	case *session.Skip:
-		s.graph.skip(e)
+	case *session.Skip, *session.Detour:
+		s.graph.onward(e)
 	case *session.Ended:
 		s.teardown(e.Reason)
 	case *session.Decide:
 		s.decided(&e.Outcome)
 	case *session.Evidence:
 		s.evidence(e)
-	case *session.Merged, *session.SessionChange, *session.Refused, *session.Superseded,
-		*session.Nondeterministic:
+	case *session.Merged, *session.SessionChange, *session.Refused, *session.Superseded, *session.Nondeterministic:
 		// evidence: the recorder has it
 	}
 }

@@ -32,6 +32,9 @@ type Graph struct {
 	// Models and Voices serve models and synthesisers that have others than the session's own.
 	Models map[eventabi.NodeID]ModelBinding
 	Voices map[eventabi.NodeID]VoiceBinding
+	// Silences are the nodes in the caller's sound of which a frame that they do not give back is
+	// silence; of the others it goes on as it came.
+	Silences []eventabi.NodeID
 	// Lines are what responders say.
 	Lines map[eventabi.NodeID]string
 	// Limits are how long the hooks of work nodes may take, where that is not as the session has
@@ -184,8 +187,9 @@ func (g *Graph) digest(id eventabi.NodeID) string {
 		Line, Prompt, Voice, Language string
 		Rate                          float64
 		Model                         *invocation.LLMConfig
-	}{g.Configs[id], g.Lines[id], m.SystemPrompt, v.Voice, v.Language, v.Rate, m.Config}
-	if len(given.Config) == 0 && given.Model == nil && given.Line+given.Prompt+given.Voice+given.Language == "" && given.Rate == 0 {
+		Silences                      bool `json:",omitempty"`
+	}{g.Configs[id], g.Lines[id], m.SystemPrompt, v.Voice, v.Language, v.Rate, m.Config, slices.Contains(g.Silences, id)}
+	if !given.Silences && len(given.Config) == 0 && given.Model == nil && given.Line+given.Prompt+given.Voice+given.Language == "" && given.Rate == 0 {
 		return ""
 	}
 	b, err := json.Marshal(given)
@@ -203,9 +207,10 @@ func (g *Graph) beside(kinds *node.Registry, set []session.EdgePolicy) (list []T
 	if g == nil {
 		return nil, nil
 	}
+	sound := session.SoundNodes(&g.Definition)
 	tap := func(id eventabi.NodeID) bool {
 		n := g.node(id)
-		return n != nil && n.Role == kernelgraph.RoleWork && n.Scope == kernelgraph.ScopeSession
+		return n != nil && !slices.Contains(sound, id) && n.Role == kernelgraph.RoleWork && n.Scope == kernelgraph.ScopeSession
 	}
 	for i := range g.Definition.Nodes {
 		n := g.Definition.Nodes[i]

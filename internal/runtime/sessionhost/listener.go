@@ -46,7 +46,8 @@ func (g *graph) listen(e *session.Open) {
 	if call == nil {
 		return
 	}
-	l.reader = s.ring.Listen(e.From)
+	_, sound := g.heardFrom()
+	l.reader = sound.Listen(e.From)
 	if now {
 		l.may.Store(true)
 	}

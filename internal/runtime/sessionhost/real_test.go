@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,16 @@ import (
 	"github.com/parley-voice/parley/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is the program of the children of these tests as well.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 {
+		if err := childProgram(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // hosted runs a test against a host with real goroutines; in a bubble time is virtual
 // and passes when all of them wait. When it returns, everything must be gone.

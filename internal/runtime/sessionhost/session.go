@@ -285,7 +285,7 @@ func (s *Session) stats() Stats {
 		DataLost:         s.counts.lost[flow.Data].Load(),
 		MetricsLost:      s.counts.lost[flow.Telemetry].Load(),
 		Stalls:           s.counts.stalls.Load(),
-		SamplesLost:      int64(s.ring.Lost()),
+		SamplesLost:      int64(s.ring.Lost() + s.graph.sound.lost()),
 		FramesOut:        s.witness.Frames(),
 		FramesAfterFence: s.witness.AfterFence(""),
 		PlayoutsDropped:  s.playouts.dropped.Load(),

@@ -283,10 +283,12 @@ func (h *shard) attend(s *Session, work func() bool) (more bool) {
 	h.mu.Unlock()
 	more = work()
 	h.mu.Lock()
+	h.settled(s)
 	if h.term == term {
 		h.current = nil
+	} else {
+		h.inbox.Rouse() // who took over may sleep, and knows nothing of what the session wants
 	}
-	h.settled(s)
 	return more
 }
 

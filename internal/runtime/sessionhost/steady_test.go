@@ -4,6 +4,7 @@ package sessionhost
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"slices"
@@ -115,10 +116,40 @@ func TestInlineFrameCostsNoAllocation(t *testing.T) {
 	}
 }
 
+// The same with two nodes in the caller's sound, on the owner and on workers.
+func TestFrameThroughNodesCostsNoAllocation(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		inline bool
+	}{{"inline", true}, {"workers", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			change := func(_ *node.Context, pcm []int16) error {
+				for i := range pcm {
+					pcm[i] /= 2
+				}
+				return nil
+			}
+			kind := node.KindFunc(func(json.RawMessage) (node.Node, error) {
+				return node.Sound(node.Declaration{Type: "soft", Package: "test", Inline: c.inline}, change), nil
+			})
+			s := steadyFramesOf(t, quick{}, func(r *rig) { withSound(t, r, map[string]node.Kind{"soft": kind, "softer": kind}, "soft", "softer") })
+			if n := s.pool.Runs().Count; c.inline != (n < 50) {
+				t.Errorf("%d runs in the pool for hundreds of frames", n)
+			}
+		})
+	}
+}
+
 func steadyFrames(t *testing.T, p vad.Prober) *still {
+	t.Helper()
+	return steadyFramesOf(t, p, func(*rig) {})
+}
+
+func steadyFramesOf(t *testing.T, p vad.Prober, also func(r *rig)) *still {
 	t.Helper()
 	s := newStill()
 	r := newRig("s1")
+	also(r)
 	r.settings.Observer = nil
 	r.settings.Endpointer = func() (node.Node, error) { return vad.NewEndpointNode(p, vad.EndpointerConfig{}) }
 	r.settings.Connect = (&deaf{}).connect
@@ -138,7 +169,7 @@ func steadyFrames(t *testing.T, p vad.Prober) *still {
 		runs++
 		x.Ingress().Audio(-1, frame)
 		s.pass(20 * time.Millisecond)
-		for x.graph.reader.Available() > 0 || s.pool.Running() > 0 {
+		for x.graph.reader.At() < x.ring.Head() || s.pool.Running() > 0 {
 			runtime.Gosched()
 		}
 	}

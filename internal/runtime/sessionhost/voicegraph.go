@@ -43,6 +43,7 @@ type graph struct {
 	store  nodehost.Store
 	ear    atomic.Pointer[nodehost.Instance]
 	reader *connection.Reader // the endpointer's
+	sound  *soundPath         // what stands in the caller's sound; nil = nothing does
 	// hearing is done with the first caller audio.
 	hearing sync.Once
 	// listening are the utterances that are being recognised; the slice is replaced,
@@ -69,6 +70,7 @@ type graph struct {
 func newGraph(s *Session) *graph {
 	g := &graph{s: s, ends: map[eventabi.InvocationID]*invocation.End{}, details: map[eventabi.NodeID]string{}}
 	g.listening.Store(&[]*listener{})
+	g.sound = newSoundPath(s)
 	g.turnEnds.Store(int64(timebase.Never))
 	g.calls = invocation.New(invocation.Settings{
 		Exec:     s.exec,
@@ -135,7 +137,8 @@ func (g *graph) calling(id eventabi.NodeID) bool {
 // does without the detector's memory. It hears everything from the first sample on.
 func (g *graph) hear() *nodehost.Instance {
 	g.hearing.Do(func() {
-		g.reader = g.s.ring.Listen(0)
+		ear, _ := g.heardFrom()
+		g.reader = ear.Listen(0)
 		if err := g.startEar(); err != nil {
 			g.nodeFailed(nodehost.Failure{Node: nodeEndpointer, Reason: nodehost.ReasonError, Hook: "init", Detail: err.Error()})
 		}
@@ -193,6 +196,16 @@ func (g *graph) positions() (heard, listened timebase.Samples) {
 	return heard, listened
 }
 
+// onward changes where the caller's sound goes on, for a listener or by a node.
+func (g *graph) onward(e session.Effect) {
+	switch e := e.(type) { //nolint:gochecksumtype // the others are not about it
+	case *session.Skip:
+		g.skip(e)
+	case *session.Detour:
+		g.detour(e)
+	}
+}
+
 // skip has a listener of caller audio go on behind what its edge has dropped.
 func (g *graph) skip(e *session.Skip) {
 	if e.Edge == turn.EdgeTransportVAD {
@@ -208,6 +221,9 @@ func (g *graph) skip(e *session.Skip) {
 
 // audioCame wakes everybody who listens.
 func (g *graph) audioCame() {
+	if g.sound != nil {
+		g.sound.came()
+	}
 	if ear := g.hear(); ear != nil {
 		ear.Kick()
 	}
@@ -219,6 +235,9 @@ func (g *graph) audioCame() {
 // audioHeard is audioCame on the session's owner, who lends an inline endpointer its
 // goroutine.
 func (g *graph) audioHeard() {
+	if g.sound != nil {
+		g.sound.heard()
+	}
 	if ear := g.hear(); ear != nil {
 		ear.KickHere()
 	}
@@ -374,6 +393,7 @@ func (g *graph) close() {
 	if t != nil {
 		t.stop()
 	}
+	g.sound.close()
 	g.hearing.Do(func() {}) // nobody begins to hear any more
 	if g.letters != nil {
 		g.letters.instance.Stop()
