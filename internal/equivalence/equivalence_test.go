@@ -57,6 +57,7 @@ func ways() []way {
 		{name: "realtime", call: overRealtime, slack: 60 * time.Millisecond},
 		{name: "rtvi", call: overRTVI, slack: 40 * time.Millisecond},
 		{name: "twilio", call: overTwilio, slack: 80 * time.Millisecond},
+		{name: "livekit", call: overLiveKit, slack: 80 * time.Millisecond, may: datagrams},
 		{name: "sip", call: overSIP, slack: 80 * time.Millisecond, may: datagrams},
 		{name: "sip over a bad network", call: overBadSIP, slack: 80 * time.Millisecond, may: datagrams},
 	}
