@@ -55,8 +55,9 @@ func newInitCommand(env *environment) *cobra.Command {
 		Short:   "Write a commented pipeline spec to begin with",
 		Long: `Write a pipeline spec to begin with into DIR, which is made if it is not there; without
 DIR into this folder, a node of your own into one of its name. What is written is fit:
-'parley lint' has nothing to say of it. The JSON Schema is written beside it, and the spec
-names it, so that an editor completes fields and tells what they are.
+'parley lint' has nothing to say of it, but that this program does not have a node of your
+own; 'go test' beside the spec checks that one. The JSON Schema is written too, and the
+spec names it, so that an editor completes fields and tells what they are.
 
 ` + list + `
 A file that is there already is not touched, and nothing is written then.
@@ -92,7 +93,9 @@ Exit code: 0 it is written, 2 wrong usage, or a file is there already or cannot 
 				dir = customDir
 			}
 			if len(args) == 2 {
-				dir = args[1]
+				if dir = args[1]; dir == "" {
+					return usageErrorf("DIR is empty; name a folder, or . for this one")
+				}
 			}
 			return initSpec(env, args[0], dir)
 		},
