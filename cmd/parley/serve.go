@@ -221,9 +221,9 @@ func startAgent(ctx context.Context, env *environment, c *serve.Config, s *serve
 		if err = s.Start(r); err == nil {
 			return a, nil
 		}
-		err = errors.Join(err, r.Close(canceled(ctx)))
+		return nil, errors.Join(err, r.Close(canceled(ctx)), a.Close())
 	}
-	return nil, errors.Join(err, a.Close())
+	return nil, errors.Join(&exitError{code: exitUsage, err: err}, a.Close())
 }
 
 // serveFlow reads the flow settings that the configuration names.
