@@ -29,9 +29,9 @@ func writeJSON(w io.Writer, v any) error {
 
 // tell writes what a command has found, and says when it cannot: a result that nobody got
 // is none.
-func tell(w io.Writer, print func(io.Writer)) error {
+func tell(w io.Writer, show func(io.Writer)) error {
 	out := bufio.NewWriter(w)
-	print(out)
+	show(out)
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
