@@ -176,6 +176,7 @@ func (c *Config) Validate() error {
 			faults = append(faults, fmt.Errorf("parley: %s: %v: use 0 for the profile's value, or a positive time", f.name, f.value))
 		}
 	}
+	faults = append(faults, c.validateSpeech()...)
 	faults = append(faults, c.validateTools()...)
 	if c.Graph != nil {
 		if err := c.Graph.Check(c.Nodes); err != nil {

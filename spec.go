@@ -3,6 +3,7 @@
 package parley
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -114,6 +115,20 @@ func (b *binding) unknown(id eventabi.NodeID, name string, known []string) {
 	})
 }
 
+// lacks refuses what a node asks of an engine that does not have it: every turn would fail.
+func (b *binding) lacks(id eventabi.NodeID, field, value string, d provider.Descriptor, has func(provider.Descriptor, string) ([]string, bool)) {
+	known, lacks := has(d, value)
+	if !lacks {
+		return
+	}
+	path := "nodes." + string(id) + ".config." + field
+	source := b.spec.SourceOf(path)
+	b.faults = append(b.faults, pipeline.Fault{
+		File: source.File, Line: source.Line, Column: source.Column, Path: path, Code: pipeline.CodeEngineLacks, Value: strconv.Quote(value),
+		Message: fmt.Sprintf("%s is %q, which %s does not have; use one of %s, or leave it out", field, value, d.ID, strings.Join(known, ", ")),
+	})
+}
+
 func (b *binding) recogniser(id eventabi.NodeID) {
 	first, second := engine(b, id, b.engines.STT)
 	if first != nil {
@@ -121,6 +136,9 @@ func (b *binding) recogniser(id eventabi.NodeID) {
 	}
 	if language := b.spec.Text(id, "language"); language != "" {
 		b.config.Language = language
+		if b.config.STT != nil {
+			b.lacks(id, "language", language, b.config.STT.Descriptor(), unspoken)
+		}
 	}
 }
 
@@ -149,6 +167,10 @@ func (b *binding) voice(id eventabi.NodeID) {
 	rate, set := b.spec.Number(id, "rate")
 	if n, err := strconv.ParseFloat(rate, 64); set && err == nil {
 		v.Rate = n
+	}
+	if speaks := cmp.Or(v.TTS, b.config.TTS); speaks != nil {
+		b.lacks(id, "voice", v.Voice, speaks.Descriptor(), unvoiced)
+		b.lacks(id, "language", v.Language, speaks.Descriptor(), unspoken)
 	}
 	if v != (VoiceBinding{}) {
 		b.graph.Voices[id] = v

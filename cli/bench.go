@@ -65,8 +65,8 @@ noisy machine is no fault of the code. With --strict it is 1.`,
 			if werr := writeJSON(env.stdout, rows); werr != nil {
 				return werr
 			}
-		} else {
-			printBench(env.stdout, rows)
+		} else if werr := tell(env.stdout, func(w io.Writer) { printBench(w, rows) }); werr != nil {
+			return werr
 		}
 		if err != nil {
 			return err

@@ -110,8 +110,9 @@ Exit code 1: something does not fit; it says what, where, and what to do.`,
 		if asJSON {
 			return writeJSON(env.stdout, s)
 		}
-		fmt.Fprintf(env.stdout, "%s %s: %s, %s scope, level %s: its program is what it says\n", s.Name, s.Version, d.Type, d.Scope, s.Level)
-		return nil
+		return tell(env.stdout, func(w io.Writer) {
+			fmt.Fprintf(w, "%s %s: %s, %s scope, level %s: its program is what it says\n", s.Name, s.Version, d.Type, d.Scope, s.Level)
+		})
 	}
 	return cmd
 }
@@ -188,7 +189,7 @@ func runHostile(ctx context.Context, env *environment, f *hostileFlags) error {
 	if f.asJSON {
 		err = errors.Join(err, writeJSON(env.stdout, rows))
 	} else {
-		printHostile(env.stdout, rows)
+		err = errors.Join(err, tell(env.stdout, func(w io.Writer) { printHostile(w, rows) }))
 	}
 	if err != nil {
 		return err

@@ -55,9 +55,10 @@ func newInitCommand(env *environment) *cobra.Command {
 		Short:   "Write a commented pipeline spec to begin with",
 		Long: `Write a pipeline spec to begin with into DIR, which is made if it is not there; without
 DIR into this folder, a node of your own into one of its name. What is written is fit:
-'parley lint' has nothing to say of it. The JSON Schema is written beside it, and the spec
-names it, so that an editor completes fields and tells what they are. A node of your own
-comes with its test and with a program that has all of these commands and the node.
+'parley lint' has nothing to say of it. The JSON Schema is written too, and the spec names
+it, so that an editor completes fields and tells what they are. A node of your own comes
+with its test, and with a program in agent that has these commands and the node: 'go run
+./agent lint' takes the place of 'parley lint' there.
 
 ` + list + `
 A file that is there already is not touched, and nothing is written then.
@@ -93,7 +94,9 @@ Exit code: 0 it is written, 2 wrong usage, or a file is there already or cannot 
 				dir = customDir
 			}
 			if len(args) == 2 {
-				dir = args[1]
+				if dir = args[1]; dir == "" {
+					return usageErrorf("DIR is empty; name a folder, or . for this one")
+				}
 			}
 			return initSpec(env, args[0], dir)
 		},

@@ -90,8 +90,7 @@ func runLoad(ctx context.Context, env *environment, f *loadFlags, args []string)
 			return usageErrorf("--print: %q: name one of %s, and nothing else", f.print, strings.Join(load.Scenarios(), ", "))
 		}
 		p := load.Builtin(load.Scenario(f.print))
-		_, err := io.WriteString(env.stdout, p.Text())
-		return err
+		return tell(env.stdout, func(w io.Writer) { _, _ = io.WriteString(w, p.Text()) })
 	}
 	if len(args) == 0 {
 		args = []string{string(load.Overload), string(load.Neighbours)}
@@ -120,7 +119,9 @@ func runLoad(ctx context.Context, env *environment, f *loadFlags, args []string)
 		}
 		reports = append(reports, report)
 		if !f.asJSON {
-			printLoad(env.stdout, report)
+			if err := tell(env.stdout, func(w io.Writer) { printLoad(w, report) }); err != nil {
+				return err
+			}
 		}
 	}
 	if f.asJSON {

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,17 @@ func writeJSON(w io.Writer, v any) error {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("write the output: %w", err)
+	}
+	return nil
+}
+
+// tell writes what a command has found, and says when it cannot: a result that nobody got
+// is none.
+func tell(w io.Writer, show func(io.Writer)) error {
+	out := bufio.NewWriter(w)
+	show(out)
+	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
 	return nil

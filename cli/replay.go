@@ -5,6 +5,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,14 +37,14 @@ end is missing, as a crash leaves it, but none that is damaged.`,
 		Example: `  parley replay demo-out/recording.parley
   parley replay --edges demo-out/recording.parley
   parley replay --json call.parley | jq '.waits.edges[] | {edge_id, counts}'`,
-		Args:    exactly(1, "name the recording: a folder NAME.parley, or one of its segments"),
+		Args:    exactly(1, "name the recording: a folder NAME.parley, one of its segments, or the folder that a demo or a server left"),
 		GroupID: groupCheck,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == "" {
 				return usageErrorf("RECORDING is empty: name the folder NAME.parley, or one of its segments")
 			}
 			keeper := waits.NewKeeper(nil)
-			report, err := replay.Watch(args[0], time.Now, keeper)
+			report, err := replay.Watch(recordingAt(args[0]), time.Now, keeper)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
@@ -50,9 +52,11 @@ end is missing, as a crash leaves it, but none that is damaged.`,
 				if err := writeJSON(env.stdout, replayed{report, keeper.Account()}); err != nil {
 					return err
 				}
-			} else {
-				printReplay(env.stdout, report)
-				printWaits(env.stdout, keeper.Account(), edges)
+			} else if err := tell(env.stdout, func(w io.Writer) {
+				printReplay(w, report)
+				printWaits(w, keeper.Account(), edges)
+			}); err != nil {
+				return err
 			}
 			switch {
 			case report.Divergence != nil:
@@ -67,6 +71,16 @@ end is missing, as a crash leaves it, but none that is damaged.`,
 	cmd.Flags().BoolVar(&edges, "edges", false, "show every edge, with what it obeys and why")
 	cmd.Flags().BoolVar(&cut, "cut", false, "accept a recording whose end is missing")
 	return cmd
+}
+
+// recordingAt is the recording that a path names: of a folder that a demo or a server leaves,
+// the one in it.
+func recordingAt(path string) string {
+	inside := filepath.Join(path, "recording.parley")
+	if info, err := os.Stat(inside); err == nil && info.IsDir() {
+		return inside
+	}
+	return path
 }
 
 // replayed is the document of replay --json.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/parley-voice/parley/api/schema"
@@ -30,6 +31,38 @@ func runParley(t *testing.T, stdin string, args ...string) result {
 }
 
 const samples = "../api/schema/testdata"
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// A result that could not be written is no success.
+func TestResultsAreWritten(t *testing.T) {
+	dir := t.TempDir()
+	keys := filepath.Join(dir, "keys.pem")
+	if r := runParley(t, "", "token", "keygen", "--out", keys); r.code != exitOK {
+		t.Fatal(r.errOut)
+	}
+	for _, args := range [][]string{
+		{"sim", "--seeds", "1"},
+		{"token", "keygen", "--out", filepath.Join(dir, "other.pem")},
+		{"token", "issue", "--keys", "file://" + keys, "--transport", "websocket"},
+		{"docs", "nodes"},
+		{"resolve"},
+		{"graph"},
+		{"config", "print"},
+		{"load", "--print", "soak"},
+		{"version"},
+		{"schema"},
+	} {
+		var errOut bytes.Buffer
+		code := (Program{}).Run(t.Context(), args, strings.NewReader(""), fullDisk{}, &errOut)
+		if code != exitFailure || !strings.Contains(errOut.String(), "write the output: no space left on device") {
+			t.Errorf("parley %q: exit code %d, %s", args, code, errOut.String())
+		}
+	}
+}
 
 func TestUsage(t *testing.T) {
 	good := filepath.Join(samples, "good/event_record/text.json")

@@ -99,7 +99,7 @@ An interrupt (Ctrl-C, SIGTERM) ends it in good order: not ready at once, no new 
 and those that run may finish for session.drain_timeout_ms. A second one ends them by force.
 
 Exit code 0: it was asked to end, and every session has ended.
-Exit code 1: it failed on its way.
+Exit code 1: it failed on its way, or the pipeline spec is refused.
 Exit code 2: it could not begin: wrong usage, a configuration that is refused, an address
              that is taken, missing engines, or a model that does not answer.`
 
@@ -221,9 +221,9 @@ func startAgent(ctx context.Context, env *environment, c *serve.Config, s *serve
 		if err = s.Start(r); err == nil {
 			return a, nil
 		}
-		err = errors.Join(err, r.Close(canceled(ctx)))
+		return nil, errors.Join(err, r.Close(canceled(ctx)), a.Close())
 	}
-	return nil, errors.Join(err, a.Close())
+	return nil, errors.Join(&exitError{code: exitUsage, err: err}, a.Close())
 }
 
 // serveFlow reads the flow settings that the configuration names.

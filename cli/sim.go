@@ -63,8 +63,8 @@ or their first parts (provider, transport, time, worker, ...), all, none.`,
 				if err := writeJSON(env.stdout, report); err != nil {
 					return err
 				}
-			} else {
-				printSim(env.stdout, report)
+			} else if err := tell(env.stdout, func(w io.Writer) { printSim(w, report) }); err != nil {
+				return err
 			}
 			if len(report.Violations) > 0 || report.Interrupted {
 				return silentExit(exitFailure)

@@ -72,7 +72,7 @@ Answers come from a scripted responder, which says so, unless PARLEY_LLM_BASE_UR
 OpenAI-compatible server or one answers on a usual local port.
 
 Exit code 0: the conversation was held, and hung up.
-Exit code 1: it ended on its way, or not in good order.
+Exit code 1: it ended on its way, or not in good order, or the flow settings are refused.
 Exit code 2: it could not begin: wrong usage, missing engines, a server that does not answer
              or let us in, a sound device that was asked for and does not work.`
 

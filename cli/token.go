@@ -57,8 +57,7 @@ only checks tokens, for hosts that issue none. No file is overwritten.`,
 					return errors.Join(err, os.Remove(out))
 				}
 			}
-			fmt.Fprintf(env.stdout, "key %s\n", key.ID)
-			return nil
+			return tell(env.stdout, func(w io.Writer) { fmt.Fprintf(w, "key %s\n", key.ID) })
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` for the key; it must not exist")
@@ -162,8 +161,7 @@ own service, with the same key; this is for trying things, and for scripts.
 			if asJSON {
 				return writeJSON(env.stdout, issued{text, c})
 			}
-			fmt.Fprintln(env.stdout, text)
-			return nil
+			return tell(env.stdout, func(w io.Writer) { fmt.Fprintln(w, text) })
 		},
 	}
 	f.add(cmd)

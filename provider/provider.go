@@ -24,6 +24,7 @@ type Capabilities struct {
 	MaxInput      int           // LLM: tokens, TTS: characters; 0 = not limited
 	SampleRateHz  int           // STT: wanted, TTS: delivered
 	Languages     []string      // BCP 47; empty = unspecified
+	Voices        []string      // TTS: by the names that calls give; empty = unspecified
 	Offline       bool          // needs no network
 	Scripted      bool          // answers are scripted and the engine says so
 	Tools         bool          // LLM: calls tools; without it the runtime offers none

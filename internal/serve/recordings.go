@@ -5,6 +5,7 @@ package serve
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -36,6 +37,26 @@ const (
 	timelineFile  = "timeline.html"
 	soundFile     = "conversation.wav"
 )
+
+// fitToRecord makes the folder of recordings and writes to it once: a server that cannot
+// record would refuse every session.
+func fitToRecord(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	err := os.MkdirAll(folder, 0o750)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(folder, ".fit-*"); err == nil {
+			_, written := f.WriteString("fit")
+			err = errors.Join(written, f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("serve: session.record: %q cannot be written: %w: name a folder that can, or leave it out", folder, err)
+	}
+	return nil
+}
 
 // recording is one folder below session.record.
 type recording struct {

@@ -631,6 +631,25 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s: %v", want, p)
 		}
 	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{file, filepath.Join(file, "calls"), "calls\x00"} { // in which no session could be recorded
+		c := Default()
+		c.Session.Record = folder
+		if _, err := New(c, Program{}); err == nil || !strings.Contains(err.Error(), "session.record") {
+			t.Errorf("recorded in %q: %v", folder, err)
+		}
+	}
+	c = Default()
+	c.Session.Record = filepath.Join(t.TempDir(), "a", "calls")
+	if _, err := New(c, Program{}); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(c.Session.Record); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
 	c = Default()
 	c.Auth.Operator = "env://SHORT"
 	if _, err := New(c, Program{Getenv: func(string) string { return "hunter2" }}); err == nil || strings.Contains(err.Error(), "hunter2") {

@@ -94,7 +94,8 @@ const (
 	draining
 )
 
-// New prepares a server: secrets are read and keys checked, and nothing listens yet.
+// New prepares a server: secrets are read, keys and the folder of recordings are checked,
+// and nothing listens yet.
 func New(c *Config, p Program) (*Server, error) {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
@@ -114,6 +115,9 @@ func New(c *Config, p Program) (*Server, error) {
 		if len(s.secret) < minSecret {
 			return nil, fmt.Errorf("serve: auth.operator_token: %s: it has fewer than %d characters: use a longer secret", c.Auth.Operator, minSecret)
 		}
+	}
+	if err := fitToRecord(c.Session.Record); err != nil {
+		return nil, err
 	}
 	s.door = newDoor(c)
 	s.metrics = newMetrics(s)

@@ -129,15 +129,25 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// openRegular opens a regular file. It looks before it opens: opening a pipe waits for who
+// writes to it, and a device may have effects.
+func openRegular(path string) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
 func sumFile(path string) (string, error) {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
-	if st, err := file.Stat(); err != nil || !st.Mode().IsRegular() {
-		return "", errors.Join(err, errors.New("it is no regular file"))
-	}
 	h := sha256.New()
 	if _, err := io.Copy(h, file); err != nil {
 		return "", err
@@ -146,7 +156,7 @@ func sumFile(path string) (string, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

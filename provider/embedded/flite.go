@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -109,6 +110,7 @@ func (f *Flite) Descriptor() provider.Descriptor {
 			MaxInput:      maxCharacters,
 			SampleRateHz:  speakerRate,
 			Languages:     []string{"en-US"},
+			Voices:        fliteVoices(),
 			Offline:       true,
 		},
 		Expected: provider.Latency{First: 20 * time.Millisecond, Next: time.Millisecond},
@@ -145,12 +147,15 @@ func (f *Flite) Synthesize(ctx context.Context, call provider.Call, speech provi
 	return out.Final(provider.Usage{Characters: utf8.RuneCountInString(speech.Text), AudioSamples: u.samples})
 }
 
+// fliteVoices are the names of its one voice.
+func fliteVoices() []string { return []string{"slt", "cmu_us_slt"} }
+
 func validateSpeech(s provider.Speech) error {
 	faults := []error{s.Validate()}
 	if n := utf8.RuneCountInString(s.Text); n > maxCharacters {
 		faults = append(faults, fmt.Errorf("speech.text: %d characters; this synthesiser takes %d, so cut it into segments", n, maxCharacters))
 	}
-	if s.Voice != "" && s.Voice != "slt" && s.Voice != "cmu_us_slt" {
+	if s.Voice != "" && !slices.Contains(fliteVoices(), s.Voice) {
 		faults = append(faults, fmt.Errorf("speech.voice: %q; this synthesiser has slt", s.Voice))
 	}
 	if !english(s.Language) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/graph"
 )
@@ -79,6 +80,9 @@ func (w *work) graph() {
 			n.Module = x.origin[id]
 			w.declared.nodes = append(w.declared.nodes, n)
 		}
+	}
+	if len(w.given.groups("edges")) > controlplane.MaxEdges {
+		return // which edges tells; looking at each would take as long as the file is
 	}
 	w.routes()
 	w.scopes()

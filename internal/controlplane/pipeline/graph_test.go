@@ -5,6 +5,7 @@ package pipeline
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -219,4 +220,25 @@ func TestConditionsRoundTrip(t *testing.T) {
 			t.Fatalf("%+v is written %q and read %+v: %v", want, formatTest(want), got, err)
 		}
 	})
+}
+
+// A graph of more nodes or edges than there may be is refused by their number, once: looking
+// at each against all others would take as long as a hostile file likes.
+func TestTooMuchIsToldOnce(t *testing.T) {
+	n := normalizer(t)
+	var nodes, edges strings.Builder
+	nodes.WriteString("nodes:\n")
+	for i := range 20000 {
+		fmt.Fprintf(&nodes, "  n%d: {type: llm}\n", i)
+	}
+	edges.WriteString("nodes:\n  stt: {type: stt}\n  llm: {type: llm}\nedges:\n")
+	for i := range 20000 {
+		fmt.Fprintf(&edges, "  e%d: {from: stt, to: llm}\n", i)
+	}
+	for code, text := range map[string]string{CodeTooManyNodes: nodes.String(), CodeTooManyEdges: edges.String()} {
+		_, faults := resolve(t, n, n.Read(Spec, "many.yaml", []byte(text)))
+		if len(faults) != 1 || faults[0].Code != code {
+			t.Errorf("%d faults, the first %v; want %s alone", len(faults), faults[0], code)
+		}
+	}
 }

@@ -82,6 +82,7 @@ func (w *work) compile() {
 	told := len(w.faults)
 	circle := slices.ContainsFunc(w.faults, func(f Fault) bool { return f.Code == CodeCircle })
 	prelude := slices.ContainsFunc(w.faults, func(f Fault) bool { return f.Code == CodePreludeScope || f.Code == CodeTwoPreludes })
+	broken := w.lost() || slices.ContainsFunc(w.unfit, func(path string) bool { return strings.HasPrefix(path, "edges.") })
 	for i := range found {
 		f := &found[i]
 		if f.Code == graph.CodePrelude && prelude || circle && (f.Code == graph.CodeCycle || f.Code == graph.CodeTwoAnswers || f.Code == graph.CodePrelude) || len(w.declared.unknown) > 0 && f.Code == graph.CodeTypes {
@@ -89,8 +90,8 @@ func (w *work) compile() {
 		}
 		path, source := w.placeOf(f.Path)
 		owner := ownerOf(path)
-		if _, id := head(owner); f.Code == graph.CodeUnreachable && beside(w.declared.node(id)) {
-			continue // what reads along need not give anything on
+		if _, id := head(owner); f.Code == graph.CodeUnreachable && (beside(w.declared.node(id)) || broken) {
+			continue // what reads along need not give anything on; and what is missing may be why nothing is reached
 		}
 		if slices.ContainsFunc(w.faults[:told], func(t Fault) bool {
 			return ownerOf(t.Path) == owner && (!t.Warning || f.Severity == graph.Warning) || owner == "" && !t.Warning
@@ -102,6 +103,10 @@ func (w *work) compile() {
 			hint = didYouMean(f.Value, f.Candidates)
 		}
 		made := fault(source, path, compiledCode(f.Code), quote(f.Value), "is %s: %s%s", quote(f.Value), f.Message, hint)
+		if path == owner { // of the node or the edge as a whole, not of a value
+			_, id := head(path)
+			made.Message = id + ": " + f.Message + hint
+		}
 		made.Warning = f.Severity == graph.Warning
 		w.faults = append(w.faults, made)
 	}
@@ -129,7 +134,7 @@ func (w *work) placeOf(path string) (string, Source) {
 	}
 	for _, field := range [...]string{".type", ".to"} {
 		if v, ok := w.given[owner+field]; ok {
-			return owner + field, v.source
+			return owner, v.source
 		}
 	}
 	return owner, firstSource(w.given.below(owner))
@@ -209,7 +214,11 @@ func (w *work) complete() {
 
 // lost says that a node may well be of a type: one that has a fault of its own was not taken.
 func (w *work) lost() bool {
-	return slices.ContainsFunc(w.faults, func(f Fault) bool {
+	return slices.ContainsFunc(w.unfit, func(path string) bool {
+		section, rest := head(path)
+		id, field := head(rest)
+		return section == "nodes" && id != "" && field == ""
+	}) || slices.ContainsFunc(w.faults, func(f Fault) bool {
 		switch f.Code {
 		case CodeNodeType, CodeModule, CodeModuleVersion, CodeModuleCycle, CodeModuleDepth:
 			return true

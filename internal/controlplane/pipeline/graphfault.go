@@ -27,6 +27,7 @@ const (
 	CodeTwoAnswers    = "two_answers"
 	CodeMergeInputs   = "merge_inputs"
 	CodeNoEngine      = "no_such_engine"
+	CodeEngineLacks   = "engine_lacks"
 	CodeNoQueue       = "no_queue"
 	CodeSharedQueue   = "shared_queue"
 	CodeCircle        = "circle"

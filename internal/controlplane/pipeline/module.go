@@ -22,6 +22,7 @@ const (
 type expander struct {
 	*work
 	out       settings            // nodes.*, edges.*
+	placed    map[string]bool     // nodes.ID, edges.ID: what of out there is
 	origin    map[string]string   // of a node: the module that holds it, name@version
 	modules   map[string]settings // by the name that the document has them under
 	prelude   []string
@@ -48,7 +49,7 @@ type ports struct{ in, out map[string]string }
 
 // expand expands what was given, and puts the graph in its place.
 func (w *work) expand() *expander {
-	x := &expander{work: w, out: settings{}, origin: map[string]string{}, modules: w.given.groups("modules")}
+	x := &expander{work: w, out: settings{}, placed: map[string]bool{}, origin: map[string]string{}, modules: w.given.groups("modules")}
 	top := &scope{given: w.given, nodes: w.given.groups("nodes"), ports: map[string]ports{}}
 	x.scope(top)
 	x.overrides(top)
@@ -93,11 +94,12 @@ func (x *expander) scope(s *scope) {
 // put takes what was given of a node or an edge of a scope.
 func (x *expander) put(s *scope, section, id string, given settings) string {
 	path := join(section, s.prefix+id)
-	if x.has(path) {
+	if x.placed[path] {
 		first := x.firstOf(s, section, id, given)
 		x.fault(first, path, CodeTwice, "", "is declared twice: a module has a %s of that name; give this one another", section[:len(section)-1])
 		return path
 	}
+	x.placed[path] = true
 	if len(given) == 0 {
 		x.out[path] = s.given[join(section, id)]
 	}
@@ -105,11 +107,6 @@ func (x *expander) put(s *scope, section, id string, given settings) string {
 		x.out[path+"."+field] = v
 	}
 	return path
-}
-
-func (x *expander) has(path string) bool {
-	_, ok := x.out[path]
-	return ok || len(x.out.below(path)) > 0
 }
 
 // firstOf is the place where a node or an edge of a scope begins.
@@ -142,7 +139,7 @@ func (x *expander) node(s *scope, id string, given settings) {
 	if !ok {
 		return
 	}
-	if _, known := s.nodes[v.text]; !known && !x.has(join("nodes", v.text)) {
+	if _, known := s.nodes[v.text]; !known && !x.placed[join("nodes", v.text)] {
 		x.fault(v.source, path+".fallback_of", CodeNoNode, quote(v.text), "is %s, which is no node here%s", quote(v.text), didYouMean(v.text, s.names()))
 		delete(x.out, path+".fallback_of")
 		return
@@ -354,7 +351,7 @@ func (x *expander) overrides(s *scope) {
 			if !isOverride(s, id, given, section.declares...) || len(given) == 0 {
 				continue
 			}
-			if !x.has(path) {
+			if !x.placed[path] {
 				x.fault(firstSource(given), path, CodeNoNode, "", "is nothing that a module of the graph holds%s", didYouMean(id, x.out.children(section.name)))
 				continue
 			}

@@ -181,6 +181,14 @@ func (m *module) leaf(code []byte) (bool, error) {
 	return true, b.err
 }
 
+// deeper opens a block.
+func (b *body) deeper() {
+	b.nesting++
+	if b.m.nested += b.nesting; b.m.nested > MaxNesting {
+		b.fail("its blocks lie too deep in each other")
+	}
+}
+
 // add changes a counter by a constant.
 func (b *body) add(global uint32, op byte, v int32) {
 	b.out = putU32(append(b.out, opGlobalGet), global)
@@ -240,9 +248,9 @@ func (b *body) instruction() {
 	b.out = append(b.out, b.b[at:b.at]...)
 	switch op {
 	case opBlock, opIf:
-		b.nesting++
+		b.deeper()
 	case opLoop:
-		b.nesting++
+		b.deeper()
 		b.out = putU32(append(b.out, opGlobalGet), b.m.units())
 		b.out = append(b.out, opI32Const)
 		b.loops = append(b.loops, open{nesting: b.nesting, begin: b.at, patch: len(b.out)})

@@ -3,6 +3,7 @@
 package meter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -176,12 +177,17 @@ func TestTheCountersAreOutOfReach(t *testing.T) {
 }
 
 func TestModulesAreBounded(t *testing.T) {
+	const deep = 30_000
+	nested := append(bytes.Repeat([]byte{opBlock, noResult}, deep), bytes.Repeat([]byte{opEnd}, deep)...)
+	many := append(putU32(nil, MaxFunctions+1), make([]byte, MaxFunctions+1)...)
 	for what, code := range map[string][]byte{
 		"a large table":     assemble(countDown(), section(secTable, vec([]byte{0x70, 0, 0x80, 0x80, 0x80, 0x01}))),
 		"a shared memory":   append(header(), section(secTable, vec([]byte{0x70, 3, 1, 1}))...),
 		"a foreign memory":  append(header(), section(secImport, vec(append(append(name("a"), name("b")...), 2, 0, 1)))...),
 		"the host's import": append(append(header(), section(secType, vec([]byte{0x60, 0, 0}))...), section(secImport, vec(append(append(name(ImportModule), name(ImportName)...), 0, 0)))...),
 		"a section twice":   append(append(header(), section(secType, vec())...), section(secType, vec())...),
+		"deep blocks":       assemble(function(append(nested, opLocalGet, 0, opEnd)...)),
+		"many functions":    append(append(header(), section(secType, vec([]byte{0x60, 0, 0}))...), section(secFunction, many)...),
 		"no module":         []byte("\x7fELF"),
 	} {
 		if _, err := Rewrite(code, 1<<20); err == nil {

@@ -25,10 +25,14 @@ const (
 // code, one to three nanoseconds: some 30 microseconds.
 const Quantum = 1 << 14
 
-// MaxSize bounds a module, bytes. MaxTable bounds its tables, entries altogether.
+// MaxSize bounds a module, bytes. MaxTable bounds its tables, entries altogether, and
+// MaxFunctions its own functions. MaxNesting bounds what the depth of its blocks comes to, each
+// counted: compiling one takes as long as it lies deep.
 const (
-	MaxSize  = 32 << 20
-	MaxTable = 1 << 17
+	MaxSize      = 32 << 20
+	MaxTable     = 1 << 17
+	MaxFunctions = 1 << 17
+	MaxNesting   = 1 << 28
 )
 
 // preview is the import module whose functions are called with a tick before.
@@ -58,6 +62,7 @@ type module struct {
 	types    []signature
 	imports  []imported
 	funcs    []uint32 // type of each function of its own
+	nested   int      // depth of the blocks so far, altogether
 	globals  uint32
 	newTypes [][]byte // appended
 	wrappers []int    // of imports: their function; 0 = none
@@ -201,7 +206,9 @@ func (m *module) readFunctions() error {
 		if int64(t) >= int64(len(m.types)) {
 			r.fail("type %d is unknown", t)
 		}
-		m.funcs = append(m.funcs, t)
+		if m.funcs = append(m.funcs, t); len(m.funcs) > MaxFunctions {
+			r.fail("there are more than %d functions", MaxFunctions)
+		}
 	})
 	m.wrappers = make([]int, len(m.imports))
 	next := len(m.imports) + 1 + len(m.funcs) + 1 // behind the tick's import and the tick
