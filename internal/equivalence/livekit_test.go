@@ -46,11 +46,14 @@ func overLiveKit(t *testing.T, r *parley.Runtime, seen *record) caller {
 	g := &guest{t: t, room: live.Room("room")}
 	g.person = g.room.Come(livekittest.Guest{Identity: "caller", Attributes: map[string]string{"token": token}})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	left := make(chan error, 1)
-	go func() { left <- s.Join(ctx, "room") }()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		_ = s.Join(ctx, "room") // it says how the room ended
+	}()
 	t.Cleanup(func() {
 		stop()
-		<-left // it says how the room ended
+		<-left
 	})
 	seen.await(t, "the agent hears the caller", func() bool {
 		list := g.room.Agents()
