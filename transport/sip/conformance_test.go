@@ -207,7 +207,8 @@ func TestConformance(t *testing.T) {
 		fixed     = "a call stays where it is"
 	)
 	transporttest.Run(t, transporttest.Subject{
-		Kind: Kind,
+		Kind:    Kind,
+		Foreign: foreign(),
 		Start: func(t *testing.T, h transport.Host) transporttest.Endpoint {
 			s, err := New(Config{UDP: "127.0.0.1:0", TCP: "off", Lowest: 36000, Highest: 37999, Silent: time.Second}, h)
 			if err != nil {

@@ -18,11 +18,22 @@ import (
 
 func TestMain(m *testing.M) {
 	sip.SetDefaultLogger(quiet(Config{}.withDefaults().Log))
-	// The library lets transactions over UDP end by their timers, as RFC 3261 wants it.
-	// Its client, which is the phone of the tests, keeps a socket of a call that failed.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*ServerTx).TerminateGracefully"),
-		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).readUDPConnection"),
-		goleak.IgnoreAnyFunction("github.com/emiago/sipgo/sip.(*TransportUDP).createConnection.func1"))
+	var spared []goleak.Option
+	for _, f := range foreign() {
+		spared = append(spared, goleak.IgnoreAnyFunction(f))
+	}
+	goleak.VerifyTestMain(m, spared...)
+}
+
+// foreign are the library's goroutines that outlive a call: it lets transactions over UDP end by
+// their timers, as RFC 3261 wants it, and its client, which is the phone of the tests, keeps the
+// socket of a call that failed.
+func foreign() []string {
+	const library = "github.com/emiago/sipgo/sip."
+	return []string{
+		library + "(*ServerTx).TerminateGracefully", library + "(*TransportUDP).readUDPConnection",
+		library + "(*TransportUDP).createConnection.func1",
+	}
 }
 
 // silentMedia makes the sound of a call that nobody is told of, and the caller's address.

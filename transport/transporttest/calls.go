@@ -134,8 +134,8 @@ func (i ingress) Cancel(r transport.Request) { i.s.note("a cancel", Cancel{r}) }
 func (i ingress) Stop(r transport.Request) { i.s.note("a stop", Stop{r}) }
 
 func (i ingress) Link(state transport.LinkState) {
+	i.s.note("link "+string(state), state) // first: it may end the session
 	i.s.linked(state)
-	i.s.note("link "+string(state), state)
 }
 
 func (i ingress) TextTaken(n int) {

@@ -16,7 +16,7 @@ import (
 // bootstrapAuth: token and epoch before anything of a session (rule 1 of package
 // transport); who is turned down has left nothing.
 func (s Subject) bootstrapAuth(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	t.Run("offer", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		_, x := st.connect(Login{Token: Token})
@@ -57,7 +57,7 @@ func (st *stage) offerOf(l Login) transport.Offer {
 
 // ingressMapping: what a client says arrives as what it means.
 func (s Subject) ingressMapping(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	t.Run("audio", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		c, x := st.connect(Login{Token: Token})
@@ -178,7 +178,7 @@ func (st *stage) heard(who string, pcm func() []int16, order ...int) {
 
 // namespacedControl: what is the transport's own comes as a control, with what it is.
 func (s Subject) namespacedControl(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	s.needs(t, CanControl)
 	st := s.stage(t, Config{})
 	c, x := st.connect(Login{Token: Token})

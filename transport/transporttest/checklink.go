@@ -13,7 +13,7 @@ import (
 // connectionStates: the runtime is told when a caller is lost, back and gone
 // (nodes-providers-transports section 6).
 func (s Subject) connectionStates(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	t.Run("leave", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		c, x := st.connect(Login{Token: Token})
@@ -118,7 +118,7 @@ func (s *Session) was(state transport.LinkState) bool {
 // (F-091). That nothing comes afterwards, and that Close returns, the host watches; that
 // nothing is left behind, Run.
 func (s Subject) cleanupDeadline(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	t.Run("idle", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		_, x := st.connect(Login{Token: Token})
@@ -183,7 +183,7 @@ func (s Subject) cleanupDeadline(t *testing.T) {
 
 // routingSwitch: only newer views are applied (authority-state section 6).
 func (s Subject) routingSwitch(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	s.needs(t, CanRoute)
 	st := s.stage(t, Config{})
 	c, x := st.connect(Login{Token: Token})

@@ -16,7 +16,7 @@ import (
 // egressFence: nothing of a fenced generation reaches the caller, whatever the adapter
 // buffers (rule 4 of package transport).
 func (s Subject) egressFence(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	t.Run("in_the_middle", func(t *testing.T) {
 		st := s.stage(t, Config{})
 		c, x := st.connect(Login{Token: Token})
@@ -123,7 +123,7 @@ func (s Subject) acknowledgements(t *testing.T) {
 
 // sequence: what is sent in order arrives in order, once, both ways.
 func (s Subject) sequence(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	order := []int{0, 1, 2, 3, 2, 5}
 	t.Run("in", func(t *testing.T) {
 		st := s.stage(t, Config{})
@@ -177,7 +177,7 @@ func (s Subject) sequence(t *testing.T) {
 // codec: sound comes out as it went in, in each codec; one that is not there is refused with
 // those that are.
 func (s Subject) codec(t *testing.T) {
-	leavesNothing(t)
+	s.leavesNothing(t)
 	codecs := s.Codecs
 	if len(codecs) == 0 {
 		codecs = []string{""}

@@ -27,6 +27,9 @@ type Subject struct {
 	Lacks map[Ability]string
 	// Patience is how long a check waits for what must come; 0 = 20 s.
 	Patience time.Duration
+	// Foreign are functions of the client's library, as a stack has them, whose goroutines
+	// outlive a client by that library's own rules. They are not looked for.
+	Foreign []string
 }
 
 // Ability is something that not every transport has a way for.
@@ -123,13 +126,16 @@ func Run(t *testing.T, s Subject) {
 
 // leavesNothing looks for goroutines that are left behind when a test ends, its subtests and
 // clean-ups included.
-func leavesNothing(t *testing.T) {
+func (s Subject) leavesNothing(t *testing.T) {
 	t.Helper()
-	before := goleak.IgnoreCurrent()
+	spared := []goleak.Option{goleak.IgnoreCurrent()}
+	for _, f := range s.Foreign {
+		spared = append(spared, goleak.IgnoreAnyFunction(f))
+	}
 	t.Cleanup(func() {
-		err := goleak.Find(before)
+		err := goleak.Find(spared...)
 		for began := time.Now(); err != nil && time.Since(began) < lingers; {
-			err = goleak.Find(before)
+			err = goleak.Find(spared...)
 		}
 		if err != nil {
 			t.Error(err)
