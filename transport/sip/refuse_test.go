@@ -140,7 +140,11 @@ func TestBounds(t *testing.T) {
 		t.Errorf("the same call again: %d", status)
 	}
 	session.Close("enough")
-	if status := q.dial(ctx, q.offer(), sipgo.AnswerOptions{}, bearing(transporttest.Token)); status != 200 {
+	status := 503
+	for status == 503 && ctx.Err() == nil { // its place is free when its goodbye was answered
+		status = q.dial(ctx, q.offer(), sipgo.AnswerOptions{}, bearing(transporttest.Token))
+	}
+	if status != 200 {
 		t.Errorf("behind the first call: %d", status)
 	}
 	host.Next().Close("enough")
