@@ -12,6 +12,7 @@ import (
 // graph is the graph of a session that has one, and the nodes in it. It draws from a chance of
 // its own, so that sessions without one are what they are without any.
 //
+//	caller -> hush (hiss stands in) -> ear
 //	ear -> clean (raw stands in) -> by_language -> mind, other
 //	cutter -> gate -> filter (plain stands in) -> mouth; gate -> low
 type graph struct {
@@ -21,6 +22,7 @@ type graph struct {
 	branch  bool // there are nodes that stand in
 	sorry   bool // there is a responder
 	letters bool
+	sound   bool // there is a node in the caller's sound
 	bad     []Fault
 	budget  int64
 	jobs    []work
@@ -61,6 +63,7 @@ func (w *world) drawGraph(seed uint64, allowed FaultSet) {
 	}
 	g.words, g.branch, g.sorry, g.letters = r.Chance(1, 2), r.Chance(1, 2), r.Chance(1, 2), r.Chance(1, 2)
 	g.budget = r.Between(0, 1) * r.Between(100, 900)
+	g.sound = r.Chance(1, 2)
 }
 
 // declareGraph gives the kernel the graph, ahead of the bootstrap.
@@ -85,12 +88,25 @@ func (w *world) declareGraph() {
 	}
 	standIn := func(id, of eventabi.NodeID) {
 		in := node(id, kernelgraph.RoleWork)
+		if of == "hush" {
+			w.declareSound(in)
+		}
 		in.Node.FallbackOf, in.Node.FallbackOn = of, []kernelgraph.Trigger{kernelgraph.OnTimeout, kernelgraph.OnError, kernelgraph.OnBudget}
 	}
 	node("caller", kernelgraph.RoleCaller)
 	node("speaker", kernelgraph.RoleSpeaker)
 	node("ear", kernelgraph.RoleRecogniser)
-	way("caller", "ear")
+	if g.sound {
+		w.declareSound(node("hush", kernelgraph.RoleWork))
+		way("caller", "hush")
+		way("hush", "ear")
+		if g.branch {
+			standIn("hiss", "hush")
+			way("hiss", "ear")
+		}
+	} else {
+		way("caller", "ear")
+	}
 	way("mouth", "speaker")
 	way("low", "speaker")
 	node("by_language", kernelgraph.RoleSelect)
@@ -131,6 +147,29 @@ func (w *world) declareGraph() {
 	}
 	if g.sorry {
 		node("sorry", kernelgraph.RoleResponder).Line = w.text(0, 5, session.TextWords, false)
+	}
+}
+
+// declareSound makes a node one that takes the caller's sound.
+func (w *world) declareSound(in *session.GraphNode) {
+	sound := []string{"audio_chunk"}
+	in.Node.Scope, in.Node.Inputs, in.Node.Outputs, in.Node.BudgetMS = kernelgraph.ScopeSession, sound, sound, 0
+}
+
+// soundFails has a node in the caller's sound do what another one does.
+func (w *world) soundFails(f Fault) {
+	g := &w.graph
+	if !g.sound || !g.random.Chance(1, 3) {
+		return
+	}
+	id := [...]eventabi.NodeID{"hush", "hiss"}[g.random.Below(2)]
+	switch f { //nolint:exhaustive // the others have no meaning for sound
+	case WorkHang, WorkError, WorkPanic:
+		in := w.pool.failures.get()
+		in.Node, in.Turn, in.Reason = id, "", [...]string{"hook_timeout", "error", "panic"}[f-WorkHang]
+		w.add(in)
+	case WorkLate:
+		w.add(&session.NodeSpent{Node: id, UsedMS: 60, LimitMS: 50})
 	}
 }
 
@@ -209,6 +248,9 @@ func (w *world) worked(e *event) {
 	j := &g.jobs[e.who]
 	if j.over || j.stopped && j.fault != WorkLate && j.fault != WorkHang && g.random.Chance(1, 2) {
 		return
+	}
+	if j.fault != noFault {
+		w.soundFails(j.fault)
 	}
 	switch j.fault { //nolint:exhaustive // only the faults of nodes
 	case WorkHang:

@@ -83,6 +83,7 @@ const (
 	OneAnswer    // a turn asks one model of its graph
 	GraphFenced  // nothing of a fenced turn comes through the graph to a synthesiser
 	GraphOrdered // what is said has come through the graph, in the order of the segments that it was made of
+	SoundGoesOn  // a node in the caller's sound that failed is gone by once and in its step, by a branch that lives or by none
 
 	// Edges.
 
@@ -177,7 +178,7 @@ func invariantNames() [invariantCount]string {
 		"open_within_quota", "entry_follows_counts", "refusals_reasoned", "queued_before_live", "sheds_are_told", "levels_monotone",
 		"adapts_as_allowed", "fidelity_only_falls", "warned_before_exhausted", "nested_in_parent", "budget_answered",
 		"tool_called_once", "tool_result_once", "tool_result_kept", "tools_awaited", "tools_bounded",
-		"work_once", "work_bounded", "one_answer", "graph_fenced", "graph_ordered",
+		"work_once", "work_bounded", "one_answer", "graph_fenced", "graph_ordered", "sound_goes_on",
 		"edge_bounds_hold", "offers_accounted", "edge_order_kept", "protected_never_lost", "notice_before_delivery",
 		"atomic_all_or_nothing", "discontinuity_follows", "waits_capped", "lanes_by_priority", "delivered_on_demand",
 		"credits_hold", "no_send_while_stopped", "signals_alternate", "control_never_refused", "edges_drain",

@@ -24,6 +24,7 @@ func graphMutations() map[Invariant]func(*world) {
 			}
 			return list
 		}),
+		SoundGoesOn:  on(func(_ *world, e *session.Detour) { e.By = "hush" }),
 		GraphOrdered: on(func(_ *world, e *session.Place) { e.Segment++ }),
 	}
 }

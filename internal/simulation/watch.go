@@ -147,6 +147,7 @@ func (k *watch) begin(w *world) {
 	}
 	k.said.begin(w)
 	k.flow.begin(w.graph.on)
+	k.flow.sound, k.flow.spare = w.graph.sound, w.graph.branch
 	k.talk.calmWorld = w.faults == 0 && w.habits.window == 0
 }
 
@@ -226,7 +227,7 @@ func (k *watch) decided(e session.Effect) {
 		k.finalize(e)
 	case *session.CallTool:
 		k.callTool(e)
-	case *session.Work, *session.Place:
+	case *session.Work, *session.Place, *session.Detour:
 		k.graphEffect(e)
 	case *session.Generate:
 		k.thinks(e)
@@ -254,8 +255,7 @@ func (k *watch) decided(e session.Effect) {
 		k.refused(e)
 	case *session.Nondeterministic:
 		k.nondeterministic(e)
-	case *session.Fence, *session.Superseded, *session.Combine, *session.Deliver, *session.Merged, *session.Release, *session.Skip,
-		*session.Detour:
+	case *session.Fence, *session.Superseded, *session.Combine, *session.Deliver, *session.Merged, *session.Release, *session.Skip:
 	}
 }
 

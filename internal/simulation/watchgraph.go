@@ -4,6 +4,7 @@ package simulation
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
@@ -18,6 +19,10 @@ type graphWatch struct {
 	said   int     // of those
 	last   int64   // the segment that the piece placed last was made of
 	seen   map[handKey]struct{}
+	mute   []eventabi.NodeID // nodes in the caller's sound that have failed
+	passed []eventabi.NodeID // and those that it goes by
+	sound  bool              // there is such a node
+	spare  bool              // another stands in for it
 }
 
 // handKey names an item in the hands of a node.
@@ -41,7 +46,7 @@ func (g *graphWatch) begin(on bool) {
 		seen = map[handKey]struct{}{}
 	}
 	clear(seen)
-	*g = graphWatch{on: on, hands: g.hands[:0], placed: g.placed[:0], seen: seen}
+	*g = graphWatch{on: on, hands: g.hands[:0], placed: g.placed[:0], seen: seen, mute: g.mute[:0], passed: g.passed[:0]}
 }
 
 func (g *graphWatch) hand(node eventabi.NodeID) *handWatch {
@@ -72,6 +77,10 @@ func (k *watch) nodeDone(in *session.NodeDone) {
 
 // workFailed follows the failure of a node.
 func (k *watch) workFailed(in *session.NodeFailed) bool {
+	if in.Node == "hush" || in.Node == "hiss" {
+		k.soundFailed(in)
+		return true
+	}
 	h := k.flow.hand(in.Node)
 	if h != nil && h.turn == in.Turn && k.running() {
 		h.failed = true
@@ -86,7 +95,27 @@ func (k *watch) graphEffect(e session.Effect) {
 		k.work(e)
 	case *session.Place:
 		k.placed(e)
+	case *session.Detour:
+		k.detoured(e)
 	}
+}
+
+// soundFailed follows the failure of a node in the caller's sound. That of one which is not
+// declared is nobody's.
+func (k *watch) soundFailed(in *session.NodeFailed) {
+	f := &k.flow
+	if f.sound && in.Turn == "" && (in.Node == "hush" || f.spare) && !slices.Contains(f.mute, in.Node) {
+		f.mute = append(f.mute, in.Node)
+	}
+}
+
+// detoured checks by which node the caller's sound goes.
+func (k *watch) detoured(e *session.Detour) {
+	f := &k.flow
+	k.ok(SoundGoesOn, slices.Contains(f.mute, e.Node), "sound goes by a node that has not failed")
+	k.ok(SoundGoesOn, !slices.Contains(f.passed, e.Node), "sound goes by a node twice")
+	k.ok(SoundGoesOn, e.By == "" || f.spare && e.Node == "hush" && e.By == "hiss" && !slices.Contains(f.passed, e.By), "sound goes by way of a node that does not stand in, or has failed")
+	f.passed = append(f.passed, e.Node)
 }
 
 // work checks an item that a node is handed.
@@ -164,6 +193,7 @@ func (k *watch) graphSettled() {
 			k.by(WorkBounded, h.bound, "what a node has in hand")
 		}
 	}
+	k.ok(SoundGoesOn, k.ended || len(k.flow.passed) == len(k.flow.mute), "a node in the caller's sound has failed, and nothing was made of it")
 	kept := k.flow.hands[:0]
 	for _, h := range k.flow.hands {
 		if !h.failed {

@@ -58,8 +58,9 @@ type Machine struct {
 	meters     []meter    // budgets of nodes and edges, of the live turn and of the session since the last
 	outputs    []*output
 	edges      edges
-	graph      *graphSetup // nil = the voice graph of the profile
-	detours    []detour    // of the caller's sound, the oldest first
+	graph      *graphSetup       // nil = the voice graph of the profile
+	detours    []detour          // of the caller's sound, the oldest first
+	lateSound  []eventabi.NodeID // nodes in it of which it was told that they are late
 	talk       conversation
 	wished     wished
 	caller     conditions

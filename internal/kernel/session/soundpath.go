@@ -202,14 +202,21 @@ func (m *Machine) soundBranch(id eventabi.NodeID, triggers []graph.Trigger) even
 }
 
 // soundLate tells that frames have gone by a node in the caller's sound, because it did not give
-// them back in its time; false where it is another node. The shell says it once a run.
+// them back in its time; false where it is another node. It is told once, with the warning that
+// belongs before it (flow section 8).
 func (m *Machine) soundLate(in *NodeSpent) bool {
 	if in.Turn != "" || !m.graph.inSound(in.Node) {
 		return false
 	}
-	m.accountSignal(eventabi.SignalBudgetExhausted, &trouble{
+	if slices.Contains(m.lateSound, in.Node) {
+		return true
+	}
+	m.lateSound = append(m.lateSound, in.Node)
+	x := trouble{
 		scope: turn.ScopeNode, name: string(in.Node), reason: nodeBudget, used: timebase.MS(in.UsedMS), limit: timebase.MS(in.LimitMS),
-	}, "", turn.OutcomeContinue)
+	}
+	m.accountSignal(eventabi.SignalBudgetWarning, &x, "", turn.OutcomeContinue)
+	m.accountSignal(eventabi.SignalBudgetExhausted, &x, "", turn.OutcomeContinue)
 	return true
 }
 
