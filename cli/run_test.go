@@ -280,7 +280,7 @@ func TestFullDisk(t *testing.T) {
 // The real binary, once: exit codes and streams as a shell sees them.
 func TestBinary(t *testing.T) {
 	bin := filepath.Join(t.TempDir(), "parley")
-	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=v9.8.7", "-o", bin, ".")
+	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X github.com/parley-voice/parley/cli.version=v9.8.7", "-o", bin, "../cmd/parley")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -3,6 +3,7 @@
 package external_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -112,6 +113,9 @@ func becomes(t *testing.T, level sandbox.Level, groups, name string, w outcome) 
 	k, log := newKind(t, func(o *external.Options) { o.Most, o.Groups = level, groups })
 	other, beside := open(t, k, polite(t), "")
 	config := hostile.Config(name, self(t), "node-hostile")
+	if w.code == protocol.CodeLimit { // on a busy machine its time would be over before it has used up the rest
+		config = bytes.Replace(config, []byte(`"time_ms":400`), []byte(`"time_ms":5000`), 1)
+	}
 	n, h := open(t, k, config, "")
 	var pid int
 	for _, s := range k.Status() {
