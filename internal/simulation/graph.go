@@ -86,26 +86,24 @@ func (w *world) declareGraph() {
 			ID: eventabi.EdgeID(from + "-" + to), From: from, To: to, When: when, Rank: int64(1 - len(when)),
 		}})
 	}
-	standIn := func(id, of eventabi.NodeID) {
+	standIn := func(id, of eventabi.NodeID) *session.GraphNode {
 		in := node(id, kernelgraph.RoleWork)
-		if of == "hush" {
-			w.declareSound(in)
-		}
 		in.Node.FallbackOf, in.Node.FallbackOn = of, []kernelgraph.Trigger{kernelgraph.OnTimeout, kernelgraph.OnError, kernelgraph.OnBudget}
+		return in
 	}
 	node("caller", kernelgraph.RoleCaller)
 	node("speaker", kernelgraph.RoleSpeaker)
 	node("ear", kernelgraph.RoleRecogniser)
 	if g.sound {
-		w.declareSound(node("hush", kernelgraph.RoleWork))
+		takesSound(node("hush", kernelgraph.RoleWork))
 		way("caller", "hush")
 		way("hush", "ear")
-		if g.branch {
-			standIn("hiss", "hush")
-			way("hiss", "ear")
-		}
 	} else {
 		way("caller", "ear")
+	}
+	if g.sound && g.branch {
+		takesSound(standIn("hiss", "hush"))
+		way("hiss", "ear")
 	}
 	way("mouth", "speaker")
 	way("low", "speaker")
@@ -119,13 +117,6 @@ func (w *world) declareGraph() {
 	low := node("low", kernelgraph.RoleSynthesiser)
 	other.Provider, low.Provider = "own", "own"
 	w.drawSeconds(other, low)
-	if g.words {
-		node("clean", kernelgraph.RoleWork)
-		way("ear", "clean")
-		way("clean", "by_language")
-	} else {
-		way("ear", "by_language")
-	}
 	way("by_language", "other", kernelgraph.Test{Attribute: "language", Op: kernelgraph.OpEqual, Value: "de"})
 	way("by_language", "mind")
 	way("mind", "cutter")
@@ -137,11 +128,8 @@ func (w *world) declareGraph() {
 	if g.branch {
 		standIn("plain", "filter")
 		way("plain", "mouth")
-		if g.words {
-			standIn("raw", "clean")
-			way("raw", "by_language")
-		}
 	}
+	w.declareWords(node, way, standIn)
 	if g.letters {
 		node("letters", kernelgraph.RoleDeadLetter)
 	}
@@ -150,8 +138,26 @@ func (w *world) declareGraph() {
 	}
 }
 
-// declareSound makes a node one that takes the caller's sound.
-func (w *world) declareSound(in *session.GraphNode) {
+// declareWords gives the caller's words their way to the models, with a node on it or without.
+func (w *world) declareWords(
+	node func(eventabi.NodeID, kernelgraph.Role) *session.GraphNode, way func(from, to eventabi.NodeID, when ...kernelgraph.Test),
+	standIn func(id, of eventabi.NodeID) *session.GraphNode,
+) {
+	if !w.graph.words {
+		way("ear", "by_language")
+		return
+	}
+	node("clean", kernelgraph.RoleWork)
+	way("ear", "clean")
+	way("clean", "by_language")
+	if w.graph.branch {
+		standIn("raw", "clean")
+		way("raw", "by_language")
+	}
+}
+
+// takesSound makes a node one that takes the caller's sound.
+func takesSound(in *session.GraphNode) {
 	sound := []string{"audio_chunk"}
 	in.Node.Scope, in.Node.Inputs, in.Node.Outputs, in.Node.BudgetMS = kernelgraph.ScopeSession, sound, sound, 0
 }

@@ -68,7 +68,10 @@ func Find(t *testing.T) string {
 func Open(t *testing.T, o Options) *Browser {
 	t.Helper()
 	chromium := Find(t)
-	profile := t.TempDir()
+	profile, err := os.MkdirTemp("", "parley-browser-") //nolint:usetesting // the end of t.TempDir is no wait for the browser's
+	if err != nil {
+		t.Fatal(err)
+	}
 	args := []string{
 		"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-default-apps", "--mute-audio", "--hide-scrollbars",
@@ -94,11 +97,15 @@ func Open(t *testing.T, o Options) *Browser {
 	t.Cleanup(func() {
 		_ = run.Process.Kill()
 		_ = run.Wait()
-		for range 20 { // its children let go of their files a moment later
-			if os.RemoveAll(profile) == nil {
-				break
+		for end := time.Now().Add(Patience); ; time.Sleep(100 * time.Millisecond) { // its children let go of their files later
+			err := os.RemoveAll(profile)
+			if err == nil {
+				return
 			}
-			time.Sleep(100 * time.Millisecond)
+			if time.Now().After(end) {
+				t.Errorf("the browser does not let go of its profile: %v", err)
+				return
+			}
 		}
 	})
 	b := &Browser{t: t, answers: map[int64]chan answer{}}
