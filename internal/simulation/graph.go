@@ -14,7 +14,7 @@ import (
 //
 //	caller -> hush (hiss stands in) -> ear
 //	ear -> clean (raw stands in) -> by_language -> mind, other
-//	cutter -> gate -> filter (plain stands in) -> mouth; gate -> low
+//	cutter -> gate -> filter (plain stands in) -> mouth -> warm -> speaker; gate -> low -> speaker
 type graph struct {
 	random  timebase.Random
 	on      bool
@@ -22,7 +22,7 @@ type graph struct {
 	branch  bool // there are nodes that stand in
 	sorry   bool // there is a responder
 	letters bool
-	sound   bool // there is a node in the caller's sound
+	sound   bool // there are nodes in the sound, the caller's and the agent's
 	bad     []Fault
 	budget  int64
 	jobs    []work
@@ -98,14 +98,17 @@ func (w *world) declareGraph() {
 		takesSound(node("hush", kernelgraph.RoleWork))
 		way("caller", "hush")
 		way("hush", "ear")
+		takesSound(node("warm", kernelgraph.RoleWork))
+		way("mouth", "warm")
+		way("warm", "speaker")
 	} else {
 		way("caller", "ear")
+		way("mouth", "speaker")
 	}
 	if g.sound && g.branch {
 		takesSound(standIn("hiss", "hush"))
 		way("hiss", "ear")
 	}
-	way("mouth", "speaker")
 	way("low", "speaker")
 	node("by_language", kernelgraph.RoleSelect)
 	node("mind", kernelgraph.RoleModel)
@@ -156,19 +159,19 @@ func (w *world) declareWords(
 	}
 }
 
-// takesSound makes a node one that takes the caller's sound.
+// takesSound makes a node one that takes sound.
 func takesSound(in *session.GraphNode) {
 	sound := []string{"audio_chunk"}
 	in.Node.Scope, in.Node.Inputs, in.Node.Outputs, in.Node.BudgetMS = kernelgraph.ScopeSession, sound, sound, 0
 }
 
-// soundFails has a node in the caller's sound do what another one does.
+// soundFails has a node in the sound do what another one does.
 func (w *world) soundFails(f Fault) {
 	g := &w.graph
 	if !g.sound || !g.random.Chance(1, 3) {
 		return
 	}
-	id := [...]eventabi.NodeID{"hush", "hiss"}[g.random.Below(2)]
+	id := [...]eventabi.NodeID{"hush", "hiss", "warm"}[g.random.Below(3)]
 	switch f { //nolint:exhaustive // the others have no meaning for sound
 	case WorkHang, WorkError, WorkPanic:
 		in := w.pool.failures.get()

@@ -19,7 +19,7 @@ type graphWatch struct {
 	said   int     // of those
 	last   int64   // the segment that the piece placed last was made of
 	seen   map[handKey]struct{}
-	mute   []eventabi.NodeID // nodes in the caller's sound that have failed
+	mute   []eventabi.NodeID // nodes in the sound that have failed
 	passed []eventabi.NodeID // and those that it goes by
 	sound  bool              // there is such a node
 	spare  bool              // another stands in for it
@@ -77,7 +77,7 @@ func (k *watch) nodeDone(in *session.NodeDone) {
 
 // workFailed follows the failure of a node.
 func (k *watch) workFailed(in *session.NodeFailed) bool {
-	if in.Node == "hush" || in.Node == "hiss" {
+	if in.Node == "hush" || in.Node == "hiss" || in.Node == "warm" {
 		k.soundFailed(in)
 		return true
 	}
@@ -100,16 +100,16 @@ func (k *watch) graphEffect(e session.Effect) {
 	}
 }
 
-// soundFailed follows the failure of a node in the caller's sound. That of one which is not
+// soundFailed follows the failure of a node in the sound. That of one which is not
 // declared is nobody's.
 func (k *watch) soundFailed(in *session.NodeFailed) {
 	f := &k.flow
-	if f.sound && in.Turn == "" && (in.Node == "hush" || f.spare) && !slices.Contains(f.mute, in.Node) {
+	if f.sound && in.Turn == "" && (in.Node != "hiss" || f.spare) && !slices.Contains(f.mute, in.Node) {
 		f.mute = append(f.mute, in.Node)
 	}
 }
 
-// detoured checks by which node the caller's sound goes.
+// detoured checks by which node the sound goes.
 func (k *watch) detoured(e *session.Detour) {
 	f := &k.flow
 	k.ok(SoundGoesOn, slices.Contains(f.mute, e.Node), "sound goes by a node that has not failed")
@@ -193,7 +193,7 @@ func (k *watch) graphSettled() {
 			k.by(WorkBounded, h.bound, "what a node has in hand")
 		}
 	}
-	k.ok(SoundGoesOn, k.ended || len(k.flow.passed) == len(k.flow.mute), "a node in the caller's sound has failed, and nothing was made of it")
+	k.ok(SoundGoesOn, k.ended || len(k.flow.passed) == len(k.flow.mute), "a node in the sound has failed, and nothing was made of it")
 	kept := k.flow.hands[:0]
 	for _, h := range k.flow.hands {
 		if !h.failed {

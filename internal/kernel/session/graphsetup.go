@@ -26,7 +26,7 @@ type graphSetup struct {
 	zones     []zone    // by node
 	leads     []bool    // what a node gives can come to a model or a synthesiser
 	screens   bool      // there are work nodes among the words
-	sound     []bool    // by node: it stands in the caller's sound
+	sound     []side    // by node: whose sound it stands in
 	items     int64     // of the turns before
 	print     string    // the fingerprint
 	ear       eventabi.NodeID

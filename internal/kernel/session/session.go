@@ -59,7 +59,7 @@ type Machine struct {
 	outputs    []*output
 	edges      edges
 	graph      *graphSetup       // nil = the voice graph of the profile
-	detours    []detour          // of the caller's sound, the oldest first
+	detours    []detour          // of sound, the oldest first
 	lateSound  []eventabi.NodeID // nodes in it of which it was told that they are late
 	talk       conversation
 	wished     wished

@@ -12,17 +12,27 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
-// Work nodes may stand in the caller's sound, ahead of those who listen:
+// Work nodes may stand in the caller's sound, ahead of those who listen, and in the agent's,
+// behind those who speak:
 //
-//	caller --> node --> node --> detector
-//	             \----> node --> recogniser
+//	caller --> node --> node --> detector         synthesiser --> node --> node --> speaker
+//	             \----> node --> recogniser        synthesiser -------------/
 //
-// Sound has no turn before the detector has heard it, so they live as long as the session. The
-// shell takes the frames through them and keeps each at its place; here is decided what stands
-// in for a node that has failed. A node that has nothing which stands in for it is passed by: the
-// frames go on as they are.
+// Sound has no turn before the detector has heard it, and the agent's is one sound whatever turn
+// speaks, so they live as long as the session. The shell takes the frames through them and keeps
+// each at its place; here is decided what stands in for a node that has failed. A node that has
+// nothing which stands in for it is passed by: the frames go on as they are.
 
-// detour says that a node in the caller's sound has failed, and by which node the sound goes
+// A side is whose sound a node stands in.
+type side uint8
+
+const (
+	sideNone   side = 0
+	sideCaller side = 1
+	sideAgent  side = 2
+)
+
+// detour says that a node in the sound has failed, and by which node the sound goes
 // instead; empty = by none.
 type detour struct{ of, by eventabi.NodeID }
 
@@ -30,37 +40,47 @@ type detour struct{ of, by eventabi.NodeID }
 // is no conversation any more.
 const MaxSoundBudgetMS = 1000
 
-// inSound says that a node stands in the caller's sound.
-func (g *graphSetup) inSound(id eventabi.NodeID) bool {
-	i := g.index(id)
-	return i >= 0 && i < len(g.sound) && g.sound[i]
+// inSound says that a node stands in the sound of either side.
+func (g *graphSetup) inSound(id eventabi.NodeID) bool { return g.sideOf(id) != sideNone }
+
+// sideOf says whose sound a node stands in.
+func (g *graphSetup) sideOf(id eventabi.NodeID) side {
+	if i := g.index(id); i >= 0 && i < len(g.sound) {
+		return g.sound[i]
+	}
+	return sideNone
 }
 
 // SoundNodes lists the nodes of a definition that stand in the caller's sound, in its order: those
 // of the session to which a way leads from the caller, and what stands in for them.
-func SoundNodes(d *graph.Definition) (list []eventabi.NodeID) {
-	for i, in := range soundNodes(d) {
-		if in {
+func SoundNodes(d *graph.Definition) []eventabi.NodeID { return onSide(d, sideCaller) }
+
+// VoiceNodes lists those that stand in the agent's sound: of the session, behind a synthesiser.
+func VoiceNodes(d *graph.Definition) []eventabi.NodeID { return onSide(d, sideAgent) }
+
+func onSide(d *graph.Definition, of side) (list []eventabi.NodeID) {
+	for i, s := range soundSides(d) {
+		if s&of != 0 {
 			list = append(list, d.Nodes[i].ID)
 		}
 	}
 	return list
 }
 
-// soundNodes says of each node whether it stands in the caller's sound.
-func soundNodes(d *graph.Definition) []bool {
-	in := make([]bool, len(d.Nodes))
+// soundSides says of each node whose sound it stands in.
+func soundSides(d *graph.Definition) []side {
+	in := make([]side, len(d.Nodes))
 	index := func(id eventabi.NodeID) int {
 		return slices.IndexFunc(d.Nodes, func(n graph.Node) bool { return n.ID == id })
 	}
 	for moved := true; moved; {
 		moved = false
 		mark := func(from, to int) {
-			if from < 0 || to < 0 || in[to] || !beside(&d.Nodes[to]) {
+			if from < 0 || to < 0 || !beside(&d.Nodes[to]) {
 				return
 			}
-			if in[from] || d.Nodes[from].Role == graph.RoleCaller {
-				in[to], moved = true, true
+			if s := in[to] | in[from] | sourceOf(&d.Nodes[from]); s != in[to] {
+				in[to], moved = s, true
 			}
 		}
 		for i := range d.Edges {
@@ -75,14 +95,25 @@ func soundNodes(d *graph.Definition) []bool {
 	return in
 }
 
-// soundWays finds the nodes in the caller's sound, and what cannot stand there. It gives the
-// reason of a refusal, empty when there is none.
+// sourceOf says whose sound begins at a node.
+func sourceOf(n *graph.Node) side {
+	switch n.Role { //nolint:exhaustive // the others are no beginning
+	case graph.RoleCaller:
+		return sideCaller
+	case graph.RoleSynthesiser:
+		return sideAgent
+	}
+	return sideNone
+}
+
+// soundWays finds the nodes in the sound, and what cannot stand there. It gives the reason
+// of a refusal, empty when there is none.
 func (g *graphSetup) soundWays() string {
 	d := graph.Definition{Edges: g.edges}
 	for i := range g.nodes {
 		d.Nodes = append(d.Nodes, g.nodes[i].Node)
 	}
-	g.sound = soundNodes(&d)
+	g.sound = soundSides(&d)
 	for i := range g.edges {
 		if why := g.soundEdge(&g.edges[i]); why != "" {
 			return "invalid_graph:edges." + string(g.edges[i].ID) + "." + why
@@ -96,48 +127,57 @@ func (g *graphSetup) soundWays() string {
 	return ""
 }
 
-// soundEdge holds an edge to the ways of the caller's sound.
+// soundEdge holds an edge to the ways of sound.
 func (g *graphSetup) soundEdge(e *graph.Edge) string {
 	from, to := g.node(e.From), g.node(e.To)
 	if from == nil || to == nil {
 		return "" // which is told
 	}
-	sound, takes := from.Node.Role == graph.RoleCaller || g.inSound(e.From), g.inSound(e.To)
+	sound, takes := sourceOf(&from.Node)|g.sideOf(e.From), g.sideOf(e.To)
 	listens := to.Node.Role == graph.RoleDetector || to.Node.Role == graph.RoleRecogniser
+	speaks := to.Node.Role == graph.RoleSpeaker
 	switch {
-	case !sound && (takes || listens):
+	case takes == sideCaller|sideAgent:
+		return "to:sound_of_both_sides"
+	case sound != sideCaller && (takes == sideCaller || listens), sound != sideAgent && takes == sideAgent:
 		return "from:only_sound_goes_there"
-	case g.inSound(e.From) && !takes && !listens:
+	case g.sideOf(e.From) == sideCaller && takes != sideCaller && !listens:
 		return "to:only_what_listens"
-	case sound && len(e.When) > 0:
+	case sound == sideAgent && takes != sideAgent && !speaks:
+		return "to:only_the_speaker"
+	case sound != sideNone && len(e.When) > 0:
 		return "when:sound_has_no_attributes"
 	}
 	return ""
 }
 
-// soundNode wants one way of sound to each node that takes it, and one on from each that gives
-// it. What stands in for a node takes and gives what that one does.
+// soundNode wants one way of sound to each node that takes the caller's, and one on from each that
+// gives the agent's. What stands in for a node takes and gives what that one does.
 func (g *graphSetup) soundNode(i int) string {
 	n := &g.nodes[i].Node
-	if !g.sound[i] && n.Role != graph.RoleDetector && n.Role != graph.RoleRecogniser {
+	in := g.sound[i] != sideNone
+	if !in && n.Role != graph.RoleDetector && n.Role != graph.RoleRecogniser && n.Role != graph.RoleSynthesiser {
 		return ""
 	}
-	ways := 0
+	ways, on := 0, g.targets(n.ID)
 	for k := range g.edges {
 		if e := &g.edges[k]; e.To == n.ID && g.node(e.From).Node.FallbackOf == "" {
 			ways++
 		}
 	}
+	speaks := g.sound[i] == sideAgent || n.Role == graph.RoleSynthesiser
 	switch {
-	case ways > 1:
+	case ways > 1 && !speaks:
 		return "from:sound_from_two_sides"
-	case !g.sound[i]:
+	case len(on) > 1 && speaks:
+		return "to:speaks_twice"
+	case !in:
 		return ""
-	case len(g.targets(n.ID)) == 0:
+	case len(on) == 0:
 		return "to:leads_nowhere"
 	case n.BudgetMS > MaxSoundBudgetMS:
 		return "budget_ms"
-	case n.FallbackOf != "" && !slices.Equal(g.targets(n.ID), g.targets(n.FallbackOf)):
+	case n.FallbackOf != "" && !slices.Equal(on, g.targets(n.FallbackOf)):
 		return "fallback_of:leads_elsewhere"
 	}
 	return ""
@@ -154,7 +194,7 @@ func (g *graphSetup) targets(id eventabi.NodeID) (list []eventabi.NodeID) {
 	return slices.Compact(list)
 }
 
-// soundFailed takes the failure of a node in the caller's sound; false where it is another
+// soundFailed takes the failure of a node in the sound; false where it is another
 // node's. It costs that node alone: its branch stands in for it, or the sound goes by.
 func (m *Machine) soundFailed(in *NodeFailed) bool {
 	if in.Turn != "" || !m.graph.inSound(in.Node) {
@@ -188,7 +228,7 @@ func (m *Machine) detoured(id eventabi.NodeID) bool {
 	return slices.ContainsFunc(m.detours, func(d detour) bool { return d.of == id })
 }
 
-// soundBranch gives the node that stands in for another in the caller's sound, empty when there
+// soundBranch gives the node that stands in for another in the sound, empty when there
 // is none.
 func (m *Machine) soundBranch(id eventabi.NodeID, triggers []graph.Trigger) eventabi.NodeID {
 	for _, t := range triggers {
@@ -201,7 +241,7 @@ func (m *Machine) soundBranch(id eventabi.NodeID, triggers []graph.Trigger) even
 	return ""
 }
 
-// soundLate tells that frames have gone by a node in the caller's sound, because it did not give
+// soundLate tells that frames have gone by a node in the sound, because it did not give
 // them back in its time; false where it is another node. It is told once, with the warning that
 // belongs before it (flow section 8).
 func (m *Machine) soundLate(in *NodeSpent) bool {
@@ -220,7 +260,7 @@ func (m *Machine) soundLate(in *NodeSpent) bool {
 	return true
 }
 
-// Detour has the caller's sound go by a node that has failed: through another, or, without one,
+// Detour has the sound go by a node that has failed: through another, or, without one,
 // as it is.
 type Detour struct {
 	Node eventabi.NodeID
