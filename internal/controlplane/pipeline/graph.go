@@ -37,8 +37,9 @@ type declared struct {
 	edges []graph.Edge
 	// unknown are nodes whose type has refused their config: what they take and give is not known.
 	unknown []eventabi.NodeID
-	// sound are the nodes in the caller's sound, ahead of those who listen.
-	sound []eventabi.NodeID
+	// heard are the nodes in the caller's sound, ahead of those who listen; spoken those in the
+	// agent's, behind those who speak.
+	heard, spoken []eventabi.NodeID
 }
 
 // node finds a node.

@@ -241,8 +241,12 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 	if to.Role == graph.RoleDeadLetter {
 		return
 	}
-	if w.declared.inSound(from) || w.declared.inSound(to) || from.Role == graph.RoleCaller {
+	switch {
+	case w.declared.hears(from) || w.declared.hears(to) || from.Role == graph.RoleCaller:
 		w.mayHear(from, to, refuse)
+		return
+	case w.declared.speaks(from) || w.declared.speaks(to) || from.Role == graph.RoleSynthesiser:
+		w.maySpeak(from, to, refuse)
 		return
 	}
 	if beside(to) {
@@ -259,10 +263,6 @@ func (w *work) mayRun(e *graph.Edge, zones map[string]zone) {
 	case role == graph.RoleModel:
 		if to.Role != graph.RoleSegmenter {
 			refuse("a model's text goes to the segmenter only: change it behind that, piece by piece")
-		}
-	case role == graph.RoleSynthesiser:
-		if to.Role != graph.RoleSpeaker {
-			refuse("what a tts node says goes to the speaker only")
 		}
 	case role == graph.RoleDetector, role == graph.RoleSpeaker, role == graph.RoleResponder, role == graph.RoleDeadLetter:
 		refuse("what comes out of %s goes to the runtime and along no edge: leave the edge out", e.From)

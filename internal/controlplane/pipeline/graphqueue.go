@@ -46,7 +46,7 @@ func (d *declared) queueOf(e *graph.Edge) queue {
 		}
 		return queue{}
 	}
-	sound := from.Role == graph.RoleCaller || d.inSound(from)
+	sound := from.Role == graph.RoleCaller || d.hears(from)
 	switch role := from.Role; {
 	case sound && to.Role == graph.RoleDetector:
 		return queue{id: turn.EdgeTransportVAD}
@@ -56,7 +56,7 @@ func (d *declared) queueOf(e *graph.Edge) queue {
 		return queue{id: turn.EdgeSTTLLM}
 	case role == graph.RoleSegmenter:
 		return queue{id: turn.EdgeLLMTTS}
-	case role == graph.RoleSynthesiser:
+	case role == graph.RoleSynthesiser || d.speaks(from):
 		return queue{id: turn.EdgeTTSTransport}
 	}
 	return queue{}

@@ -210,7 +210,7 @@ func (w *work) branch(n *GraphNode) {
 	engine := of.Role == graph.RoleModel || of.Role == graph.RoleSynthesiser
 	sound := w.declared.inSound(of) && beside(n)
 	if n.Role != of.Role || of.Role != graph.RoleWork && !engine || (beside(n) || beside(of)) && !sound {
-		w.fault(v.source, path, CodeFallback, quote(v.text), "is %s: a node of the type %s cannot stand in for one of the type %s; llm stands in for llm, tts for tts, a registered type that works in a turn for another, and one in the caller's sound for another there",
+		w.fault(v.source, path, CodeFallback, quote(v.text), "is %s: a node of the type %s cannot stand in for one of the type %s; llm stands in for llm, tts for tts, a registered type that works in a turn for another, and one in the caller's or the agent's sound for another there",
 			of.ID, n.Type, of.Type)
 		return
 	}

@@ -33,6 +33,7 @@ func (s *Session) postReady() {
 	}
 	s.taps.start()
 	s.graph.sound.start()
+	s.graph.spoken.start()
 }
 
 // TextTaken says that the client can read on.

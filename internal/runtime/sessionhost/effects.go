@@ -34,6 +34,9 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.notice.FenceTook = s.fence(at, e) // one that stands behind other decisions
 		s.egress.Continue(at)
 	case *session.Emit:
+		if e.Envelope.Signal == eventabi.SignalBargeIn {
+			s.graph.spoken.bargeIn()
+		}
 		s.emit(&e.Envelope)
 	case *session.Hold:
 		s.egress.Hold(e.Turn, e.Generation, e.All)

@@ -32,8 +32,8 @@ type Graph struct {
 	// Models and Voices serve models and synthesisers that have others than the session's own.
 	Models map[eventabi.NodeID]ModelBinding
 	Voices map[eventabi.NodeID]VoiceBinding
-	// Silences are the nodes in the caller's sound of which a frame that they do not give back is
-	// silence; of the others it goes on as it came.
+	// Silences are the nodes in the caller's sound or the agent's of which a frame that they do not
+	// give back is silence; of the others it goes on as it came.
 	Silences []eventabi.NodeID
 	// Lines are what responders say.
 	Lines map[eventabi.NodeID]string
@@ -207,7 +207,7 @@ func (g *Graph) beside(kinds *node.Registry, set []session.EdgePolicy) (list []T
 	if g == nil {
 		return nil, nil
 	}
-	sound := session.SoundNodes(&g.Definition)
+	sound := append(session.SoundNodes(&g.Definition), session.VoiceNodes(&g.Definition)...)
 	tap := func(id eventabi.NodeID) bool {
 		n := g.node(id)
 		return n != nil && !slices.Contains(sound, id) && n.Role == kernelgraph.RoleWork && n.Scope == kernelgraph.ScopeSession

@@ -4,16 +4,13 @@ package sessionhost
 
 import (
 	"slices"
-	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	kernelgraph "github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
-	"github.com/parley-voice/parley/internal/kernel/turn"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
-	"github.com/parley-voice/parley/node"
 )
 
 // soundPath takes the caller's sound through the nodes that the session's graph has ahead of
@@ -82,7 +79,7 @@ func (p *soundPath) lay(in []eventabi.NodeID, behind eventabi.NodeID, from *conn
 		if e.From != behind && (behind != "" || source.Role != kernelgraph.RoleCaller) {
 			continue
 		}
-		x := &stage{s: p.s, id: n.ID, now: n.ID, from: from, limit: p.limit(n), silent: slices.Contains(g.Silences, n.ID)}
+		x := &stage{s: p.s, id: n.ID, now: n.ID, from: from, limit: p.s.settings.soundLimit(n), silent: slices.Contains(g.Silences, n.ID)}
 		p.stages = append(p.stages, x)
 		made = append(made, x)
 	}
@@ -90,20 +87,6 @@ func (p *soundPath) lay(in []eventabi.NodeID, behind eventabi.NodeID, from *conn
 		x.next = p.lay(in, x.id, &x.out)
 	}
 	return made
-}
-
-// limit is how long a frame may be with a node: its own budget, or half of what an edge may hold
-// an item, so that a frame that was waited for in vain is still in time for whoever listens.
-func (p *soundPath) limit(n *kernelgraph.Node) timebase.Span {
-	ms := n.BudgetMS
-	if ms == 0 {
-		ms = p.s.settings.Bootstrap.Settings.EdgeBudgetMS
-		if ms == 0 {
-			ms = turn.ProfileBudgets().EdgeBudgetMSDefault
-		}
-		ms = max(1, ms/2)
-	}
-	return timebase.MS(ms)
 }
 
 // start hosts the nodes, ahead of the first sound: the first frame does not wait for what a node
@@ -141,22 +124,6 @@ func (p *soundPath) heard() {
 	}
 }
 
-// detour puts the node that stands in for one that has failed in its place.
-func (g *graph) detour(e *session.Detour) {
-	if g.sound == nil || e.By == "" {
-		return // the sound goes by already
-	}
-	for _, x := range g.sound.stages {
-		if x.holds(e.Node) {
-			g.s.exec.Go(func() {
-				if !g.isClosed() {
-					x.take(e.By)
-				}
-			})
-		}
-	}
-}
-
 func (p *soundPath) close() {
 	if p == nil {
 		return
@@ -185,19 +152,10 @@ func (g *graph) heardFrom() (ear, stt *connection.Ring) {
 	return g.sound.ear, g.sound.stt
 }
 
-// seat is an instance of a node in a stage, with what it is lent. One that has failed keeps its
-// own, for it may still be at work.
-type seat struct {
-	instance *nodehost.Instance
-	settled  func() bool // nil = what it gives comes before its hook returns
-	answered chan struct{}
-	piece    [timebase.FrameSamples]int16
-}
-
 // take hosts a node in the stage. One that cannot be made has failed.
 func (x *stage) take(id eventabi.NodeID) {
 	g := x.s.graph
-	seat, err := x.seat(id)
+	seat, err := g.soundSeat(id, x.limit, x)
 	if err != nil {
 		x.mu.Lock()
 		x.now = id
@@ -211,33 +169,9 @@ func (x *stage) take(id eventabi.NodeID) {
 		seat.instance.Stop()
 		return
 	}
-	x.now, x.late, x.good, x.silent = id, false, 0, slices.Contains(g.s.settings.Graph.Silences, id)
+	x.now, x.punctual, x.silent = id, punctual{}, slices.Contains(g.s.settings.Graph.Silences, id)
 	x.given.Skip(x.at)
 	x.current.Store(seat)
 	x.mu.Unlock()
 	seat.instance.Warm()
-}
-
-func (x *stage) seat(id eventabi.NodeID) (*seat, error) {
-	s := x.s
-	n := s.settings.Graph.node(id)
-	kind, err := s.settings.Kinds.Lookup(n.Type)
-	if err != nil {
-		return nil, err
-	}
-	made, err := kind.New(s.settings.Graph.Configs[id])
-	if err != nil {
-		return nil, err
-	}
-	y := &seat{answered: make(chan struct{}, 1)}
-	if a, async := made.(interface{ Settled() bool }); async {
-		y.settled = a.Settled
-	}
-	set := s.graph.hosting(made, id, nil, func(ev *node.Event) { x.emit(y, ev) }, func(f nodehost.Failure) { x.failed(y, f) })
-	set.Limits.Event, set.Spent = time.Duration(x.limit), nil // the stage counts its time itself
-	if y.instance, err = nodehost.New(set); err != nil {
-		return nil, err
-	}
-	y.instance.Feed(func(ev *node.Event) bool { return x.pull(y, ev) })
-	return y, nil
 }

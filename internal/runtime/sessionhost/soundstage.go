@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
-	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/runtime/connection"
 	"github.com/parley-voice/parley/internal/runtime/nodehost"
@@ -50,13 +49,11 @@ type stage struct {
 	flying      int
 	log         [maxArrivals]arrival // of sound that has not gone on, the oldest first
 	logged      int
-	late        bool // a run of frames that went on without the node
-	good        int  // frames in a row that it gave back
+	punctual    punctual
 	timer       *time.Timer
 	armed       bool
 	moved       bool // sound went on since those behind were woken
 	closed      bool
-	told        toldLate
 	old         [timebase.FrameSamples]int16
 }
 
@@ -72,19 +69,9 @@ type arrival struct {
 	at  timebase.Instant
 }
 
-// toldLate is what is to be told of frames that went on without their node.
-type toldLate struct {
-	passed, misfits int64
-	begun           bool // a run of them
-	used            timebase.Span
-}
-
 const (
 	maxFlight   = 8
 	maxArrivals = 64
-	// runEnds is how many frames in a row a node gives back in time until what it misses then is
-	// told again: a second's.
-	runEnds = 50
 )
 
 // seated is the node's instance, nil when the sound goes by.
@@ -122,18 +109,10 @@ func (x *stage) arrived() {
 
 // unlock lets go of the stage, tells what there is to tell, and wakes those behind it.
 func (x *stage) unlock() {
-	told, moved, id := x.told, x.moved, x.now
-	x.told, x.moved = toldLate{}, false
+	told, moved, id := x.punctual.take(), x.moved, x.now
+	x.moved = false
 	x.mu.Unlock()
-	if told.passed > 0 {
-		x.s.meter.count(id, "sound_passed", told.passed)
-	}
-	if told.misfits > 0 {
-		x.s.meter.count(id, "sound_misfits", told.misfits)
-	}
-	if told.begun {
-		x.s.post(&session.NodeSpent{Node: id, UsedMS: told.used.MS(), LimitMS: x.limit.MS()})
-	}
+	x.s.graph.lateness(id, x.limit, told)
 	if moved && !x.here.Load() {
 		x.wake()
 	}
@@ -160,7 +139,7 @@ func (x *stage) wake() {
 func (x *stage) pull(y *seat, ev *node.Event) bool {
 	virtual := x.s.exec.Virtual()
 	if virtual && y.settled != nil {
-		x.await(y)
+		y.await()
 	}
 	x.mu.Lock()
 	defer x.unlock()
@@ -184,18 +163,6 @@ func (x *stage) pull(y *seat, ev *node.Event) bool {
 	return audioEvent(ev, at, y.piece[:n])
 }
 
-// await has virtual time stand still while a node outside of it works, as it does while a hook
-// runs.
-func (x *stage) await(y *seat) {
-	const look = time.Millisecond
-	for end := time.Now().Add(node.DefaultEventHard); time.Now().Before(end) && !y.settled(); {
-		select {
-		case <-y.answered:
-		case <-time.After(look):
-		}
-	}
-}
-
 // emit takes what the node gives.
 func (x *stage) emit(y *seat, ev *node.Event) {
 	x.mu.Lock()
@@ -207,7 +174,7 @@ func (x *stage) emit(y *seat, ev *node.Event) {
 	full := x.flying == maxFlight
 	switch k := x.find(ev); {
 	case ev.Type != node.TypeAudioChunk:
-		x.told.misfits++
+		x.punctual.told.misfits++
 	case k < 0: // it has gone on already
 	default:
 		for range k { // the node keeps these back, for what it has of later ones is there
@@ -218,20 +185,15 @@ func (x *stage) emit(y *seat, ev *node.Event) {
 		if len(ev.PCM) == f.n {
 			x.put(f.at, ev.PCM)
 			x.back.Skip(x.at)
-			if x.good++; x.good >= runEnds {
-				x.late = false
-			}
+			x.punctual.kept()
 		} else {
-			x.told.misfits++
+			x.punctual.told.misfits++
 			x.pass(f)
 		}
 	}
 	if virtual { // on a goroutine that is not virtual time's: who pulls wakes those behind
 		x.mu.Unlock()
-		select {
-		case y.answered <- struct{}{}:
-		default:
-		}
+		y.answer()
 		return
 	}
 	x.unlock()
@@ -328,11 +290,7 @@ func (x *stage) expire(now timebase.Instant) {
 
 // missed counts a frame that goes on without the node.
 func (x *stage) missed(now timebase.Instant) {
-	x.told.passed++
-	x.good = 0
-	if !x.late {
-		x.late, x.told.begun, x.told.used = true, true, x.limit+max(0, now.Sub(x.due(now)))
-	}
+	x.punctual.missed(x.limit + max(0, now.Sub(x.due(now))))
 }
 
 // arm makes sure that somebody looks when the time of a frame is over. The timer is left running

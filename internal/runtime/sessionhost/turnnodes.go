@@ -33,7 +33,7 @@ type turnNodes struct {
 	voices   map[eventabi.NodeID]*voice
 	work     map[eventabi.NodeID]*workNode
 	prompt   []node.Message
-	attempts map[eventabi.InvocationID]int64
+	attempts map[eventabi.InvocationID]attempt
 	follows  eventabi.InvocationID // the call whose text goes on behind what was said before
 }
 
@@ -49,7 +49,7 @@ func (g *graph) nodes(turn eventabi.TurnID) *turnNodes {
 	if t != nil {
 		t.stop()
 	}
-	t = &turnNodes{graph: g, turn: turn, seed: g.seed, tools: g.s.toolsOffered(), attempts: map[eventabi.InvocationID]int64{}}
+	t = &turnNodes{graph: g, turn: turn, seed: g.seed, tools: g.s.toolsOffered(), attempts: map[eventabi.InvocationID]attempt{}}
 	t.build()
 	g.mu.Lock()
 	g.turn = t
@@ -90,13 +90,19 @@ func (t *turnNodes) conversation() []node.Message {
 	return t.prompt
 }
 
-func (t *turnNodes) begin(id eventabi.InvocationID, attempt int64) {
+// attempt is how often a call was tried, and the node of the graph that it is for.
+type attempt struct {
+	number int64
+	node   eventabi.NodeID
+}
+
+func (t *turnNodes) begin(id eventabi.InvocationID, a attempt) {
 	t.mu.Lock()
-	t.attempts[id] = attempt
+	t.attempts[id] = a
 	t.mu.Unlock()
 }
 
-func (t *turnNodes) attempt(id eventabi.InvocationID) int64 {
+func (t *turnNodes) attempt(id eventabi.InvocationID) attempt {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.attempts[id]
@@ -127,7 +133,7 @@ func (g *graph) respond(e *session.Generate) {
 	if call == nil || llm == nil || t.segmenter == nil {
 		return
 	}
-	t.begin(e.Invocation, e.Attempt)
+	t.begin(e.Invocation, attempt{e.Attempt, e.Node})
 	t.mu.Lock()
 	if t.prompt = prompt; e.Segment > 0 {
 		t.follows = e.Invocation
@@ -158,7 +164,7 @@ func (g *graph) say(e *session.Say, text string) {
 	if call == nil || v.instance == nil {
 		return
 	}
-	t.begin(e.Invocation, e.Attempt)
+	t.begin(e.Invocation, attempt{e.Attempt, e.Node})
 	if !v.fixed {
 		v.node.Wish(e.Voice, e.Language)
 	}
@@ -234,7 +240,7 @@ func (t *turnNodes) segment(ev *node.Event) {
 	}
 	s := t.graph.s
 	s.post(&session.Segment{
-		Invocation: ev.Invocation, Attempt: t.attempt(ev.Invocation), Index: ev.Index,
+		Invocation: ev.Invocation, Attempt: t.attempt(ev.Invocation).number, Index: ev.Index,
 		Text: s.describe(t.joined(ev)), Protected: ev.Protected,
 	})
 }
@@ -255,15 +261,16 @@ func (t *turnNodes) speech(ev *node.Event) {
 	if ev.Type != node.TypeAudioChunk {
 		return
 	}
-	s := t.graph.s
-	handle, ok := s.content.addAudio(ev.PCM)
+	s, a := t.graph.s, t.attempt(ev.Invocation)
+	pcm := t.graph.spoken.through(a.node, ev.Invocation, ev.PCM)
+	handle, ok := s.content.addAudio(pcm)
 	if !ok {
 		s.overrun(ev.Invocation)
 		return
 	}
 	s.post(&session.Speech{
-		Invocation: ev.Invocation, Attempt: t.attempt(ev.Invocation), Chunk: ev.Index,
-		Handle: handle, Samples: timebase.Samples(len(ev.PCM)),
+		Invocation: ev.Invocation, Attempt: a.number, Chunk: ev.Index,
+		Handle: handle, Samples: timebase.Samples(len(pcm)),
 	})
 }
 

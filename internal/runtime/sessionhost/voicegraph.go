@@ -44,6 +44,7 @@ type graph struct {
 	ear    atomic.Pointer[nodehost.Instance]
 	reader *connection.Reader // the endpointer's
 	sound  *soundPath         // what stands in the caller's sound; nil = nothing does
+	spoken *voicePath         // what stands in the agent's
 	// hearing is done with the first caller audio.
 	hearing sync.Once
 	// listening are the utterances that are being recognised; the slice is replaced,
@@ -70,7 +71,7 @@ type graph struct {
 func newGraph(s *Session) *graph {
 	g := &graph{s: s, ends: map[eventabi.InvocationID]*invocation.End{}, details: map[eventabi.NodeID]string{}}
 	g.listening.Store(&[]*listener{})
-	g.sound = newSoundPath(s)
+	g.sound, g.spoken = newSoundPath(s), newVoicePath(s)
 	g.turnEnds.Store(int64(timebase.Never))
 	g.calls = invocation.New(invocation.Settings{
 		Exec:     s.exec,
@@ -394,6 +395,7 @@ func (g *graph) close() {
 		t.stop()
 	}
 	g.sound.close()
+	g.spoken.close()
 	g.hearing.Do(func() {}) // nobody begins to hear any more
 	if g.letters != nil {
 		g.letters.instance.Stop()
