@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/parley-voice/parley"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/examples/callsummariser"
+	"github.com/parley-voice/parley/examples/gain"
 	"github.com/parley-voice/parley/examples/languagerouter"
 	"github.com/parley-voice/parley/examples/profanityfilter"
 	"github.com/parley-voice/parley/examples/shout"
@@ -92,13 +94,14 @@ func texted(t *testing.T, c parley.Config, texts ...string) *parley.Session {
 }
 
 // The nodes of examples and of the runtime in one graph: the caller's language chooses the model,
-// what it says passes three filters, and somebody beside the turns takes notes.
+// what it says passes three filters and is said softer, and somebody beside the turns takes notes.
 func TestExamplesInOneGraph(t *testing.T) {
 	var notes bytes.Buffer
 	r := &node.Registry{}
 	for name, kind := range map[string]node.Kind{
 		shoutType: shout.Kind(), profanityfilter.Type: profanityfilter.Kind(), languagerouter.Type: languagerouter.Kind(),
 		callsummariser.Type: callsummariser.Kind(slog.New(slog.NewTextHandler(&notes, nil))), compliance.Type: compliance.Kind(),
+		"gain": gain.Kind(),
 	} {
 		if err := r.Register(name, kind); err != nil {
 			t.Fatal(err)
@@ -119,8 +122,11 @@ func TestExamplesInOneGraph(t *testing.T) {
 	work(g, "rules", compliance.Type, "", all, all)
 	work(g, "loud", shoutType, "", texts, texts)
 	work(g, "notes", callsummariser.Type, "session", texts, nil)
+	work(g, "softer", "gain", "session", []string{"audio_chunk"}, []string{"audio_chunk"})
+	g.Configs["softer"] = json.RawMessage(`{"db":-6}`)
+	g.Definition.Edges = slices.DeleteFunc(g.Definition.Edges, func(e parley.GraphEdge) bool { return e.To == "speaker" })
 	joined(g, "stt > router > by_language", "by_language > german > segmenter", "by_language > llm > segmenter",
-		"segmenter > clean > rules > loud > tts", "stt > notes", "segmenter > notes")
+		"segmenter > clean > rules > loud > tts > softer > speaker", "stt > notes", "segmenter > notes")
 	for i := range g.Definition.Edges {
 		if e := &g.Definition.Edges[i]; e.ID == "by_language-german" {
 			e.When = []parley.GraphTest{{Attribute: "language", Op: "==", Value: "de"}}

@@ -7,10 +7,10 @@ package node
 type SoundFunc func(ctx *Context, pcm []int16) error
 
 // Sound makes a node of a function that changes sound, for the way from the caller to those who
-// listen. The declaration is completed: without Inputs and Outputs it takes and gives chunks of
-// audio, and lives as long as the session, for sound has no turn before somebody has heard one in
-// it. A chunk goes on as it came, with the changed samples; anything else goes on unchanged. Once
-// it has seen the longest chunk, the node allocates nothing.
+// listen, or from those who speak to the speaker. The declaration is completed: without Inputs and
+// Outputs it takes and gives chunks of audio, and lives as long as the session, for sound has no
+// turn before somebody has heard one in it. A chunk goes on as it came, with the changed samples;
+// anything else goes on unchanged. Once it has seen the longest chunk, the node allocates nothing.
 func Sound(about Declaration, change SoundFunc) Node {
 	if len(about.Inputs) == 0 {
 		about.Inputs = []Type{TypeAudioChunk}

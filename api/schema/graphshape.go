@@ -74,7 +74,7 @@ func authoredNode() *shape.Shape {
 			Type: shape.Array, Unique: true, MinItems: 1, Doc: "what has to happen to that node; all of them where it is absent",
 			Items: shape.OneOf("a trigger", "timeout", "error", "budget"),
 		}),
-		may("unanswered", shape.OneOf("in the caller's sound: what becomes of a frame that the node does not give back in time, or at all; pass, as it came, where it is absent", "pass", "silence")),
+		may("unanswered", shape.OneOf("in the caller's or the agent's sound: what becomes of a frame that the node does not give back in time, or at all; pass, as it came, where it is absent", "pass", "silence")),
 		may("limits", closed("how long the hooks of the node may take",
 			may("event_ms", ms("its budget for one event")),
 			may("init_ms", ms("getting ready")),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gain is a node that makes the caller louder, ahead of those who listen.
+// Package gain is a node that makes sound louder, the caller's ahead of those who listen or the
+// agent's behind those who speak.
 package gain
 
 import (

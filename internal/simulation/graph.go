@@ -94,21 +94,7 @@ func (w *world) declareGraph() {
 	node("caller", kernelgraph.RoleCaller)
 	node("speaker", kernelgraph.RoleSpeaker)
 	node("ear", kernelgraph.RoleRecogniser)
-	if g.sound {
-		takesSound(node("hush", kernelgraph.RoleWork))
-		way("caller", "hush")
-		way("hush", "ear")
-		takesSound(node("warm", kernelgraph.RoleWork))
-		way("mouth", "warm")
-		way("warm", "speaker")
-	} else {
-		way("caller", "ear")
-		way("mouth", "speaker")
-	}
-	if g.sound && g.branch {
-		takesSound(standIn("hiss", "hush"))
-		way("hiss", "ear")
-	}
+	w.declareSound(node, way, standIn)
 	way("low", "speaker")
 	node("by_language", kernelgraph.RoleSelect)
 	node("mind", kernelgraph.RoleModel)
@@ -138,6 +124,29 @@ func (w *world) declareGraph() {
 	}
 	if g.sorry {
 		node("sorry", kernelgraph.RoleResponder).Line = w.text(0, 5, session.TextWords, false)
+	}
+}
+
+// declareSound gives the caller's sound its way to the recogniser and the agent's its way to the
+// speaker, with nodes on it or without.
+func (w *world) declareSound(
+	node func(eventabi.NodeID, kernelgraph.Role) *session.GraphNode, way func(from, to eventabi.NodeID, when ...kernelgraph.Test),
+	standIn func(id, of eventabi.NodeID) *session.GraphNode,
+) {
+	if !w.graph.sound {
+		way("caller", "ear")
+		way("mouth", "speaker")
+		return
+	}
+	takesSound(node("hush", kernelgraph.RoleWork))
+	way("caller", "hush")
+	way("hush", "ear")
+	takesSound(node("warm", kernelgraph.RoleWork))
+	way("mouth", "warm")
+	way("warm", "speaker")
+	if w.graph.branch {
+		takesSound(standIn("hiss", "hush"))
+		way("hiss", "ear")
 	}
 }
 

@@ -21,7 +21,7 @@ type GraphNode struct {
 	Config json.RawMessage
 	// Limits are those of its hooks, milliseconds; 0 = the contract's.
 	Limits NodeLimits
-	// Silences says of a node in the caller's sound that a frame which it does not give back is
+	// Silences says of a node in somebody's sound that a frame which it does not give back is
 	// silence; otherwise it goes on as it came.
 	Silences bool
 	// Module is the module that holds it, as name@version; empty = the document itself.

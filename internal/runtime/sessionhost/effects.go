@@ -34,9 +34,6 @@ func (s *Session) perform(at timebase.Instant, e session.Effect) {
 		s.notice.FenceTook = s.fence(at, e) // one that stands behind other decisions
 		s.egress.Continue(at)
 	case *session.Emit:
-		if e.Envelope.Signal == eventabi.SignalBargeIn {
-			s.graph.spoken.bargeIn()
-		}
 		s.emit(&e.Envelope)
 	case *session.Hold:
 		s.egress.Hold(e.Turn, e.Generation, e.All)
@@ -137,6 +134,9 @@ func (s *Session) evidence(e *session.Evidence) {
 
 // emit passes a signal on to the client, and reads the turn's seed from its opening.
 func (s *Session) emit(e *eventabi.Envelope) {
+	if e.Signal == eventabi.SignalBargeIn {
+		s.graph.spoken.bargeIn()
+	}
 	if e.Signal == eventabi.SignalTurnOpen {
 		var body struct {
 			Seed int64 `json:"seed"`
