@@ -164,7 +164,7 @@ func (e *edgeWork) withoutQueue() {
 		case ofRoute(field):
 			e.values[field] = v
 		case known:
-			e.fault(v.source, field, CodeNoQueue, v.text, "bounds what waits on the edge, but here nothing waits: what %s gives is handed to %s at once; bound the edges to vad, stt and speaker nodes, and those out of stt and segmenter nodes",
+			e.fault(v.source, field, CodeNoQueue, v.text, "bounds a queue, but this edge has none of its own: what %s gives goes to %s at once, or waits in the turn, whose budgets bound it; bound the edges to vad, stt and speaker nodes, and those out of stt and segmenter nodes",
 				e.given["from"].text, e.given["to"].text)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // queue says where what goes along an edge of a declared graph waits.
 type queue struct {
 	// id is the edge under which the kernel keeps the queue: one of the voice graph, or of a
-	// node beside the turn the edge itself. Empty = nothing waits: what comes out of the node in
+	// node beside the turn the edge itself. Empty = it has none: what comes out of the node in
 	// front is handed to the one behind.
 	id eventabi.EdgeID
 	// from is who offers to an edge beside the turn, as the kernel names it.
