@@ -45,28 +45,15 @@ func translateWith(model func() provider.LLM) translate.Func {
 		if r.From != "" {
 			from = " from " + r.From
 		}
-		timeout := time.Minute
-		if end, ok := ctx.Deadline(); ok {
-			timeout = max(time.Until(end), time.Millisecond)
-		}
 		d := llm.Descriptor()
 		call := provider.Call{
 			SessionID: r.Session, TurnID: r.Turn, PipelineVersion: parley.DefaultPipeline, EventID: r.Key, InvocationID: r.Key, IdempotencyKey: r.Key,
-			ProviderID: d.ID, Modality: provider.ModalityLLM, Attempt: 1, Timeout: timeout,
+			ProviderID: d.ID, Modality: provider.ModalityLLM, Timeout: time.Minute,
 		}
 		prompt := provider.Prompt{Temperature: 0, MaxTokens: translateTokens, Messages: []provider.Message{
 			{Role: provider.RoleSystem, Text: fmt.Sprintf(translatePrompt, from, r.To)},
 			{Role: provider.RoleUser, Text: strings.ToValidUTF8(r.Text, "")},
 		}}
-		var text strings.Builder
-		outcome := llm.Generate(ctx, call, prompt, func(c provider.Chunk) {
-			if c.Kind == provider.ChunkTextDelta {
-				text.WriteString(c.Text)
-			}
-		})
-		if outcome.Class != provider.OutcomeSuccess {
-			return "", &provider.Failure{Outcome: outcome}
-		}
-		return text.String(), nil
+		return provider.Complete(ctx, llm, call, prompt)
 	}
 }
