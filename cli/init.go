@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -61,7 +62,8 @@ with its test, and with a program in agent that has these commands and the node:
 ./agent lint' takes the place of 'parley lint' there.
 
 ` + list + `
-A file that is there already is not touched, and nothing is written then.
+A file that is there already is not touched, and nothing is written then; the schema, which
+templates share, may be there as it would be written.
 
 Exit code: 0 it is written, 2 wrong usage, or a file is there already or cannot be written.`,
 		Example: `  parley init voice-assistant
@@ -143,6 +145,13 @@ func initSpec(env *environment, template, dir string) error {
 		return err
 	}
 	refuse := func(err error) error { return &exitError{code: exitUsage, err: err} }
+	list = slices.DeleteFunc(list, func(f written) bool { // templates in one folder share the schema
+		if f.name != schema.PipelineSpec.FileName() {
+			return false
+		}
+		there, err := os.ReadFile(filepath.Join(dir, f.name)) //nolint:gosec // of the user's own folder
+		return err == nil && bytes.Equal(there, f.text)
+	})
 	for _, f := range list {
 		path := filepath.Join(dir, f.name)
 		switch _, err := os.Lstat(path); {

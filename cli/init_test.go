@@ -110,3 +110,24 @@ func TestInitCustomNode(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// Templates share a folder, and the schema in it; another schema there is refused, and kept.
+func TestInitIntoOneFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"voice-assistant", "ivr"} {
+		if r := runParley(t, "", "init", name, dir); r.code != exitOK || !strings.Contains(r.out, name+".yaml") {
+			t.Fatalf("%s: exit code %d\n%s%s", name, r.code, r.out, r.errOut)
+		}
+	}
+	published := filepath.Join(dir, "pipeline_spec.schema.json")
+	if err := os.WriteFile(published, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := runParley(t, "", "init", "translator", dir)
+	if text, err := os.ReadFile(published); r.code != exitUsage || !strings.Contains(r.errOut, "pipeline_spec.schema.json is there already") || err != nil || string(text) != "{}" {
+		t.Errorf("exit code %d, %q\n%s", r.code, text, r.errOut)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "translator.yaml")); err == nil {
+		t.Error("something was written beside what is there")
+	}
+}

@@ -116,6 +116,13 @@ func (s *Server) page() http.Handler {
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch stage(s.state.Load()) {
 	case ready:
+		if fresh, err := s.disk.of(s.config.Session.Record, time.Now()); err != nil {
+			if fresh {
+				s.program.Log.Error("serve: not ready", "error", err)
+			}
+			fail(w, http.StatusServiceUnavailable, "not_recording", "sessions are to be recorded, and the folder of session.record cannot be written to: the log says why")
+			return
+		}
 		reply(w, http.StatusOK, map[string]string{"status": "ready"})
 	case starting:
 		fail(w, http.StatusServiceUnavailable, "starting", "the engines are being loaded")

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/parley-voice/parley"
@@ -56,6 +57,27 @@ func fitToRecord(folder string) error {
 		return fmt.Errorf("serve: session.record: %q cannot be written: %w: name a folder that can, or leave it out", folder, err)
 	}
 	return nil
+}
+
+// fitness is whether the folder of recordings can be written to. Whoever asks often asks the
+// disk seldom.
+type fitness struct {
+	mu    sync.Mutex
+	asked time.Time
+	err   error
+}
+
+// fitFor is how long an answer of the disk stands.
+const fitFor = 5 * time.Second
+
+// of says what keeps a folder from being written to; fresh, that the disk was asked for it now.
+func (f *fitness) of(folder string, now time.Time) (fresh bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fresh = f.asked.IsZero() || now.Sub(f.asked) >= fitFor; fresh {
+		f.asked, f.err = now, fitToRecord(folder)
+	}
+	return fresh, f.err
 }
 
 // recording is one folder below session.record.

@@ -156,3 +156,36 @@ func TestRecordingsAreBound(t *testing.T) {
 		t.Errorf("without a good token: %d", code)
 	}
 }
+
+// A server that is to record and cannot is not ready, and is again when it can.
+func TestReadinessWithoutADisk(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "calls")
+	w := listening(t, func(c *Config) { c.Session.Record = folder })
+	if err := w.Start(runtime(t)); err != nil {
+		t.Fatal(err)
+	}
+	ready := func(want int, says string) {
+		t.Helper()
+		w.disk.asked = time.Time{}
+		for range 2 { // asked, and from memory
+			if code, body := w.ask(t, "GET", "/readyz"); code != want || !strings.Contains(body, says) || strings.Contains(body, folder) {
+				t.Errorf("%d %s, want %d", code, body, want)
+			}
+		}
+	}
+	ready(200, "ready")
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(folder, nil, 0o600); err != nil { // no folder can be made there now
+		t.Fatal(err)
+	}
+	ready(503, "not_recording")
+	if log := w.log.String(); strings.Count(log, "serve: not ready") != 1 || !strings.Contains(log, "session.record") {
+		t.Errorf("the log says\n%s", log)
+	}
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	ready(200, "ready")
+}

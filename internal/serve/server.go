@@ -83,6 +83,7 @@ type Server struct {
 	closers  []func(context.Context) error
 	overflow atomic.Int64  // connections
 	drawing  chan struct{} // full while a recording is drawn
+	disk     fitness
 }
 
 // stage is how far the server is.

@@ -231,10 +231,10 @@ func TestChildRefuses(t *testing.T) {
 // replaced, one that goes on serves the others.
 func TestTimeout(t *testing.T) {
 	k, _ := newKind(t, nil)
-	limits := map[string]any{"limits": map[string]any{"time_ms": 200, "cancel_ms": 30000}}
+	limits := map[string]any{"limits": map[string]any{"time_ms": 1000, "cancel_ms": 30000}}
 	n, h := puppetOn(t, k, limits)
 	pid := status(t, k).PID
-	failed(t, n.OnEvent(h.context, segment("sleep")), protocol.CodeTimeout, "limits.time_ms, which is 200")
+	failed(t, n.OnEvent(h.context, segment("sleep")), protocol.CodeTimeout, "limits.time_ms, which is 1000")
 	if c := h.counted(); c["external_execution_timeout"] != 1 {
 		t.Error(c)
 	}
@@ -246,7 +246,7 @@ func TestTimeout(t *testing.T) {
 	if s := status(t, k); s.Restarts != 1 || s.Instances != 1 {
 		t.Errorf("%+v", s)
 	}
-	whole, h3 := puppetOn(t, k, map[string]any{"limits": map[string]any{"wall_ms": 100}})
+	whole, h3 := puppetOn(t, k, map[string]any{"limits": map[string]any{"wall_ms": 1500}})
 	until(t, "its life is over", func() bool { return whole.OnEvent(h3.context, segment("emit x")) != nil })
 	failed(t, whole.OnEvent(h3.context, segment("emit x")), protocol.CodeTimeout, "limits.wall_ms")
 }
