@@ -174,6 +174,11 @@ func (c *Config) Problems() (list []settings.Problem) {
 	if c.PublicURL != "" && origin(c.PublicURL) == "" {
 		problem("public_url", "%q: write scheme and host, such as https://voice.example", c.PublicURL)
 	}
+	if llm := c.Agent.LLM; llm != "" && llm != "auto" && llm != "scripted" {
+		if u, err := url.Parse(llm); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			problem("agent.llm", "%q: write auto, scripted, or a base URL such as http://127.0.0.1:11434/v1", llm)
+		}
+	}
 	list = append(list, c.sipProblems()...)
 	list = append(list, c.livekitProblems()...)
 	for _, f := range [...]struct{ path, value string }{{"session.tenant", c.Session.Tenant}, {"session.pipeline", c.Session.Pipeline}} {

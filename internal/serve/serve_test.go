@@ -614,6 +614,7 @@ func TestProblems(t *testing.T) {
 		"sip.password":    func(c *Config) { c.SIP.User = "desk" },
 		"sip.rtp_highest": func(c *Config) { c.SIP.Highest = 20000 },
 		"livekit.url":     func(c *Config) { c.LiveKit.Rooms = []string{"lobby"} },
+		"agent.llm":       func(c *Config) { c.Agent.LLM = "ftp://127.0.0.1/v1" },
 		"livekit.api_secret": func(c *Config) {
 			c.LiveKit.URL, c.LiveKit.Rooms, c.LiveKit.Key = "wss://live.example", []string{"lobby"}, "env://KEY"
 		},
