@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -71,11 +73,47 @@ func readManifest(path string, pin *Pin) (*Manifest, error) {
 			m.Version = m.Declaration.Version
 		}
 	}
+	var tree yaml.Node
+	if m.Manifest <= 1 && yaml.Unmarshal(text, &tree) == nil && len(tree.Content) > 0 { // a later format has other fields
+		f.strange(tree.Content[0], reflect.TypeFor[Manifest](), "")
+	}
 	m.check(f)
 	if pin != nil && pin.Version != "" && pin.Version != m.Version {
 		f.add("pin.version", pin.Version, fmt.Sprintf("the package is version %q: install the pinned one, or pin this one", m.Version))
 	}
 	return m, f.err()
+}
+
+// strange tells of fields that the type has not: what a package says and nobody reads is a mistake.
+func (f *faults) strange(n *yaml.Node, t reflect.Type, path string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
+		for i, item := range n.Content {
+			f.strange(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
+		}
+	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
+		fields := map[string]reflect.Type{}
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			fields[name] = t.Field(i).Type
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name := n.Content[i].Value
+			at := name
+			if path != "" {
+				at = path + "." + name
+			}
+			if field, ok := fields[name]; ok {
+				f.strange(n.Content[i+1], field, at)
+				continue
+			}
+			f.add(at, n.Content[i+1].Value, fmt.Sprintf("line %d: there is no such field here: use one of %s, or leave it out",
+				n.Content[i].Line, strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
+		}
+	}
 }
 
 func (m *Manifest) check(f *faults) {
