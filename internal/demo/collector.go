@@ -192,17 +192,19 @@ func (c *Collector) take(at time.Duration, n *sessionhost.Notice) {
 		c.data.Session.Violations = append(c.data.Session.Violations, n.Detail)
 	case *session.NodeFailed:
 		c.note(at, "node "+string(r.Node)+" failed: "+r.Reason+" "+n.Detail)
+	case *session.Refused, *session.Work:
+		c.lost(at, n.Record)
 	case *session.Nondeterministic:
 		c.note(at, r.Key+" was rebased by "+strconv.FormatInt(r.SkewUS/1000, 10)+" ms")
 	case *session.AppendTerminal, *session.Appended, *session.AudioIn, *session.Bootstrap, *session.Cancel, *session.CancelAck,
 		*session.CancelCall, *session.CloseRequest, *session.Decide, *session.Delivery, *session.Detach, *session.Discard,
 		*session.EndOfAudio, *session.EvidenceLost, *session.Finalize, *session.Hook, *session.LeaseChange, *session.Link,
-		*session.Open, *session.Play, *session.Refused, *session.SessionChange, *session.Snapshots, *session.Stop,
+		*session.Open, *session.Play, *session.SessionChange, *session.Snapshots, *session.Stop,
 		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap, *session.Quota,
 		*session.Usage, *session.Admission, *session.Load, *session.Combine, *session.Deliver, *session.EdgePolicy,
 		*session.FlowPolicy, *session.NodePolicy, *session.Unscheduled, *session.Merged, *session.Offer, *session.Overflow, *session.Ready, *session.Release, *session.Skip,
 		*session.CallTool, *session.ToolCalled, *session.ToolResult, *session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
-		*session.GraphEdge, *session.Work, *session.NodeOutput, *session.NodeDone, *session.Detour:
+		*session.GraphEdge, *session.NodeOutput, *session.NodeDone, *session.Detour:
 		// not shown; the recording has them
 	}
 }
@@ -213,6 +215,50 @@ func (c *Collector) graphSays(at time.Duration, n *sessionhost.Notice) {
 	c.graph = true
 	if p, ok := n.Record.(*session.Place); ok {
 		c.piece(at, p.Turn, n.Text)
+	}
+}
+
+// lost tells of a text in the graph that nobody could take: without a word of it, a node that
+// gives what is refused would look like one that gives nothing.
+func (c *Collector) lost(at time.Duration, r session.Record) {
+	node, why := "", ""
+	switch r := r.(type) { //nolint:gochecksumtype // the others lose nothing
+	case *session.Refused:
+		if reason, dead := strings.CutPrefix(r.Code, "dead_letter:"); dead {
+			node, why = r.What, reason
+		} else if strings.HasPrefix(r.Code, "graph_item_") {
+			node, why = r.What, r.Code
+		}
+	case *session.Work:
+		if r.Type == "dead_letter" {
+			for _, a := range r.Attributes {
+				switch a.Name {
+				case "node":
+					node = a.Value
+				case "reason":
+					why = a.Value
+				}
+			}
+		}
+	}
+	if why == "" {
+		return
+	}
+	if remedy := remedies()[why]; remedy != "" {
+		why += ": " + remedy
+	}
+	c.note(at, "node "+node+": a text was lost: "+why)
+}
+
+// remedies say what to do about the reasons that a node can do something about.
+func remedies() map[string]string {
+	return map[string]string{
+		"node_output_type":       "the node gives what it does not declare; add the type to its outputs",
+		"node_output_length":     "the node gives more than 16384 characters at once; give it in pieces",
+		"node_output_attributes": "the node gives more than 16 attributes, one without a name, or one of more than 128 bytes",
+		"no_route":               "no condition holds for it; add an edge without one, with the largest rank",
+		"graph_item_full":        "more waits for a node than it may; give less, or a quicker node",
+		"graph_item_limit":       "the turn has more texts than it may",
 	}
 }
 

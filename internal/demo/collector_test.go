@@ -15,6 +15,7 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/console"
+	"github.com/parley-voice/parley/internal/kernel/graph"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
@@ -311,6 +312,24 @@ func TestAdaptationsAreNoted(t *testing.T) {
 	want := []string{"node llm has used 800 of 800 ms", "turn t1 falls back: node_budget:llm", "turn t1 degrades: text_only, capability_lost:tts"}
 	if !slices.Equal(data.Notes, want) {
 		t.Errorf("notes %q, want %q", data.Notes, want)
+	}
+}
+
+// A text that nobody in the graph could take is told of, with what to do where that is known; what is
+// refused besides is not.
+func TestLostTextsAreNoted(t *testing.T) {
+	c := newTold(t)
+	c.tell(1000, &session.Refused{Code: "node_output_length", What: "node_output"}, &session.Refused{Code: "dead_letter:node_output_length", What: "clean"},
+		&session.Refused{Code: "late_event", What: "segment"}, &session.Refused{Code: "graph_item_full", What: "cutter"},
+		&session.Work{Node: "clean", Type: "segment", Item: 2},
+		&session.Work{Node: "letters", Type: "dead_letter", Item: 3, Attributes: []graph.Attribute{{Name: "node", Value: "menu"}, {Name: "reason", Value: "no_route"}}})
+	want := []string{
+		"node clean: a text was lost: node_output_length: the node gives more than 16384 characters at once; give it in pieces",
+		"node cutter: a text was lost: graph_item_full: more waits for a node than it may; give less, or a quicker node",
+		"node menu: a text was lost: no_route: no condition holds for it; add an edge without one, with the largest rank",
+	}
+	if !slices.Equal(c.data.Notes, want) {
+		t.Errorf("notes %q, want %q", c.data.Notes, want)
 	}
 }
 
