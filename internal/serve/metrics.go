@@ -44,7 +44,7 @@ func metricNames() map[string][]string {
 		"parley_frames_in_total Frames of 20 ms that came from callers.":                               nil,
 		"parley_frames_out_total Frames of 20 ms at the sinks.":                                        nil,
 		"parley_frames_after_fence_total Frames at the sinks of a turn that was fenced: zero, always.": nil,
-		"parley_frames_missing_total Frames of callers that did not come in time, lost or late.":      nil,
+		"parley_frames_missing_total Frames of callers that did not come in time, lost or late.":       nil,
 		"parley_frames_concealed_total Frames of those that were guessed.":                             nil,
 		"parley_control_preempt_seconds How long control waits for its session.":                       {"quantile"},
 		"parley_frame_lateness_seconds How late frames are handed to their sinks.":                     {"quantile"},
