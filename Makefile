@@ -106,10 +106,11 @@ clients-tools: ## set up what other people's clients run in: Chromium, sipp (apt
 	@scripts/clients.sh
 
 .PHONY: clients
-clients: need-go clients-tools ## other people's clients, unchanged, against Parley; needs node, python and Chromium
+clients: need-go engines clients-tools ## other people's clients, unchanged, and sipp, and ours in node and Chromium; needs those and python
 	$(say) 'other people'\''s clients'
-	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -run 'Agents|OpenAI|Pipecat|ParleyServe' \
-		./transport/realtime ./transport/rtvi ./transport/telephony ./cli
+	@PARLEY_CLIENTS=required $(GO) test -count=1 -timeout 30m -p $(TEST_PACKAGES) \
+		-run 'Agents|OpenAI|Pipecat|ParleyServe|Sipp|ClientInNode|BrowserAudio|TestPage' \
+		./transport/realtime ./transport/rtvi ./transport/telephony ./transport/sip ./clients/typescript ./cli
 
 .PHONY: bench
 bench: engines build ## the speed targets, as ratios beside their denominators

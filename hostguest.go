@@ -62,12 +62,18 @@ type Traffic struct {
 	FramesIn         int64 `json:"frames_in"`
 	FramesOut        int64 `json:"frames_out"`
 	FramesAfterFence int64 `json:"frames_after_fence"` // zero, always
+	// FramesMissing are the caller's that did not come in time, lost on the way or late, and
+	// FramesConcealed those of them that were guessed.
+	FramesMissing   int64 `json:"frames_missing"`
+	FramesConcealed int64 `json:"frames_concealed"`
 }
 
 func (t *Traffic) add(o Traffic) {
 	t.FramesIn += o.FramesIn
 	t.FramesOut += o.FramesOut
 	t.FramesAfterFence += o.FramesAfterFence
+	t.FramesMissing += o.FramesMissing
+	t.FramesConcealed += o.FramesConcealed
 }
 
 // guest is a session that a Host began, or is about to.
@@ -157,7 +163,7 @@ func (g *guest) status() SessionStatus {
 	}
 	stands := x.Standing()
 	s.Turns = stands.Turns
-	s.Traffic = Traffic{FramesIn: stands.FramesIn, FramesOut: stands.FramesOut, FramesAfterFence: stands.FramesAfterFence}
+	s.Traffic = trafficOf(&stands)
 	s.State = stateOf(&stands)
 	return s
 }
@@ -379,5 +385,12 @@ func (g *guest) traffic() Traffic {
 		return Traffic{}
 	}
 	stands := x.Standing()
-	return Traffic{FramesIn: stands.FramesIn, FramesOut: stands.FramesOut, FramesAfterFence: stands.FramesAfterFence}
+	return trafficOf(&stands)
+}
+
+func trafficOf(s *sessionhost.Standing) Traffic {
+	return Traffic{
+		FramesIn: s.FramesIn, FramesOut: s.FramesOut, FramesAfterFence: s.FramesAfterFence,
+		FramesMissing: s.SamplesMissing / transport.FrameSamples, FramesConcealed: s.SamplesConcealed / transport.FrameSamples,
+	}
 }

@@ -187,7 +187,10 @@ type status struct {
 	ID     string `json:"session_id"`
 	State  string `json:"state"`
 	Reason string `json:"reason"`
+	Kind   string `json:"transport_kind"`
+	Turns  int64  `json:"turns"`
 	After  int64  `json:"frames_after_fence"`
+	Missed int64  `json:"frames_missing"`
 }
 
 func until(t *testing.T, what string, is func() bool) {

@@ -38,12 +38,14 @@ func ownNetwork(t *testing.T) bool {
 	c := exec.CommandContext(ctx, "unshare", "-r", "-n", "sh", "-c", `ip link set lo up && exec "$0" "$@"`, binary, "-test.v", "-test.run", "^"+t.Name()+"$")
 	c.Env = append(os.Environ(), inNetwork+"=1")
 	out, err := c.CombinedOutput()
+	text := string(out)
 	if err != nil {
-		t.Fatalf("in a network of its own: %v\n%s", err, out)
+		t.Fatalf("in a network of its own: %v\n%s", err, text)
 	}
-	if text := string(out); strings.Contains(text, "--- SKIP") {
-		t.Skipf("the kernel has no netem; TestEquivalence loses and reorders packets without: %s", text)
+	if strings.Contains(text, "--- SKIP") {
+		t.Skipf("no TUN device may be opened here; TestEquivalence loses and reorders packets without: %s", text)
 	}
+	t.Log(text)
 	return false
 }
 
@@ -67,26 +69,6 @@ func TestServeThroughAnOutage(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	network(t, "ip link set lo up")
 	l.await("the end of the answer", 1, emitted(eventabi.SignalPlaybackCompleted))
-	l.ask(2)
-	p.sound(t)
-}
-
-// Packets are lost, late and out of order all the time.
-func TestServeThroughABadNetwork(t *testing.T) {
-	if !ownNetwork(t) {
-		return
-	}
-	if out, err := exec.CommandContext(t.Context(), "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "20ms", "10ms", "loss", "2%", "reorder", "10%").CombinedOutput(); err != nil {
-		t.Skipf("the kernel has no netem (tc qdisc add dev lo root netem); TestEquivalence loses and reorders packets without: %v: %s", err, out)
-	}
-	p := serveProcess(t, nil)
-	l := listen(t, p)
-	l.ask(1)
-	l.asks("count to ten", 2)
-	if err := l.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	l.await("the end of what was stopped", 1, emitted(eventabi.SignalPlaybackCancelled))
 	l.ask(2)
 	p.sound(t)
 }

@@ -27,7 +27,12 @@ type listener struct {
 
 func listen(t *testing.T, p *program) *listener {
 	t.Helper()
-	c, err := patiently(t.Context(), client.Config{URL: p.url + "/v1/ws"})
+	return listenBy(t, client.Config{URL: p.url + websocketPath})
+}
+
+func listenBy(t *testing.T, config client.Config) *listener {
+	t.Helper()
+	c, err := patiently(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ type Config struct {
 	// First is how long to wait before coming back for the first time; each further wait is
 	// twice as long, up to Most. After GiveUp without a connection the Client ends.
 	First, Most, GiveUp time.Duration
-	// Patience is how long a handshake or a write may take.
+	// Patience is how long a handshake, a write, or the answer to a ping may take.
 	Patience time.Duration
 
 	// HTTP is used for the handshake; nil = http.DefaultClient. Header goes with it.

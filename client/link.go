@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -33,6 +35,8 @@ type link struct {
 	ctx    context.Context
 	ended  *Ended // the server's word
 	moved  bool   // to another address
+	every  time.Duration
+	heard  atomic.Bool // something came since it was looked at last
 }
 
 // write hands a message to the connection; sound that it has no room for is dropped.
@@ -180,7 +184,7 @@ func (c *Client) welcomed(ctx context.Context, ws *websocket.Conn) (*link, error
 
 // begin puts the client on a connection, with what the server has not taken.
 func (c *Client) begin(ws *websocket.Conn, w *wire.Welcome) *link {
-	l := &link{ws: ws, done: make(chan struct{})}
+	l := &link{ws: ws, done: make(chan struct{}), every: time.Duration(w.KeepaliveMS) * time.Millisecond}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	c.mu.Lock()
 	l.out = make(chan encoded, outgoing+len(c.pending))
@@ -282,15 +286,13 @@ func (c *Client) comeBack(cause error) (*link, error) {
 
 // serve reads a connection until it ends.
 func (c *Client) serve(l *link) error {
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		l.writer(c.config.Patience)
-	}()
+	var aside sync.WaitGroup
+	aside.Go(func() { l.writer(c.config.Patience) })
+	aside.Go(func() { l.keepalive(c.config.Patience) })
 	defer func() {
 		l.cancel()
 		_ = l.ws.CloseNow()
-		<-written
+		aside.Wait()
 		close(l.done)
 	}()
 	for {
@@ -298,6 +300,7 @@ func (c *Client) serve(l *link) error {
 		if err != nil {
 			return err
 		}
+		l.heard.Store(true)
 		if !control(kind, data) {
 			if a, f := wire.ParseAudio(data, wire.KindAgent); f == nil && !c.config.Silent {
 				c.play.put(&a, time.Now())
@@ -326,6 +329,33 @@ func (l *link) writer(patience time.Duration) {
 				return
 			}
 		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// keepalive pings a server that is silent. One that does not answer is gone, whatever the
+// network says: a connection that is half open looks like one on which nothing is said.
+func (l *link) keepalive(patience time.Duration) {
+	if l.every <= 0 {
+		return
+	}
+	tick := time.NewTicker(l.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-l.ctx.Done():
+			return
+		}
+		if l.heard.Swap(false) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(l.ctx, patience)
+		err := l.ws.Ping(ctx)
+		cancel()
+		if err != nil {
+			l.cancel()
 			return
 		}
 	}

@@ -41,6 +41,9 @@ type Ingress interface {
 	// of the calls. It is at most 32768 characters long. What the assistant is said to have said
 	// counts as heard.
 	Context(c Context)
+	// Forget takes an item out of the conversation, in the order of the calls: no model is shown
+	// it any more. What a caller heard of it is heard all the same, and a recording keeps it.
+	Forget(f Forget)
 	// Respond asks for an answer to what was said so far, without new words: a greeting, or
 	// the answer of a client that ends its turns by hand. It interrupts nothing. A SignalSink
 	// learns what became of it by its key: on the signal turn_open, or on reject or defer with
@@ -94,6 +97,27 @@ const (
 	ContextSystem    ContextRole = "system"
 	ContextUser      ContextRole = "user"
 	ContextAssistant ContextRole = "assistant"
+)
+
+// Forget names an item of the conversation. What there is none of is forgotten already: it is
+// counted, and nothing happens.
+type Forget struct {
+	Role ForgetRole
+	// Name is by Role the item's: Text.Of of what the caller said, the turn of what the agent
+	// has said, ToolCall.ID of a call and its result, the key of a Context.
+	Name string
+	Key  eventabi.IdempotencyKey
+}
+
+// ForgetRole says whose item is to be forgotten.
+type ForgetRole string
+
+// The roles. A Context is one of its own, whoever it speaks for.
+const (
+	ForgetContext  ForgetRole = ""
+	ForgetUser     ForgetRole = "user"
+	ForgetAgent    ForgetRole = "assistant"
+	ForgetToolCall ForgetRole = "tool_call"
 )
 
 // Wishes is what a client may choose of its session; nil and empty leave what there is.

@@ -218,6 +218,9 @@ func (c *Collector) converse(r *session.Converse, text string) {
 	case session.ItemToolResult:
 		c.remark("a tool of turn " + string(r.Item.Turn) + " " + toolOutcome(&r.Item))
 		return
+	case session.ItemForgotten:
+		c.remark("the client has taken an item of turn " + string(r.Item.Turn) + " out of the conversation")
+		return
 	case session.ItemAssistant, session.ItemSystem:
 	}
 	t.HeardText = text

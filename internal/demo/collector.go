@@ -203,7 +203,7 @@ func (c *Collector) take(at time.Duration, n *sessionhost.Notice) {
 		*session.Superseded, *session.TextIn, *session.Wake, *session.ClockReading, *session.AudioGap, *session.Quota,
 		*session.Usage, *session.Admission, *session.Load, *session.Combine, *session.Deliver, *session.EdgePolicy,
 		*session.FlowPolicy, *session.NodePolicy, *session.Unscheduled, *session.Merged, *session.Offer, *session.Overflow, *session.Ready, *session.Release, *session.Skip,
-		*session.CallTool, *session.ToolCalled, *session.ToolResult, *session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
+		*session.CallTool, *session.ToolCalled, *session.ToolResult, *session.Muted, *session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes,
 		*session.GraphEdge, *session.NodeOutput, *session.NodeDone, *session.Detour:
 		// not shown; the recording has them
 	}

@@ -44,6 +44,8 @@ func metricNames() map[string][]string {
 		"parley_frames_in_total Frames of 20 ms that came from callers.":                               nil,
 		"parley_frames_out_total Frames of 20 ms at the sinks.":                                        nil,
 		"parley_frames_after_fence_total Frames at the sinks of a turn that was fenced: zero, always.": nil,
+		"parley_frames_missing_total Frames of callers that did not come in time, lost or late.":       nil,
+		"parley_frames_concealed_total Frames of those that were guessed.":                             nil,
 		"parley_control_preempt_seconds How long control waits for its session.":                       {"quantile"},
 		"parley_frame_lateness_seconds How late frames are handed to their sinks.":                     {"quantile"},
 		"parley_pool_wait_seconds How long work of nodes waits for a worker.":                          {"quantile"},
@@ -146,6 +148,8 @@ func collectHost(h *parley.Host, gauge gauging, count counting) {
 	count("parley_frames_in_total", stats.Traffic.FramesIn)
 	count("parley_frames_out_total", stats.Traffic.FramesOut)
 	count("parley_frames_after_fence_total", stats.Traffic.FramesAfterFence)
+	count("parley_frames_missing_total", stats.Traffic.FramesMissing)
+	count("parley_frames_concealed_total", stats.Traffic.FramesConcealed)
 }
 
 func collectRuntime(r *parley.Runtime, gauge gauging, count counting) {

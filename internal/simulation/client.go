@@ -3,6 +3,8 @@
 package simulation
 
 import (
+	"strconv"
+
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -128,6 +130,19 @@ func (w *world) give(at timebase.Instant) {
 	in.Text = w.text(w.owners, words, class, false)
 	w.add(in)
 	w.remember(at, keyed{context: *in})
+	switch { // without a draw of its own: the others would be drawn otherwise
+	case w.owners%3 == 0 && in.Key != "":
+		w.forget("", string(in.Key))
+	case w.owners%3 == 1:
+		w.forget(session.ItemAssistant, "t"+strconv.FormatInt(int64(w.owners)%16, 10)) // which there may be
+	}
+}
+
+// forget takes an item out again.
+func (w *world) forget(role session.ItemRole, name string) {
+	in := w.pool.forgets.get()
+	in.Epoch, in.Role, in.Name, in.Key = w.stamp(), role, name, ""
+	w.add(in)
 }
 
 func (w *world) respond(at timebase.Instant) {

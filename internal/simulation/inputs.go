@@ -56,6 +56,7 @@ type inputs struct {
 	mutes      pool[session.Muted]
 	controls   pool[session.TransportControl]
 	contexts   pool[session.Context]
+	forgets    pool[session.Forget]
 	responds   pool[session.Respond]
 	wishes     pool[session.Wishes]
 
@@ -70,6 +71,6 @@ func (p *inputs) reset() {
 	p.stops.used, p.appends.used, p.acks.used, p.links.used = 0, 0, 0, 0
 	p.leases.used, p.snapshots.used, p.failures.used, p.gaps.used, p.spendings.used = 0, 0, 0, 0, 0
 	p.usages.used, p.loads.used, p.offers.used, p.readies.used, p.overflows.used, p.refused.used = 0, 0, 0, 0, 0, 0
-	p.mutes.used, p.controls.used, p.contexts.used, p.responds.used, p.wishes.used = 0, 0, 0, 0, 0
+	p.mutes.used, p.controls.used, p.contexts.used, p.forgets.used, p.responds.used, p.wishes.used = 0, 0, 0, 0, 0, 0
 	p.toolCalls.used, p.toolResults.used = 0, 0
 }

@@ -125,6 +125,7 @@ const (
 	ConditionsTold   // a mute is told at once, and a stall when its time is over
 	ControlsTold     // a control becomes one signal in the namespace of the transport, and nothing else
 	GivenKept        // an item that a client brings along is in the record once, whole, and counts as heard
+	ForgottenStays   // an item that a client takes out is taken out at once, and comes to be nothing else
 	RespondOnce      // asking for an answer opens one turn at most, with its key, and adds no words
 	ClientEndsTurns  // where the client alone ends utterances nothing else ends one
 	AnswersWhenAsked // where the client asks for answers no turn opens without that
@@ -185,7 +186,7 @@ func invariantNames() [invariantCount]string {
 		"sequence_rises", "event_ids_unique", "time_never_returns", "epoch_on_everything", "duplicate_no_effect",
 		"stale_no_effect",
 		"wall_projected", "rebase_evidenced", "media_mapped", "gap_marked",
-		"conditions_once", "conditions_told", "controls_told", "given_kept", "respond_once", "client_ends_turns",
+		"conditions_once", "conditions_told", "controls_told", "given_kept", "forgotten_stays", "respond_once", "client_ends_turns",
 		"answers_when_asked", "written_unspoken",
 		"calls_end_once", "attempts_rise", "calls_time_out", "cancelled_given_up", "calls_bounded", "finalized_once",
 		"utterances_bounded",

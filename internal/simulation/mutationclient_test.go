@@ -21,6 +21,10 @@ func saidMutations() map[Invariant]func(*world) {
 				e.Item.HeardRunes--
 			}
 		}),
+		ForgottenStays: drop(func(_ *world, e session.Effect) bool {
+			c, ok := e.(*session.Converse)
+			return ok && c.Item.Role == session.ItemForgotten
+		}),
 		RespondOnce: onSignal(eventabi.SignalTurnOpen, func(_ *world, v *eventabi.Envelope) {
 			if v.IdempotencyKey != "" {
 				v.IdempotencyKey = "nobody's"

@@ -35,13 +35,14 @@ type clientWatch struct {
 
 	controls []session.TransportControl // of this pass, not told yet
 	given    []session.Context          // likewise
+	out      []session.Forget           // likewise
 	keys     []eventabi.IdempotencyKey  // of those who asked for an answer and have none yet
 	due      int                        // how many have asked
 	shows    bool
 }
 
 func (c *clientWatch) begin(w *world) {
-	*c = clientWatch{on: w.client.on, controls: c.controls[:0], given: c.given[:0], keys: c.keys[:0]}
+	*c = clientWatch{on: w.client.on, controls: c.controls[:0], given: c.given[:0], out: c.out[:0], keys: c.keys[:0]}
 }
 
 func (c *clientWatch) bootstrap(s *session.Settings, ms func(v, def int64) timebase.Span) {
@@ -53,7 +54,7 @@ func (c *clientWatch) bootstrap(s *session.Settings, ms func(v, def int64) timeb
 // before begins a pass.
 func (c *clientWatch) before() {
 	c.began, c.owed = c.ends, 0
-	c.controls, c.given = c.controls[:0], c.given[:0]
+	c.controls, c.given, c.out = c.controls[:0], c.given[:0], c.out[:0]
 }
 
 // saidBadge gives what such a message is checked by.
@@ -62,6 +63,8 @@ func saidBadge(in session.Input) (epoch eventabi.Epoch, key eventabi.Idempotency
 	case *session.TransportControl:
 		return in.Epoch, in.Key, true
 	case *session.Context:
+		return in.Epoch, in.Key, true
+	case *session.Forget:
 		return in.Epoch, in.Key, true
 	case *session.Respond:
 		return in.Epoch, in.Key, true
@@ -125,6 +128,8 @@ func (k *watch) clientWord(in session.Input) {
 		if in.Text.Words > 0 && (in.Role == session.ItemUser || in.Role == session.ItemAssistant || in.Role == session.ItemSystem) {
 			c.given = append(c.given, *in)
 		}
+	case *session.Forget:
+		c.out = append(c.out, *in)
 	case *session.Respond:
 		c.due++
 		if in.Key != "" {
@@ -201,7 +206,34 @@ func (k *watch) givenItem(it *session.Item) bool {
 	g := &list[i]
 	k.ok(GivenKept, it.Role == g.Role && it.Turn == "" && it.HeardRunes == it.GeneratedRunes && it.GeneratedRunes == g.Text.Runes,
 		"an item is not what was given, or counts as heard in part")
+	k.items[it.Key-1].given = g.Key
 	k.said.given = append(list[:i], list[i+1:]...)
+	return true
+}
+
+// calledBy says whether a client's name is that of an item.
+func (x *itemWatch) calledBy(in *session.Forget) bool {
+	if in.Role == "" {
+		return x.given != "" && string(x.given) == in.Name
+	}
+	return x.item.Role == in.Role && x.given == "" && string(x.item.Turn) == in.Name
+}
+
+// forgotten checks that somebody has taken an item out.
+func (k *watch) forgotten(x *itemWatch) {
+	i := slices.IndexFunc(k.said.out, func(in session.Forget) bool { return x.calledBy(&in) })
+	if k.ok(ForgottenStays, i >= 0, "an item was taken out that nobody has taken out") {
+		k.said.out = append(k.said.out[:i], k.said.out[i+1:]...)
+	}
+}
+
+// taken says that nothing is there any more of what was taken out.
+func (k *watch) taken() bool {
+	for i := range k.said.out {
+		if slices.ContainsFunc(k.items, func(x itemWatch) bool { return x.calledBy(&k.said.out[i]) }) {
+			return false
+		}
+	}
 	return true
 }
 
@@ -251,6 +283,7 @@ func (k *watch) saidSettled() {
 		k.ok(ConditionsTold, c.owed <= 0, "a mute was not told")
 		k.ok(ControlsTold, len(c.controls) == 0, "a control was not told")
 		k.ok(GivenKept, len(c.given) == 0, "an item that was given is not in the record")
+		k.ok(ForgottenStays, k.taken(), "an item that was taken out is in the record")
 	}
 	if k.live >= 0 || slices.ContainsFunc(k.open, func(o callWatch) bool { return o.kind == recognise && o.state == running && !o.finalized }) {
 		c.noise(k.now)

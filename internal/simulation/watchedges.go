@@ -219,7 +219,7 @@ func takenIn(in session.Input) int {
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.NodeOutput, *session.NodeDone,
 		*session.Speech, *session.InvocationEnd, *session.Unscheduled,
-		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
+		*session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes,
 		*session.ToolCalled, *session.ToolResult:
 		return 1
 	case *session.Offer:

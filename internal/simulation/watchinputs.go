@@ -173,7 +173,7 @@ func (k *watch) control(in session.Input) {
 	case *session.CloseRequest, *session.Wake, *session.Delivery, *session.NodeSpent, *session.NodePolicy, *session.Offer, *session.GraphNode, *session.GraphEdge:
 	case *session.AudioIn, *session.AudioGap, *session.TextIn, *session.Transcript, *session.Progress, *session.Segment,
 		*session.Speech, *session.InvocationEnd, *session.Unscheduled, *session.ToolCalled, *session.ToolResult, *session.NodeOutput, *session.NodeDone,
-		*session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+		*session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes:
 	}
 }
 
@@ -220,7 +220,7 @@ func (k *watch) data(in session.Input) {
 		}
 	case *session.AudioGap:
 		k.gap(in)
-	case *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+	case *session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes:
 		k.clientWord(in)
 	case *session.Muted, *session.Bootstrap, *session.CloseRequest, *session.Link, *session.LeaseChange,
 		*session.Snapshots, *session.Wake, *session.VoiceOn, *session.VoiceOff, *session.EndOfUtterance,

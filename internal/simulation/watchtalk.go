@@ -4,6 +4,7 @@ package simulation
 
 import (
 	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
@@ -42,7 +43,8 @@ type ownerWatch struct {
 
 // itemWatch is an item of the conversation record.
 type itemWatch struct {
-	item session.Item
+	item  session.Item
+	given eventabi.IdempotencyKey // that a client brought it with
 }
 
 func (k *watch) ownerOf(n int32) *ownerWatch {
@@ -215,7 +217,15 @@ func (k *watch) converse(it *session.Item) {
 	if fresh {
 		k.items = append(k.items, itemWatch{item: *it})
 	} else {
-		old := &k.items[it.Key-1].item
+		x := &k.items[it.Key-1]
+		old := &x.item
+		k.ok(ForgottenStays, old.Role != session.ItemForgotten, "an item that was taken out has come back")
+		if it.Role == session.ItemForgotten {
+			k.ok(ItemsKeepPlace, old.Order == it.Order && old.Turn == it.Turn, "an item changed its place")
+			k.forgotten(x)
+			x.given, old.Role = "", it.Role
+			return
+		}
 		k.ok(ItemsKeepPlace, old.Role == it.Role && old.Order == it.Order && old.Turn == it.Turn, "an item changed its place")
 		*old = *it
 	}
@@ -230,7 +240,7 @@ func (k *watch) converse(it *session.Item) {
 		k.assistantItem(it, fresh)
 	case session.ItemToolCall, session.ItemToolResult:
 		k.toolItem(it, fresh)
-	case session.ItemSystem: // given
+	case session.ItemSystem, session.ItemForgotten: // given; or what never was
 	}
 }
 

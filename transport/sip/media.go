@@ -34,6 +34,15 @@ const (
 // heard are the counters of what came by RTP.
 type heard struct {
 	packets, foreign, malformed, other atomic.Int64
+	lost, late, reordered, duplicate   atomic.Int64 // frames, by the jitter buffers
+}
+
+// add counts what a jitter buffer has counted since.
+func (h *heard) add(now, before jitter.Counters) {
+	h.lost.Add(now.Lost - before.Lost)
+	h.late.Add(now.Late - before.Late)
+	h.reordered.Add(now.Reordered - before.Reordered)
+	h.duplicate.Add(now.Duplicate - before.Duplicate)
 }
 
 // media is the sound of one call.
@@ -53,6 +62,7 @@ type media struct {
 	// Of the goroutine that receives.
 	halves   halves
 	jitter   *jitter.Buffer
+	counted  jitter.Counters // of it, by count
 	up       *codec.Resampler
 	wide     []int16
 	plain    []int16
@@ -158,6 +168,10 @@ func (m *media) receive() {
 		m.tell(func(in transport.Ingress) {
 			m.jitter.Deliver(now, in)
 		})
+		if c := m.jitter.Counters(); c != m.counted {
+			m.count.add(c, m.counted)
+			m.counted = c
+		}
 		m.look(now)
 	}
 }

@@ -30,6 +30,10 @@ type Stats struct {
 	Foreign   int64 // of RTP from another source than the call's
 	Malformed int64 // of RTP that could not be read
 	Other     int64 // of RTP, of a payload type that was not agreed on
+	Lost      int64 // frames of 20 ms that did not come in time
+	Late      int64 // frames that came when their place was over
+	Reordered int64 // frames that came in time, behind a later one
+	Duplicate int64 // frames that came twice
 	Strangers int64 // messages of SIP from addresses that may not call
 	Flooded   int64 // messages of SIP beyond the rate
 }
@@ -92,6 +96,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Open: int64(open), Calls: s.begun.Load(), Refused: s.refused.Load(),
 		Packets: s.heard.packets.Load(), Foreign: s.heard.foreign.Load(), Malformed: s.heard.malformed.Load(), Other: s.heard.other.Load(),
+		Lost: s.heard.lost.Load(), Late: s.heard.late.Load(), Reordered: s.heard.reordered.Load(), Duplicate: s.heard.duplicate.Load(),
 		Strangers: strangers, Flooded: flooded,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-voice/parley/internal/thirdparty"
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/codec"
 	"github.com/parley-voice/parley/transport/transporttest"
@@ -133,7 +134,7 @@ func changed(direction string) string {
 func TestSipp(t *testing.T) {
 	sipp, err := exec.LookPath("sipp")
 	if err != nil {
-		t.Skip("sipp is not installed (apt-get install sip-tester); TestCall calls without it")
+		thirdparty.Unable(t, "sipp is not installed (apt-get install sip-tester)")
 	}
 	for _, c := range []struct {
 		name, network string

@@ -13,7 +13,7 @@ import (
 
 // Call is one call of Ingress. What is one of: Audio, transport.Gap, Text, EndOfUtterance,
 // Cancel, Stop, transport.LinkState, TextTaken, transport.Playout, Muted, transport.Control,
-// transport.Context, Respond, transport.Wishes, transport.ToolResult, Hangup.
+// transport.Context, transport.Forget, Respond, transport.Wishes, transport.ToolResult, Hangup.
 type Call struct {
 	At   time.Duration
 	What any
@@ -150,6 +150,7 @@ func (i ingress) Muted(on bool) { i.s.note("mute", Muted{on}) }
 func (i ingress) Control(c transport.Control) { i.s.note("a control", c) }
 
 func (i ingress) Context(c transport.Context) { i.s.note("context", c) }
+func (i ingress) Forget(f transport.Forget)   { i.s.note("forget", f) }
 
 func (i ingress) Respond(key eventabi.IdempotencyKey) { i.s.note("a wish for an answer", Respond{key}) }
 

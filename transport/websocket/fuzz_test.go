@@ -44,6 +44,7 @@ func (nobody) TextTaken(int)                          {}
 func (nobody) Muted(bool)                             {}
 func (nobody) Control(transport.Control)              {}
 func (nobody) Context(transport.Context)              {}
+func (nobody) Forget(transport.Forget)                {}
 func (nobody) Respond(eventabi.IdempotencyKey)        {}
 func (nobody) Configure(transport.Wishes)             {}
 func (nobody) ToolResult(transport.ToolResult)        {}

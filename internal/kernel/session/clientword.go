@@ -32,6 +32,17 @@ type Context struct {
 	Key   eventabi.IdempotencyKey
 }
 
+// Forget asks to take an item out of the conversation. Role and Name are those by which the
+// client knows it: of a user's words the invocation that they were understood by, of the
+// assistant's the turn, of a tool's the call. Without a role Name is the key of the Context
+// that brought it.
+type Forget struct {
+	Epoch eventabi.Epoch
+	Role  ItemRole
+	Name  string
+	Key   eventabi.IdempotencyKey
+}
+
 // Respond asks for an answer to what was said so far, without new words.
 type Respond struct {
 	Epoch eventabi.Epoch
@@ -60,6 +71,8 @@ func (m *Machine) clientWord(in Input) {
 		m.transportControl(in)
 	case *Context:
 		m.context(in)
+	case *Forget:
+		m.forget(in)
 	case *Respond:
 		m.respond(in)
 	case *Wishes:
@@ -142,15 +155,17 @@ func (m *Machine) context(in *Context) {
 		m.refuse(why, in.kind(), "")
 		return
 	}
-	m.recordGiven(in.Role, &in.Text)
+	m.recordGiven(in.Role, &in.Text, in.Key)
 }
 
 // recordGiven writes down what is known as a whole and belongs to no turn.
-func (m *Machine) recordGiven(role ItemRole, text *TextRef) {
-	m.fx.converse(Item{
+func (m *Machine) recordGiven(role ItemRole, text *TextRef, key eventabi.IdempotencyKey) {
+	it := Item{
 		Key: m.newItem(), Order: m.identity.nextOrder(), Role: role, Text: text.Handle,
 		GeneratedRunes: text.Runes, HeardRunes: text.Runes,
-	})
+	}
+	m.name("", string(key), &it)
+	m.fx.converse(it)
 }
 
 // respond proposes a turn that answers what was said so far. It goes through the gates like

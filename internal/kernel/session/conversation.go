@@ -2,17 +2,47 @@
 
 package session
 
+import (
+	"github.com/parley-voice/parley/api/controlplane"
+	"github.com/parley-voice/parley/api/eventabi"
+)
+
 // conversation keeps the record true (nodes-providers-transports section 4a): what the
 // caller said, and of what the assistant generated, what was heard. The kernel knows
 // lengths and places; the texts stay with the shell.
 type conversation struct {
 	utterances int64
 	items      int64
+	named      []namedItem // the latest, by which a client can take items out
 }
+
+// namedItem is an item by the name that the client knows it by.
+type namedItem struct {
+	role  ItemRole
+	name  string
+	key   int64
+	order int64
+	turn  eventabi.TurnID
+}
+
+// maxNamed is how many items can be taken out, the latest: more are not on record.
+const maxNamed = 512
 
 func (m *Machine) newItem() int64 {
 	m.talk.items++
 	return m.talk.items
+}
+
+// name notes what a client calls a new item: the invocation that its words came by, its turn,
+// its call, or the key that it was brought with, which has no role.
+func (m *Machine) name(role ItemRole, name string, it *Item) {
+	if name == "" {
+		return
+	}
+	if len(m.talk.named) == maxNamed {
+		m.talk.named = append(m.talk.named[:0], m.talk.named[1:]...)
+	}
+	m.talk.named = append(m.talk.named, namedItem{role: role, name: name, key: it.Key, order: it.Order, turn: it.Turn})
 }
 
 // recordUser writes an utterance's words down, once. Its place is where it began, so
@@ -23,10 +53,12 @@ func (m *Machine) recordUser(u *utterance) {
 	}
 	u.recorded = true
 	m.wished.owed = m.wished.owed || u.piece
-	m.fx.converse(Item{
+	it := Item{
 		Key: m.newItem(), Order: u.order, Role: ItemUser, Turn: u.turn, Text: u.text.Handle,
 		GeneratedRunes: u.text.Runes, HeardRunes: m.shownRunes(&u.text, u.passed),
-	})
+	}
+	m.name(ItemUser, string(u.stt), &it)
+	m.fx.converse(it)
 }
 
 // recordTyped writes a typed utterance down.
@@ -54,6 +86,9 @@ func (m *Machine) shownRunes(text *TextRef, passed bool) int64 {
 // recordHeard brings the assistant's item up to the playout position, and to what was
 // delivered as text. Nothing heard and nothing shown, no item.
 func (m *Machine) recordHeard(out *output) {
+	if out.forgotten {
+		return
+	}
 	heard, errorMS := out.reply.Heard(out.played)
 	shown := int64(0)
 	if out.reply.Muted() {
@@ -64,6 +99,7 @@ func (m *Machine) recordHeard(out *output) {
 			return
 		}
 		out.item = m.newItem()
+		m.name(ItemAssistant, string(out.turn), &Item{Key: out.item, Order: out.order, Turn: out.turn})
 	}
 	m.fx.converse(Item{
 		Key: out.item, Order: out.order, Role: ItemAssistant, Turn: out.turn, Interrupted: out.cancelled && !out.whole(),
@@ -104,4 +140,26 @@ func (m *Machine) standBehind() {
 			p.order = m.identity.nextOrder()
 		}
 	}
+}
+
+// forget takes an item out of the conversation. What is still being said of it is heard, and
+// not written down any more.
+func (m *Machine) forget(in *Forget) {
+	if m.stale(in.Epoch, controlplane.OutcomeEdgeEnqueue, in) || m.duplicate(in.Key, in) {
+		return
+	}
+	list := m.talk.named
+	for i := len(list) - 1; i >= 0; i-- {
+		n := list[i]
+		if n.role != in.Role || n.name != in.Name || in.Name == "" {
+			continue
+		}
+		m.talk.named = append(list[:i], list[i+1:]...)
+		for _, out := range m.outputs {
+			out.forgotten = out.forgotten || out.item == n.key
+		}
+		m.fx.converse(Item{Key: n.key, Order: n.order, Role: ItemForgotten, Turn: n.turn})
+		return
+	}
+	m.refuse("unknown_item", in.kind(), "")
 }

@@ -48,6 +48,9 @@ const (
 	// before its result.
 	ItemToolCall   ItemRole = "tool_call"
 	ItemToolResult ItemRole = "tool_result"
+	// ItemForgotten is that of an item which the client has taken out: no model is shown it any
+	// more, nor the result of a call that it was, and it comes to be nothing else.
+	ItemForgotten ItemRole = "forgotten"
 )
 
 func (it *Item) code(c *coder) {

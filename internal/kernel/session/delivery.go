@@ -24,6 +24,7 @@ type output struct {
 	cancelled  bool // fenced
 	completed  bool
 	flushing   bool // fenced, and egress has not said yet how far it came
+	forgotten  bool // its item was taken out of the conversation
 	held       bool
 	heldAll    bool  // its protected part as well
 	item       int64 // conversation item, 0 = nothing was heard yet

@@ -118,6 +118,8 @@ func newClientWord(kind string) Input {
 		return &TransportControl{}
 	case "context":
 		return &Context{}
+	case "forget":
+		return &Forget{}
 	case "respond":
 		return &Respond{}
 	case "wishes":
@@ -167,6 +169,7 @@ func (*AudioGap) kind() string         { return "audio_gap" }
 func (*Muted) kind() string            { return "muted" }
 func (*TransportControl) kind() string { return "transport_control" }
 func (*Context) kind() string          { return "context" }
+func (*Forget) kind() string           { return "forget" }
 func (*Respond) kind() string          { return "respond" }
 func (*Wishes) kind() string           { return "wishes" }
 func (*ToolCalled) kind() string       { return "tool_called" }
@@ -222,6 +225,7 @@ func (*NodeSpent) lane() flow.Lane        { return flow.Control }
 func (*Muted) lane() flow.Lane            { return flow.Control }
 func (*TransportControl) lane() flow.Lane { return flow.Data }
 func (*Context) lane() flow.Lane          { return flow.Data }
+func (*Forget) lane() flow.Lane           { return flow.Data }
 func (*Respond) lane() flow.Lane          { return flow.Data }
 func (*Wishes) lane() flow.Lane           { return flow.Data }
 func (*ToolCalled) lane() flow.Lane       { return flow.Data }
@@ -505,6 +509,13 @@ func (in *Context) code(c *coder) {
 	num(c, "epoch", &in.Epoch)
 	str(c, "role", &in.Role)
 	in.Text.code(c)
+	str(c, "key", &in.Key)
+}
+
+func (in *Forget) code(c *coder) {
+	num(c, "epoch", &in.Epoch)
+	str(c, "role", &in.Role)
+	str(c, "name", &in.Name)
 	str(c, "key", &in.Key)
 }
 

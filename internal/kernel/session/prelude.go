@@ -338,7 +338,7 @@ func (m *Machine) textIn(in *TextIn) {
 		Handle: in.Text.Handle, Kind: flow.Final, Lane: flow.Data, Stream: typedStream, Bytes: mostBytes(in.Text.Runes), Of: typedOf,
 	})
 	if m.wished.asked {
-		m.recordGiven(ItemUser, &in.Text)
+		m.recordGiven(ItemUser, &in.Text, in.Key)
 		return
 	}
 	m.addProposal(proposal{text: in.Text, attributes: slices.Clone(in.Attributes), order: m.identity.nextOrder(), epoch: epoch, at: m.now})

@@ -330,7 +330,7 @@ func (m *Machine) apply(in Input) {
 		m.nodeOutput(in)
 	case *NodeDone:
 		m.nodeDone(in)
-	case *Muted, *TransportControl, *Context, *Respond, *Wishes:
+	case *Muted, *TransportControl, *Context, *Forget, *Respond, *Wishes:
 		m.clientWord(in)
 	case *Bootstrap, *CloseRequest, *Link, *LeaseChange, *Snapshots, *Quota, *Usage, *Admission, *Load, *Wake,
 		*EdgePolicy, *FlowPolicy, *NodePolicy, *GraphNode, *GraphEdge, *Overflow, *EvidenceLost, *NodeFailed, *NodeSpent, *RuntimeFault, *ClockReading:
@@ -385,7 +385,7 @@ func (m *Machine) surround(in Input) {
 		m.clockReading(in)
 	case *AudioIn, *VoiceOn, *VoiceOff, *EndOfUtterance, *TextIn, *Transcript, *Progress, *Segment, *Speech,
 		*InvocationEnd, *Unscheduled, *Delivery, *Cancel, *Stop, *Offer, *Ready, *Appended, *CancelAck, *AudioGap,
-		*Muted, *TransportControl, *Context, *Respond, *Wishes, *ToolCalled, *ToolResult, *NodeOutput, *NodeDone:
+		*Muted, *TransportControl, *Context, *Forget, *Respond, *Wishes, *ToolCalled, *ToolResult, *NodeOutput, *NodeDone:
 		// the conversation's
 	}
 }

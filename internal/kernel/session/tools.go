@@ -95,9 +95,11 @@ func (m *Machine) toolCalled(in *ToolCalled) {
 		key: toolKey(m.identity.session, c.turn, c.id, in.Index), turn: c.turn, order: m.toolOrder(),
 		due: m.now.Add(m.toolTimeout()),
 	})
-	m.fx.converse(Item{
+	it := Item{
 		Key: m.newItem(), Order: x.order, Role: ItemToolCall, Turn: x.turn, Text: in.Arguments.Handle, Call: x.key, Name: in.Name,
-	})
+	}
+	m.name(ItemToolCall, x.key, &it)
+	m.fx.converse(it)
 	m.fx.add(&CallTool{
 		Call: x.key, Turn: x.turn, Invocation: c.id, Index: in.Index, Name: in.Name,
 		Arguments: in.Arguments.Handle, TimeoutMS: m.toolTimeout().MS(),

@@ -179,7 +179,7 @@ func (k *Keeper) Took(at timebase.Instant, r session.Record) {
 		*session.Snapshots, *session.Speech, *session.Stop, *session.Superseded, *session.TextIn, *session.Transcript,
 		*session.TurnChange, *session.Unscheduled, *session.Usage, *session.VoiceOff, *session.VoiceOn, *session.Wake,
 		*session.CallTool, *session.ToolCalled, *session.ToolResult,
-		*session.Muted, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
+		*session.Muted, *session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes,
 		*session.GraphNode, *session.GraphEdge, *session.Work, *session.NodeOutput, *session.NodeDone, *session.Place, *session.Detour:
 		// no matter of waiting, or told by what it leads to
 	}

@@ -60,6 +60,9 @@ func Find(t *testing.T) string {
 			return path
 		}
 	}
+	if os.Getenv("PARLEY_CLIENTS") == "required" {
+		t.Fatalf("no browser: none of %s is on PATH: install Chromium (apt-get install chromium)", strings.Join(names, ", "))
+	}
 	t.Skipf("no browser: none of %s is on PATH: install Chromium (apt-get install chromium)", strings.Join(names, ", "))
 	return ""
 }

@@ -45,6 +45,14 @@ func (i *ingress) Context(c transport.Context) {
 	s.post(&session.Context{Role: session.ItemRole(bounded(string(c.Role))), Text: text, Key: c.Key})
 }
 
+// Forget takes an item out of the conversation.
+func (i *ingress) Forget(f transport.Forget) {
+	s := (*Session)(i)
+	if s.taken() {
+		s.post(&session.Forget{Role: session.ItemRole(bounded(string(f.Role))), Name: bounded(f.Name), Key: f.Key})
+	}
+}
+
 // Respond asks for an answer without new words. The key stands on turn_open, or on the
 // reject that says why there is no answer.
 func (i *ingress) Respond(key eventabi.IdempotencyKey) {

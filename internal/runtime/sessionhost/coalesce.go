@@ -73,7 +73,7 @@ func coalesce(old, in session.Input) coalescing {
 		*session.InvocationEnd, *session.Offer, *session.Bootstrap, *session.Quota, *session.Usage,
 		*session.Admission, *session.EdgePolicy, *session.FlowPolicy, *session.Overflow, *session.Appended,
 		*session.EvidenceLost, *session.ClockReading, *session.Delivery, *session.Wake, *session.NodePolicy, *session.Unscheduled,
-		*session.ToolCalled, *session.ToolResult, *session.TransportControl, *session.Context, *session.Respond, *session.Wishes,
+		*session.ToolCalled, *session.ToolResult, *session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes,
 		*session.GraphNode, *session.GraphEdge, *session.NodeOutput, *session.NodeDone:
 		// each of them counts
 	}

@@ -110,12 +110,17 @@ func (c *Conversation) apply(item session.Item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.items, func(it session.Item) bool { return it.Key == item.Key })
-	if i >= 0 {
-		c.items[i] = item
-	} else {
-		if item.Role == session.ItemToolResult && c.toolItem(session.ItemToolCall, item.Call) < 0 {
-			return // its call was forgotten
+	switch {
+	case item.Role == session.ItemForgotten:
+		if i >= 0 {
+			c.takeOut(i)
 		}
+		return
+	case i >= 0:
+		c.items[i] = item
+	case item.Role == session.ItemToolResult && c.toolItem(session.ItemToolCall, item.Call) < 0:
+		return // its call was forgotten
+	default:
 		c.items = append(c.items, item)
 	}
 	slices.SortFunc(c.items, func(a, b session.Item) int {
@@ -127,6 +132,18 @@ func (c *Conversation) apply(item session.Item) {
 	if len(c.items) > maxItems {
 		c.forget()
 	}
+}
+
+// takeOut has an item be in no prompt any more, and with a call its result. It keeps its place,
+// and its text until it is old: what is under way may still refer to that.
+func (c *Conversation) takeOut(i int) {
+	it := &c.items[i]
+	if it.Role == session.ItemToolCall {
+		if r := c.toolItem(session.ItemToolResult, it.Call); r >= 0 {
+			c.items[r].Role = session.ItemForgotten
+		}
+	}
+	it.Role = session.ItemForgotten
 }
 
 // forget drops the oldest item with its texts.
@@ -217,6 +234,9 @@ func (c *Conversation) Utterances() []Utterance {
 	list := make([]Utterance, 0, len(c.items))
 	for i := range c.items {
 		it := &c.items[i]
+		if it.Role == session.ItemForgotten {
+			continue
+		}
 		u := Utterance{
 			Role: it.Role, Turn: it.Turn, Text: c.words(it), Interrupted: it.Interrupted, HeardErrorMS: it.HeardErrorMS,
 			Call: it.Call, Tool: it.Name, Failed: it.Failed,

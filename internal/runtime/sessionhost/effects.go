@@ -223,7 +223,7 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		*session.EndOfUtterance, *session.Progress, *session.Speech, *session.Delivery,
 		*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeSpent, *session.RuntimeFault,
 		*session.ClockReading, *session.AudioGap, *session.Quota, *session.Usage, *session.Admission, *session.Load,
-		*session.Muted, *session.TransportControl, *session.Respond, *session.GraphNode, *session.GraphEdge, *session.NodeDone:
+		*session.Muted, *session.TransportControl, *session.Forget, *session.Respond, *session.GraphNode, *session.GraphEdge, *session.NodeDone:
 	}
 	s.tell(at, in)
 }

@@ -66,6 +66,8 @@ func (i *ingress) Gap(g transport.Gap) {
 		return
 	}
 	concealed := min(max(g.Concealed, 0), g.Missing)
+	s.counts.missing.Add(g.Missing)
+	s.counts.concealed.Add(concealed)
 	at := s.ring.Skip(timebase.Samples(g.Missing - concealed))
 	if !s.post(&session.AudioGap{
 		Sample: max(0, at-timebase.Samples(concealed)), Samples: timebase.Samples(g.Missing),

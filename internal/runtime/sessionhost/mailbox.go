@@ -76,7 +76,7 @@ func kindOf(in session.Input) kind {
 		return kindFrame
 	case *session.TextIn, *session.ToolResult:
 		return kindText
-	case *session.TransportControl, *session.Context, *session.Respond, *session.Wishes:
+	case *session.TransportControl, *session.Context, *session.Forget, *session.Respond, *session.Wishes:
 		return kindClient
 	case *session.InvocationEnd, *session.Unscheduled, *session.NodeDone:
 		return kindEnd

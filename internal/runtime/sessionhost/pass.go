@@ -191,7 +191,7 @@ func (k *looked) look(list []session.Input) {
 			*session.Cancel, *session.Stop, *session.Appended, *session.EvidenceLost, *session.NodeFailed,
 			*session.NodeSpent, *session.CancelAck, *session.RuntimeFault, *session.ClockReading, *session.AudioGap,
 			*session.ToolCalled, *session.ToolResult, *session.GraphNode, *session.GraphEdge, *session.NodeOutput, *session.NodeDone,
-			*session.TransportControl, *session.Context, *session.Wishes:
+			*session.TransportControl, *session.Context, *session.Forget, *session.Wishes:
 		}
 		k.other = true
 	}

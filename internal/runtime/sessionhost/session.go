@@ -135,6 +135,7 @@ type counts struct {
 	frames, dropped, early         atomic.Int64
 	nodeFailures, restarts, faults atomic.Int64
 	cancels, prefenced, closing    atomic.Int64
+	missing, concealed             atomic.Int64 // samples
 	stalls, toolPanics             atomic.Int64
 	lost                           [lanes]atomic.Int64
 }

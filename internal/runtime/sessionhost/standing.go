@@ -18,6 +18,9 @@ type Standing struct {
 	// FramesIn are the caller's, FramesOut those at the sink; FramesAfterFence are those of
 	// them of a turn that was fenced: zero, always.
 	FramesIn, FramesOut, FramesAfterFence int64
+	// SamplesMissing are those of the caller's that did not come in time, and SamplesConcealed
+	// what of them was guessed.
+	SamplesMissing, SamplesConcealed int64
 }
 
 // standing is what the owner keeps of it.
@@ -53,6 +56,7 @@ func (s *Session) Standing() Standing {
 	out := Standing{
 		State: sessionStates()[packed&^standingDegraded], Degraded: packed&standingDegraded != 0, Turns: s.standing.turns.Load(),
 		FramesIn: s.counts.frames.Load(), FramesOut: s.witness.Frames(), FramesAfterFence: s.witness.AfterFence(""),
+		SamplesMissing: s.counts.missing.Load(), SamplesConcealed: s.counts.concealed.Load(),
 	}
 	select {
 	case <-s.done: // also when the kernel could not end it

@@ -72,6 +72,9 @@ func (c *Conversation) entries() []promptItem {
 	list := make([]promptItem, 0, len(c.items))
 	for i := range c.items {
 		it := &c.items[i]
+		if it.Role == session.ItemForgotten {
+			continue
+		}
 		if own := isReply(it) || isTool(it); !own || !slices.Contains(turns, it.Turn) {
 			list = append(list, promptItem{item: i})
 			continue
