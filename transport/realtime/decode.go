@@ -30,6 +30,7 @@ const (
 	codeUnknown   = "unknown_parameter"
 	codeSupport   = "unsupported_parameter"
 	codeNoItem    = "item_not_found"
+	codeInUse     = "item_in_use"
 	codeItemThere = "item_id_already_exists"
 	codeNoAudio   = "input_audio_buffer_commit_empty"
 	codeActive    = "conversation_already_has_active_response"

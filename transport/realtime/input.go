@@ -46,6 +46,7 @@ const (
 func newUtterance(start int64) *utterance {
 	return &utterance{start: start, end: start, item: &item{
 		id: newID("item"), kind: kindMessage, role: string(transport.ContextUser), status: statusCompleted, part: partInputAudio,
+		of: transport.Forget{Role: transport.ForgetUser},
 	}}
 }
 
@@ -204,7 +205,7 @@ func (c *conn) understood(t transport.Text) {
 	if u == nil {
 		return
 	}
-	if u.item.known {
+	if u.item.known || u.item.gone {
 		return
 	}
 	if !t.Final {
@@ -233,7 +234,7 @@ func (c *conn) transcribed(u *utterance, words string) {
 func (c *conn) settleWords(t *turn) {
 	for _, u := range t.words {
 		switch {
-		case u.item.known:
+		case u.item.known, u.item.gone:
 		case u.latest != "":
 			c.transcribed(u, u.latest)
 		case c.set.transcribes():
@@ -264,6 +265,11 @@ func (c *conn) whose(of string) *utterance {
 	}
 	if u != nil {
 		u.of = of
+		u.item.of.Name = of
+		if u.item.gone {
+			name := u.item.of
+			c.later(func() { c.forget(name) })
+		}
 	}
 	return u
 }

@@ -49,6 +49,11 @@ type item struct {
 	// answered says that a call has a result.
 	answered bool
 
+	// of is what the session calls it: the turn of an answer, the utterance, the call, the key of
+	// what the client has brought. Sound that nobody has understood yet has no name.
+	of   transport.Forget
+	gone bool // the client has deleted it
+
 	// Of sound that was sent.
 	turn       eventabi.TurnID
 	generation uint32
@@ -158,6 +163,7 @@ func (c *conn) createItem(e *event) *fault {
 	c.mu.Lock()
 	f = c.place(it, e.PreviousItem)
 	if f == nil {
+		it.of.Name = newID("context") // its id is the client's: longer than a key may be, and free again when it was deleted
 		c.addWhole(it)
 		c.brought(it)
 	}
@@ -171,9 +177,9 @@ func (c *conn) createItem(e *event) *fault {
 		})
 		return nil
 	}
+	key := it.of.Name
 	c.after(func(in transport.Ingress) {
-		// Its id is the client's: longer than a key may be, and free again when it was deleted.
-		in.Context(transport.Context{Role: transport.ContextRole(it.role), Text: it.text, Key: eventabi.IdempotencyKey(newID("context"))})
+		in.Context(transport.Context{Role: transport.ContextRole(it.role), Text: it.text, Key: eventabi.IdempotencyKey(key)})
 	})
 	return nil
 }
@@ -302,18 +308,62 @@ func (it *item) readMessage(content json.RawMessage) *fault {
 // refer answers the events that name an item.
 func (c *conn) refer(e *event) *fault {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	it := c.items.find(*e.ItemID)
 	if it == nil {
+		c.mu.Unlock()
 		return noItem("item_id", *e.ItemID)
 	}
 	if e.Type == evItemRetrieve {
 		c.emit(evItemRetrieved, object{"item": it.describe()})
+		c.mu.Unlock()
 		return nil
 	}
+	f, name := c.deleteItem(it), it.of
+	c.mu.Unlock()
+	if f == nil && name.Name != "" { // else it has no words yet, and is forgotten when it has
+		c.forget(name)
+	}
+	return f
+}
+
+// deleteItem takes an item out of the conversation: what the model is asked from now on does
+// not have it. The lock is held.
+func (c *conn) deleteItem(it *item) *fault {
+	switch f := it.of; {
+	case it.kind == kindOutput:
+		return inUse("The output of a function call goes with its call: delete the item of the call.")
+	case c.underWay(it):
+		return inUse("The answer that the item belongs to is under way: cancel it, or wait for its end.")
+	case f.Role == transport.ForgetAgent && slices.ContainsFunc(c.items.list, func(x *item) bool { return x != it && x.of == f }):
+		return inUse("The answer was given in several messages, which are one to the model: they cannot be deleted one by one.")
+	}
+	it.gone = true
 	c.items.remove(it)
 	c.emit(evItemDeleted, object{"item_id": it.id})
+	for _, x := range slices.Clone(c.items.list) {
+		if it.kind == kindCall && x.kind == kindOutput && x.call == it.call {
+			c.items.remove(x)
+			c.emit(evItemDeleted, object{"item_id": x.id})
+		}
+	}
 	return nil
+}
+
+// forget has the session forget an item, behind what came before.
+func (c *conn) forget(f transport.Forget) {
+	c.after(func(in transport.Ingress) { in.Forget(f) })
+}
+
+// inUse says why an item cannot be deleted.
+func inUse(why string) *fault { return &fault{Code: codeInUse, Param: "item_id", Message: why} }
+
+// underWay says that an item is of an answer that has not ended; the lock is held.
+func (c *conn) underWay(it *item) bool {
+	id := it.turn // of a call
+	if it.of.Role == transport.ForgetAgent {
+		id = eventabi.TurnID(it.of.Name)
+	}
+	return id != "" && slices.ContainsFunc(c.turns, func(t *turn) bool { return t.id == id && !t.over() })
 }
 
 // samplesMS is a millisecond of the session's sound.

@@ -15,7 +15,10 @@ func (c *conn) message(r *response) *item {
 		return r.message
 	}
 	c.settleWords(r.turn)
-	it := &item{id: newID("item"), kind: kindMessage, role: string(transport.ContextAssistant), status: statusInProgress, known: true}
+	it := &item{
+		id: newID("item"), kind: kindMessage, role: string(transport.ContextAssistant), status: statusInProgress, known: true,
+		of: transport.Forget{Role: transport.ForgetAgent, Name: string(r.turn.id)},
+	}
 	r.message, r.index = it, len(r.output)
 	r.output = append(r.output, it)
 	c.outputAdded(r, it, r.index)

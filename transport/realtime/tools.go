@@ -45,6 +45,7 @@ func (c *conn) WriteToolCall(call transport.ToolCall) {
 	}
 	it := &item{
 		id: newID("item"), kind: kindCall, status: statusInProgress, call: call.ID, name: call.Name, turn: call.Turn,
+		of: transport.Forget{Role: transport.ForgetToolCall, Name: call.ID},
 	}
 	index := len(r.output)
 	r.output = append(r.output, it)

@@ -52,6 +52,9 @@ func (m *Machine) recordUser(u *utterance) {
 		return
 	}
 	u.recorded = true
+	if u.forgotten {
+		return
+	}
 	m.wished.owed = m.wished.owed || u.piece
 	it := Item{
 		Key: m.newItem(), Order: u.order, Role: ItemUser, Turn: u.turn, Text: u.text.Handle,
@@ -160,6 +163,12 @@ func (m *Machine) forget(in *Forget) {
 		}
 		m.fx.converse(Item{Key: n.key, Order: n.order, Role: ItemForgotten, Turn: n.turn})
 		return
+	}
+	for i := range m.utterances {
+		if u := &m.utterances[i]; in.Role == ItemUser && !u.recorded && string(u.stt) == in.Name {
+			u.forgotten = true // when it would be written down
+			return
+		}
 	}
 	m.refuse("unknown_item", in.kind(), "")
 }

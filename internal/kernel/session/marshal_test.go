@@ -20,7 +20,7 @@ func inputKinds() []string {
 		"voice_on", "voice_off", "end_of_utterance", "text_in", "transcript", "progress", "segment", "speech",
 		"invocation_end", "delivery", "cancel", "stop", "edge_policy", "flow_policy", "node_policy", "offer", "ready", "overflow", "appended",
 		"evidence_lost", "node_failed", "node_spent", "unscheduled", "cancel_ack", "runtime_fault", "clock_reading", "audio_gap",
-		"muted", "transport_control", "context", "respond", "wishes",
+		"muted", "transport_control", "context", "forget", "respond", "wishes",
 		"tool_called", "tool_result", "graph_node", "graph_edge", "node_output", "node_done",
 	}
 }

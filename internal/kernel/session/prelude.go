@@ -36,6 +36,7 @@ type utterance struct {
 	waiting    bool // its proposal is pending or queued
 	turn       eventabi.TurnID
 	recorded   bool // its words are in the conversation
+	forgotten  bool // they are to be in no conversation
 	piece      bool // it was cut, and who speaks has not been said to be done
 }
 

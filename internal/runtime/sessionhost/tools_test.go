@@ -533,3 +533,29 @@ func TestPromptOfSeveralRounds(t *testing.T) {
 		t.Errorf("the turn alone: %+v", got)
 	}
 }
+
+// What was taken out is in no prompt and not told any more, a call with its result; it does not
+// come back.
+func TestRecordTakesOut(t *testing.T) {
+	c := newContent()
+	talk := newConversation(c, "")
+	add := func(key int64, role session.ItemRole, call, text string) {
+		runes := int64(len(text))
+		talk.apply(session.Item{Key: key, Order: key, Role: role, Turn: "t1", Call: call, Name: call, Text: c.addText(text), GeneratedRunes: runes, HeardRunes: runes})
+	}
+	add(1, session.ItemUser, "", "seventeen")
+	add(2, session.ItemToolCall, "a", "{}")
+	add(3, session.ItemToolResult, "a", "rain")
+	add(4, session.ItemUser, "", "and now")
+	for _, key := range []int64{1, 2, 9} {
+		talk.apply(session.Item{Key: key, Order: key, Role: session.ItemForgotten})
+	}
+	add(5, session.ItemToolResult, "a", "late")
+	p := talk.Prompt()
+	if len(p) != 1 || p[0].Text != "and now" {
+		t.Errorf("the prompt is %+v", p)
+	}
+	if u := talk.Utterances(); len(u) != 1 || u[0].Text != "and now" {
+		t.Errorf("the record is %+v", u)
+	}
+}
