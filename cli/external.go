@@ -156,6 +156,7 @@ Exit code 1: something of a hostile node was left, or a call beside it was lost.
 }
 
 func runHostile(ctx context.Context, env *environment, f *hostileFlags) error {
+	shortSlices()
 	var acts []hostile.Act
 	for _, name := range f.only {
 		at := slices.IndexFunc(hostile.Acts(), func(a hostile.Act) bool { return a.Name == name })

@@ -66,6 +66,7 @@ Exit code 2: it could not begin: wrong usage, or a file that cannot be read.`,
 		GroupID:           groupCheck,
 		ValidArgsFunction: completeLoad,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			shortSlices()
 			f.measured = cmd.Flags().Changed("for")
 			return runLoad(cmd.Context(), env, f, args)
 		},

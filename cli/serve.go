@@ -116,6 +116,7 @@ func newServeCommand(env *environment) *cobra.Command {
 		Args:    cobra.NoArgs,
 		GroupID: groupTalk,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			shortSlices()
 			return runServe(cmd.Context(), env, &f)
 		},
 	}
