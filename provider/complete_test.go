@@ -49,9 +49,15 @@ func TestComplete(t *testing.T) {
 		{"blocked", func(int) providertest.Injection {
 			return providertest.Injection{Fault: providertest.FaultError, Outcome: provider.Outcome{Class: provider.OutcomeBlocked, Reason: "safety"}}
 		}, "safety", 1},
-		{"duplicate", func(int) providertest.Injection { return providertest.Injection{Fault: providertest.FaultDuplicate, At: 1} }, broken, 1},
-		{"out of order", func(int) providertest.Injection { return providertest.Injection{Fault: providertest.FaultOutOfOrder, At: 1} }, broken, 1},
-		{"cut", func(int) providertest.Injection { return providertest.Injection{Fault: providertest.FaultTruncate, At: 1} }, broken, 1},
+		{"duplicate", func(int) providertest.Injection {
+			return providertest.Injection{Fault: providertest.FaultDuplicate, At: 1}
+		}, broken, 1},
+		{"out of order", func(int) providertest.Injection {
+			return providertest.Injection{Fault: providertest.FaultOutOfOrder, At: 1}
+		}, broken, 1},
+		{"cut", func(int) providertest.Injection {
+			return providertest.Injection{Fault: providertest.FaultTruncate, At: 1}
+		}, broken, 1},
 		{"panic", func(int) providertest.Injection { return providertest.Injection{Fault: providertest.FaultPanic, At: 1} }, "provider_panic", 1},
 		{"stall", func(int) providertest.Injection { return providertest.Injection{Fault: providertest.FaultStall, At: 1} }, "deadline", 1},
 	} {

@@ -112,9 +112,9 @@ func TestBadPackages(t *testing.T) {
 			m["declaration"].(map[string]any)["resources"] = map[string]any{"memory_mb": 4096, "network": true}
 		}, want: []string{"limits.memory_mb: 512", "resource_limit_exceeded", "isolation.network"}},
 		"unknown fields": {change: func(m map[string]any) {
-			m["versoin"], m["declaration"].(map[string]any)["colour"] = "2", "red"
+			m["verzion"], m["declaration"].(map[string]any)["colour"] = "2", "red"
 			m["files"].([]any)[0].(map[string]any)["sha265"] = "00"
-		}, want: []string{`versoin: "2": line`, "protocol, sdk, version, or leave it out", `declaration.colour: "red"`, `files[0].sha265: "00": line`, "bytes, path, sha256"}},
+		}, want: []string{`verzion: "2": line`, "protocol, sdk, version, or leave it out", `declaration.colour: "red"`, `files[0].sha265: "00": line`, "bytes, path, sha256"}},
 		"later format": {change: func(m map[string]any) { m["manifest"], m["colour"] = 2, "red" }, want: []string{"manifest: 2: use 1"}},
 		"no program":   {change: func(m map[string]any) { m["command"] = []string{"no-such-program"} }, want: []string{"config.command", "name a program"}},
 	} {
