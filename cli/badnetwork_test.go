@@ -330,8 +330,7 @@ type gateway struct {
 	queue  []queued
 	heard  []int16
 	voiced time.Time // when the agent's voice was heard last
-	clears int
-	speech []int16 // at 8000 Hz, that is not said yet
+	speech []int16   // at 8000 Hz, that is not said yet
 }
 
 // queued is sound that was not played, or a mark.
