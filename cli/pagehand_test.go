@@ -134,11 +134,11 @@ func TestPageByHand(t *testing.T) {
 	b.Await("the microphone that was chosen", `parley.sound.deviceId === document.querySelector("#input").value && document.querySelector("#trouble").hidden`)
 	b.Click("#connect")
 	b.Await("the end", `!parley.client && document.querySelector("#status-text").textContent === "Not connected" && document.querySelector("#trouble").hidden`)
-	looksAtRecording(t, p, b)
+	looksAtRecording(t, p, b, axe)
 }
 
 // looksAtRecording opens the timeline of the session that has ended.
-func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
+func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser, axe string) {
 	t.Helper()
 	b.Await("the recording of what has ended", `document.querySelector("#recordings-rows .link")`)
 	var list struct {
@@ -155,9 +155,11 @@ func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
 	if code, body := p.get(t, at); code != http.StatusOK || !strings.Contains(body, "neither words nor sound") {
 		t.Fatalf("%d %.400s", code, body)
 	}
+	b.Eval(`document.querySelector("#recordings-rows").scrollIntoView({ block: "center" })`, nil)
+	seen(t, b, axe, "recordings")
 	b.Visit(p.url + at)
 	b.Await("its drawing", `document.querySelector("svg *")`)
-	picture(t, b, "timeline")
+	seen(t, b, axe, "timeline")
 }
 
 const title = `document.querySelector("#trouble-title").textContent`
