@@ -325,7 +325,7 @@ func (h *Host) Renew(ctx context.Context, id eventabi.SessionID, token string) e
 	g := h.guests[id]
 	h.mu.Unlock()
 	if g == nil {
-		return &transport.RefusedError{Code: transport.RefusedUnknown, Reason: "no session of this id is open here: begin a new one"}
+		return h.late(ctx, id, token)
 	}
 	o := transport.Offer{Kind: g.kind, Token: token, Session: id, Remote: g.remote}
 	grant, err := h.authenticate(ctx, o)
@@ -336,6 +336,23 @@ func (h *Host) Renew(ctx context.Context, id eventabi.SessionID, token string) e
 		return h.refuse(o, err)
 	}
 	return nil
+}
+
+// late answers who comes back to a session that is not open. That it was here is told to
+// whose it was, and to nobody else.
+func (h *Host) late(ctx context.Context, id eventabi.SessionID, token string) error {
+	st, known := h.Status(id)
+	o := transport.Offer{Kind: st.Transport, Token: token, Session: id, Remote: st.Remote}
+	if known {
+		grant, err := h.authenticate(ctx, o)
+		if err != nil {
+			return h.refuse(o, err)
+		}
+		if grant.Tenant == st.Tenant {
+			return h.refuse(o, ended(st.Reason))
+		}
+	}
+	return h.refuse(o, &transport.RefusedError{Code: transport.RefusedUnknown, Reason: "no session of this id is open here: begin a new one"})
 }
 
 // refuse turns an error into the answer to a client, and counts it.
@@ -352,6 +369,15 @@ func (h *Host) refuse(o transport.Offer, err error) error {
 		h.config.Refused(o, err)
 	}
 	return err
+}
+
+// ended is the answer to who comes back to a session that is over. Its token is void with it.
+func ended(reason string) *transport.RefusedError {
+	why := "the session has ended"
+	if reason != "" {
+		why += " (" + reason + ")"
+	}
+	return &transport.RefusedError{Code: transport.RefusedEnded, Reason: why + ": begin a new one, with a fresh token"}
 }
 
 func draining() *transport.RefusedError {

@@ -198,14 +198,14 @@ func TestHostBegin(t *testing.T) {
 	if !ok || status.State != StateEnded || status.Reason != "client_left" || status.Ended == nil || status.Turns != 1 || w.reason == "" {
 		t.Errorf("its status is %+v", status)
 	}
-	if _, err := h.Begin(t.Context(), offer(token), (&wire{}).open); refusal(err) != transport.RefusedToken || !strings.Contains(err.Error(), "replayed") {
+	if _, err := h.Begin(t.Context(), offer(token), (&wire{}).open); refusal(err) != transport.RefusedEnded || !strings.Contains(err.Error(), "fresh token") {
 		t.Errorf("the token of a session that ended: %v", err)
 	}
 	dir := filepath.Join(record, status.Recording, "recording.parley")
 	if report, err := replay.Run(dir, time.Now); err != nil || report.Divergence != nil || report.Decisions == 0 {
 		t.Errorf("its recording: %+v, %v", report, err)
 	}
-	if stats := h.Stats(); stats.Ended != 1 || stats.Refused[transport.RefusedInvalid] != 1 || stats.Refused[transport.RefusedToken] != 1 {
+	if stats := h.Stats(); stats.Ended != 1 || stats.Refused[transport.RefusedInvalid] != 1 || stats.Refused[transport.RefusedEnded] != 1 {
 		t.Errorf("counted: %+v", stats)
 	}
 }
@@ -363,11 +363,66 @@ func TestHostRecheck(t *testing.T) {
 			if !w.told("deauthorized_drain") || status.Reason != row.reason || status.State != StateEnded {
 				t.Errorf("the client was told %v, the status is %+v", w.signals, status)
 			}
-			if err := h.Readmit(t.Context(), "s-1", token); refusal(err) != transport.RefusedUnknown {
-				t.Errorf("coming back to it: %v", err)
+			want := transport.RefusedRevoked // its token was withdrawn
+			if name == "by hand" || name == "expired" {
+				want = transport.RefusedEnded
+			}
+			for what, err := range map[string]error{
+				"coming back to it": h.Readmit(t.Context(), "s-1", token), "beginning it again": again(t, h, token),
+			} {
+				if refusal(err) != want {
+					t.Errorf("%s: %v; want %s", what, err, want)
+				}
+			}
+			stranger := issue(t, x, TokenClaims{Tenant: "umbrella", Session: "s-1"})
+			if err := h.Readmit(t.Context(), "s-1", stranger); refusal(err) != transport.RefusedUnknown {
+				t.Errorf("another tenant is told of it: %v", err)
 			}
 		})
 	}
+}
+
+// again begins a session, and ends it if it is let in.
+func again(t *testing.T, h *Host, token string) error {
+	t.Helper()
+	w := &wire{}
+	s, err := h.Begin(t.Context(), offer(token), w.open)
+	if err == nil {
+		w.in.Hangup("")
+		done(t, s)
+	}
+	return err
+}
+
+// A session that is over and is not let go of yet is told to be over, by each way back.
+func TestHostEndedAndPresent(t *testing.T) {
+	x := tokens(t)
+	hold := make(chan struct{})
+	ending := make(chan struct{})
+	h := open(t, x, func(c *HostConfig) {
+		c.Ended = func(Grant) { // before the tokens are void, and the session off the list
+			close(ending)
+			<-hold
+		}
+	})
+	w := &wire{}
+	token := issue(t, x, TokenClaims{Tenant: "acme", Session: "s-1"})
+	s, err := h.Begin(t.Context(), offer(token), w.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.in.Hangup("")
+	<-ending
+	if st, _ := h.Status("s-1"); st.State != StateEnded {
+		t.Errorf("the status is %+v", st)
+	}
+	for what, err := range map[string]error{"coming back": h.Readmit(t.Context(), "s-1", token), "beginning it again": again(t, h, token)} {
+		if refusal(err) != transport.RefusedEnded {
+			t.Errorf("%s: %v; want %s", what, err, transport.RefusedEnded)
+		}
+	}
+	close(hold)
+	done(t, s)
 }
 
 // Who comes back has to show a token of the same session, tenant and epoch; a fresh one

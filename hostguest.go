@@ -138,11 +138,23 @@ func (g *guest) renew(fresh Grant) error {
 		return refuse(transport.RefusedEpoch, string(controlplane.AuthorityStaleEpoch))
 	case fresh.Epoch > g.grant.Epoch:
 		return refuse(transport.RefusedEpoch, string(controlplane.AuthorityEpochAhead)+": refresh the route")
+	case g.over():
+		return ended("")
 	}
 	if fresh.Expires.IsZero() || !g.grant.Expires.IsZero() && fresh.Expires.After(g.grant.Expires) {
 		g.grant = fresh
 	}
 	return nil
+}
+
+// over says that the guest's session has ended.
+func (g *guest) over() bool {
+	x := g.session.Load()
+	if x == nil {
+		return false
+	}
+	stands := x.Standing()
+	return stateOf(&stands) == StateEnded
 }
 
 // status tells of the guest at an instant.
@@ -204,7 +216,10 @@ func (h *Host) admit(g *guest) error {
 	if h.draining {
 		return draining()
 	}
-	if h.guests[g.id] != nil {
+	if other := h.guests[g.id]; other != nil {
+		if other.over() && other.granted().Tenant == g.granted().Tenant {
+			return ended("") // and is about to be let go of
+		}
 		return fmt.Errorf("%w: %s", sessionhost.ErrSession, g.id)
 	}
 	h.guests[g.id] = g

@@ -134,8 +134,10 @@ func refusedToken(err error) error {
 		code = transport.RefusedRevoked
 	case fleet.FaultStaleEpoch, fleet.FaultEpochAhead:
 		code = transport.RefusedEpoch
+	case fleet.FaultReplayed:
+		return ended("")
 	case fleet.FaultMissing, fleet.FaultMalformed, fleet.FaultAlgorithm, fleet.FaultUnknownKey, fleet.FaultSignature, fleet.FaultClaims,
-		fleet.FaultLifetime, fleet.FaultNotYet, fleet.FaultTenant, fleet.FaultSession, fleet.FaultPipeline, fleet.FaultTransport, fleet.FaultReplayed:
+		fleet.FaultLifetime, fleet.FaultNotYet, fleet.FaultTenant, fleet.FaultSession, fleet.FaultPipeline, fleet.FaultTransport:
 	}
 	return &transport.RefusedError{Code: code, Reason: string(fault.Fault) + ": " + fault.Detail}
 }

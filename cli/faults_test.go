@@ -645,14 +645,9 @@ func TestServeRefusesTokens(t *testing.T) {
 	}
 	b.text(t, `{"type":"bye"}`)
 	until(t, "the end of the third session", func() bool { return p.sessions(t, operator...)["s-3"].State == "ended" })
-	until(t, "the refusal of a token that was used up", func() bool { // its session may still be open for an instant
-		b := barge(t, p, "/v1/ws", &wire.Hello{Token: again})
-		_ = b.CloseNow()
-		if b.welcome != nil {
-			t.Fatal("a token of a session that has ended begins another")
-		}
-		return b.refused.Code == "token_invalid"
-	})
+	refused("used up", "session_ended", &wire.Hello{Token: again})
+	refused("used up, to come back", "session_ended", &wire.Hello{Token: again, Resume: &wire.Resume{Session: "s-3"}})
+	refused("of another, to come back to that", "token_invalid", &wire.Hello{Token: issue("--session", "s-4"), Resume: &wire.Resume{Session: "s-3"}})
 	if n := p.metric(t, "parley_refusals_total", operator...); n < 7 {
 		t.Errorf("%v refusals are counted", n)
 	}

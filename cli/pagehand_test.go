@@ -4,6 +4,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -31,23 +32,28 @@ func judged(t *testing.T, b *pagetest.Browser, axe, when string) {
 	}
 }
 
-// seen keeps pictures of the page in both schemes and on a phone, and lets it be judged.
+// seen keeps pictures of the page in both schemes, on a desk and on a phone, and lets it be
+// judged. What goes on meanwhile goes on.
 func seen(t *testing.T, b *pagetest.Browser, axe, name string) {
 	t.Helper()
-	for _, scheme := range []string{"dark", "light"} {
-		b.Scheme(scheme)
-		picture(t, b, name+"-"+scheme)
-		judged(t, b, axe, name+", "+scheme)
+	for _, at := range []struct {
+		name          string
+		width, height int
+	}{{"", 1280, 900}, {"-phone", 390, 844}} {
+		b.Size(at.width, at.height, at.width < 600)
+		b.Await("its width", fmt.Sprintf("innerWidth === %d", at.width))
+		for _, scheme := range []string{"dark", "light"} {
+			b.Scheme(scheme)
+			picture(t, b, name+at.name+"-"+scheme)
+			judged(t, b, axe, name+at.name+", "+scheme)
+		}
+		b.Size(min(at.width, 360), at.height, at.width < 600) // the narrowest that there is
+		var width int
+		b.Eval(`document.documentElement.scrollWidth`, &width)
+		if width > min(at.width, 360) {
+			t.Errorf("%s is %d wide on a phone of 360", name, width)
+		}
 	}
-	b.Size(360, 740, true)
-	b.Await("a phone's width", `innerWidth === 360`)
-	var width int
-	b.Eval(`document.documentElement.scrollWidth`, &width)
-	if width > 360 {
-		t.Errorf("%s is %d wide on a phone of 360", name, width)
-	}
-	picture(t, b, name+"-phone")
-	judged(t, b, axe, name+", phone")
 	b.Size(1280, 900, false)
 }
 
@@ -76,9 +82,13 @@ func TestPageByHand(t *testing.T) {
 	b.Await("what was typed", `[...document.querySelectorAll(".line.caller")].some((l) => l.textContent === "You, in writingtell me a story")`)
 	b.Await("the agent has the floor", `document.querySelector("#floor").dataset.who === "agent"`)
 	b.Await("words that are heard", `document.querySelectorAll(".line.agent .word.heard").length > 2`)
-	picture(t, b, "speaking")
+	if *pagePictures != "" { // else it need not wait
+		seen(t, b, axe, "speaking")
+		outside(b)
+	}
 	b.Press("Escape")
 	b.Await("it stops", `document.querySelector("#turns li.turn .state").textContent === "was stopped" && document.querySelector(".line.agent.cut .verdict")`)
+	seen(t, b, axe, "stopped")
 
 	var cut struct {
 		Leaked int
@@ -124,11 +134,11 @@ func TestPageByHand(t *testing.T) {
 	b.Await("the microphone that was chosen", `parley.sound.deviceId === document.querySelector("#input").value && document.querySelector("#trouble").hidden`)
 	b.Click("#connect")
 	b.Await("the end", `!parley.client && document.querySelector("#status-text").textContent === "Not connected" && document.querySelector("#trouble").hidden`)
-	looksAtRecording(t, p, b)
+	looksAtRecording(t, p, b, axe)
 }
 
 // looksAtRecording opens the timeline of the session that has ended.
-func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
+func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser, axe string) {
 	t.Helper()
 	b.Await("the recording of what has ended", `document.querySelector("#recordings-rows .link")`)
 	var list struct {
@@ -145,9 +155,11 @@ func looksAtRecording(t *testing.T, p *program, b *pagetest.Browser) {
 	if code, body := p.get(t, at); code != http.StatusOK || !strings.Contains(body, "neither words nor sound") {
 		t.Fatalf("%d %.400s", code, body)
 	}
+	b.Eval(`document.querySelector("#recordings-rows").scrollIntoView({ block: "center" })`, nil)
+	seen(t, b, axe, "recordings")
 	b.Visit(p.url + at)
 	b.Await("its drawing", `document.querySelector("svg *")`)
-	picture(t, b, "timeline")
+	seen(t, b, axe, "timeline")
 }
 
 const title = `document.querySelector("#trouble-title").textContent`

@@ -65,6 +65,7 @@ const (
 	RefusedCapacity RefusalCode = "capacity"          // a limit; RetryAfter says when to come again
 	RefusedDraining RefusalCode = "draining"          // this host takes no new sessions
 	RefusedUnknown  RefusalCode = "unknown_session"   // there is nothing to come back to
+	RefusedEnded    RefusalCode = "session_ended"     // the session was here, and is over
 	RefusedInternal RefusalCode = "internal_error"
 )
 
@@ -106,6 +107,8 @@ func (e *RefusedError) HTTPStatus() int {
 		return http.StatusServiceUnavailable
 	case RefusedUnknown:
 		return http.StatusNotFound
+	case RefusedEnded:
+		return http.StatusGone
 	case RefusedInternal:
 	}
 	return http.StatusInternalServerError

@@ -141,6 +141,19 @@ type ToolSink interface {
 	WriteToolCall(c ToolCall)
 }
 
+// UsageSink is implemented by links whose client is told what its answers have used.
+type UsageSink interface {
+	// WriteUsage takes what a language model says of one of its calls. It does not wait.
+	WriteUsage(u Usage)
+}
+
+// Usage is what one call of a language model has used, as its engine has counted it. One that
+// does not count, or was stopped before it did, says nothing. A turn may have several calls.
+type Usage struct {
+	Turn                      eventabi.TurnID
+	InputTokens, OutputTokens int
+}
+
 // MetricSink is implemented by links whose client is shown what was measured.
 type MetricSink interface {
 	// WriteMetric takes a metrics event. It does not wait and does not keep the envelope.

@@ -241,7 +241,7 @@ func (c *Collector) lost(at time.Duration, r session.Record) {
 			}
 		}
 	}
-	if why == "" {
+	if why == "" || strings.HasPrefix(why, "node_failed:") { // which is told of the node
 		return
 	}
 	if remedy := remedies()[why]; remedy != "" {

@@ -320,7 +320,7 @@ func TestAdaptationsAreNoted(t *testing.T) {
 func TestLostTextsAreNoted(t *testing.T) {
 	c := newTold(t)
 	c.tell(1000, &session.Refused{Code: "node_output_length", What: "node_output"}, &session.Refused{Code: "dead_letter:node_output_length", What: "clean"},
-		&session.Refused{Code: "late_event", What: "segment"}, &session.Refused{Code: "graph_item_full", What: "cutter"},
+		&session.Refused{Code: "late_event", What: "segment"}, &session.Refused{Code: "dead_letter:node_failed:clean", What: "clean"}, &session.Refused{Code: "graph_item_full", What: "cutter"},
 		&session.Work{Node: "clean", Type: "segment", Item: 2},
 		&session.Work{Node: "letters", Type: "dead_letter", Item: 3, Attributes: []graph.Attribute{{Name: "node", Value: "menu"}, {Name: "reason", Value: "no_route"}}})
 	want := []string{

@@ -198,6 +198,7 @@ func (s *Server) watch(g parley.Grant, kind transport.Kind) func(*parley.Notice)
 	log := s.program.Log.With("session", string(g.Session), "tenant", g.Tenant, "transport", string(kind))
 	first := s.metrics.firstAudio.WithLabelValues(string(kind))
 	var asked timebase.Instant // the end of the last utterance that has no sound for an answer
+	began := false             // else it was refused, and that is logged
 	return func(n *parley.Notice) {
 		switch r := n.Record.(type) { //nolint:gochecksumtype // the others are not measured here
 		case *session.EndOfUtterance, *session.TextIn:
@@ -218,10 +219,13 @@ func (s *Server) watch(g parley.Grant, kind transport.Kind) func(*parley.Notice)
 			}
 		case *session.SessionChange:
 			if r.To == controlplane.SessionActive {
+				began = true
 				log.Info("session began")
 			}
 		case *session.Ended:
-			log.Info("session ended", "reason", r.Reason)
+			if began {
+				log.Info("session ended", "reason", r.Reason)
+			}
 		case *session.RuntimeFault:
 			log.Error("session failed", "reason", r.Reason, "detail", n.Detail)
 		case *session.NodeFailed:

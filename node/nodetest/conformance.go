@@ -77,6 +77,9 @@ func Test(t *testing.T, s Suite) {
 	s.part(t, "context", s.contextUse)
 	s.part(t, "lent", s.lent)
 	s.part(t, "no_leak_between_turns", s.leak)
+	if inSound(s.New(t).Declaration()) {
+		s.part(t, "sound", s.sound)
+	}
 	if !s.Nondeterministic {
 		t.Run("time_and_chance", s.timeAndChance)
 	}

@@ -9,8 +9,8 @@
 //
 // Conform is the conformance suite (nodes-providers-transports section 9, domain
 // node/custom/v1): declaration, config, hook order, outputs, payload class, cancel response at
-// every point of the events, stop, context use, what is lent, no leak between turns, and no
-// other time and chance than the context's. Its parts are subtests, so a report names what was
+// every point of the events, stop, context use, what is lent, no leak between turns, frames that
+// come back as long as they were, and no other time and chance than the context's. Its parts are subtests, so a report names what was
 // broken. Each part is itself tested with a node that breaks it.
 //
 // # Time

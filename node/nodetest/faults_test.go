@@ -122,6 +122,48 @@ func TestPlantedFault(t *testing.T) {
 	nodetest.Conform(t, kind, "", func(s *nodetest.Suite) { s.Events, s.Advance = events, 100*time.Millisecond })
 }
 
+// TestPlantedSound is TestPlantedFault for nodes in the sound.
+func TestPlantedSound(t *testing.T) {
+	fault, ok := os.LookupEnv("NODETEST_SOUND")
+	if !ok {
+		return
+	}
+	types := []node.Type{node.TypeAudioChunk}
+	about := node.Declaration{Type: "planted", Package: "nodetest", Inputs: types, Outputs: types, Scope: node.ScopeSession}.WithDefaults()
+	nodetest.Conform(t, node.KindOf(struct{}{}, func(struct{}) (node.Node, error) {
+		var before *node.Event
+		return &node.Func{About: about, Event: func(ctx *node.Context, ev *node.Event) error {
+			out := *ev
+			out.PCM = append([]int16(nil), ev.PCM...)
+			switch fault {
+			case "longer":
+				out.PCM = append(out.PCM, 0)
+			case "moved":
+				out.Sample += 7
+			case "twice":
+				ctx.Emit(&out)
+			case "whole": // frames of one length alone
+				out.PCM = make([]int16, node.FrameSamples)
+			case "text":
+				out.Kind = eventabi.KindText
+			case "keeps":
+				if ev.Sample > 16000 {
+					return nil
+				}
+			case "behind": // one frame, which is fine
+				held := out
+				if before == nil {
+					before = &held
+					return nil
+				}
+				before, out = &held, *before
+			}
+			ctx.Emit(&out)
+			return nil
+		}}, nil
+	}), "")
+}
+
 // The suite must find each planted fault, in the part that looks for it, and must pass
 // the same node without one.
 func TestSuiteFindsPlantedFaults(t *testing.T) {
@@ -147,14 +189,26 @@ func TestSuiteFindsPlantedFaults(t *testing.T) {
 		"wall":             "time_and_chance",
 		"chance":           "time_and_chance",
 	} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestPlantedFault$")
-		cmd.Env = append(os.Environ(), "NODETEST_FAULT="+fault)
-		out, err := cmd.CombinedOutput()
-		if found := strings.Contains(string(out), "--- FAIL: TestPlantedFault/"+part); part != "" && (err == nil || !found) {
-			t.Errorf("fault %q was not found by %s:\n%s", fault, part, out)
-		}
-		if part == "" && err != nil {
-			t.Errorf("a sound node failed:\n%s", out)
-		}
+		found(t, "TestPlantedFault", "NODETEST_FAULT", fault, part)
+	}
+	for fault, part := range map[string]string{
+		"": "", "behind": "", "longer": "sound", "moved": "sound", "twice": "sound", "whole": "sound", "text": "sound", "keeps": "sound",
+	} {
+		found(t, "TestPlantedSound", "NODETEST_SOUND", fault, part)
+	}
+}
+
+// found runs the suite on a node with a fault, which a part has to find; no part is to find
+// anything where it is empty.
+func found(t *testing.T, test, variable, fault, part string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), variable+"="+fault)
+	out, err := cmd.CombinedOutput()
+	if failed := strings.Contains(string(out), "--- FAIL: "+test+"/"+part); part != "" && (err == nil || !failed) {
+		t.Errorf("fault %q was not found by %s:\n%s", fault, part, out)
+	}
+	if part == "" && err != nil {
+		t.Errorf("a node without a fault failed (%q):\n%s", fault, out)
 	}
 }

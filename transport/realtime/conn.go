@@ -53,6 +53,7 @@ var (
 	_ transport.SignalSink = (*conn)(nil)
 	_ transport.TextSink   = (*conn)(nil)
 	_ transport.SpeechSink = (*conn)(nil)
+	_ transport.UsageSink  = (*conn)(nil)
 	_ transport.ToolSink   = (*conn)(nil)
 )
 
@@ -227,7 +228,7 @@ func (c *conn) turnAway(err error) {
 	case transport.RefusedDraining, transport.RefusedInternal:
 		f.Type = errServer
 	case transport.RefusedExpired, transport.RefusedRevoked, transport.RefusedEpoch, transport.RefusedCodec,
-		transport.RefusedInvalid, transport.RefusedUnknown:
+		transport.RefusedInvalid, transport.RefusedUnknown, transport.RefusedEnded:
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

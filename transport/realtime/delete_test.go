@@ -148,6 +148,9 @@ func TestDeletedIsUnknownToTheModel(t *testing.T) {
 		if at(done, "response", "status") != "completed" {
 			t.Fatalf("the answer: %v", done)
 		}
+		if got := at(done, "response", "usage", "output_tokens"); got != 1.0 { // as the engine has counted it
+			t.Errorf("it has used %v", got)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		return shown[len(shown)-1], at(done, "response", "output", 0, "id")

@@ -25,7 +25,8 @@ type turn struct {
 	barged   bool   // by the caller's speech
 	stopped  bool   // by the client's response.cancel
 	asked    *request
-	words    []*utterance // whose words it waits for
+	words    []*utterance    // whose words it waits for
+	usage    transport.Usage // of what was not told of yet
 
 	// Of its tools.
 	outstanding int               // calls without a result
@@ -85,6 +86,30 @@ type request struct {
 	timer    *time.Timer
 }
 
+// used is what the turn's model has used since its response before, as clients are told it: nil
+// when no engine has said.
+func (t *turn) used() any {
+	u := t.usage
+	t.usage = transport.Usage{}
+	if u.InputTokens+u.OutputTokens == 0 {
+		return nil
+	}
+	return object{
+		"total_tokens": u.InputTokens + u.OutputTokens, "input_tokens": u.InputTokens, "output_tokens": u.OutputTokens,
+		"input_token_details":  object{"text_tokens": u.InputTokens, "audio_tokens": 0, "image_tokens": 0},
+		"output_token_details": object{"text_tokens": u.OutputTokens, "audio_tokens": 0},
+	}
+}
+
+// WriteUsage notes what an answer has used.
+func (c *conn) WriteUsage(u transport.Usage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.turnOf(u.Turn)
+	t.usage.InputTokens += u.InputTokens
+	t.usage.OutputTokens += u.OutputTokens
+}
+
 // turnOf finds a turn, or begins to follow it; the lock is held.
 func (c *conn) turnOf(id eventabi.TurnID) *turn {
 	for _, t := range c.turns {
@@ -128,6 +153,9 @@ func (c *conn) describe(r *response, status string, details any) object {
 		"conversation_id": c.conversation, "output_modalities": modalities(r.text), "max_output_tokens": "inf",
 		"audio":    object{"output": object{"format": r.format.describe(), "voice": voice(c.set.voice)}},
 		"metadata": nil, "usage": nil,
+	}
+	if status != statusInProgress {
+		o["usage"] = r.turn.used()
 	}
 	if a := r.turn.asked; a != nil {
 		o["metadata"] = or(a.metadata, nil)

@@ -237,6 +237,8 @@ func statusOf(c transport.RefusalCode) (int, string) {
 		return sip.StatusServiceUnavailable, "Service Unavailable"
 	case transport.RefusedUnknown:
 		return sip.StatusNotFound, "Not Found"
+	case transport.RefusedEnded:
+		return sip.StatusGone, "Gone"
 	case transport.RefusedInternal:
 	}
 	return sip.StatusInternalServerError, "Server Internal Error"

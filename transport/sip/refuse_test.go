@@ -38,6 +38,7 @@ func TestTurnedDown(t *testing.T) {
 		{"full", p.offer(), bearing("capacity"), 503},
 		{"draining", p.offer(), bearing("draining"), 503},
 		{"unknown", p.offer(), bearing("unknown_session"), 404},
+		{"ended", p.offer(), bearing("session_ended"), 410},
 		{"inside", p.offer(), bearing("broken"), 500},
 		{"codec", described("m=audio 4000 RTP/AVP 18"), bearing("x"), 488},
 		{"garbage", []byte("hello"), bearing("x"), 488},

@@ -30,7 +30,7 @@ func (s Subject) bootstrapAuth(t *testing.T) {
 	})
 	for _, code := range []transport.RefusalCode{
 		transport.RefusedToken, transport.RefusedExpired, transport.RefusedRevoked, transport.RefusedEpoch,
-		transport.RefusedCapacity, transport.RefusedDraining,
+		transport.RefusedEnded, transport.RefusedCapacity, transport.RefusedDraining,
 	} {
 		t.Run(string(code), func(t *testing.T) {
 			s.needs(t, CanRefuse)

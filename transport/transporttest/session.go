@@ -451,6 +451,15 @@ func (s *Session) ToolCall(c transport.ToolCall) bool {
 	return ok
 }
 
+// Usage tells the client what an answer has used: false when the link does not.
+func (s *Session) Usage(u transport.Usage) bool {
+	sink, ok := s.link.(transport.UsageSink)
+	if ok {
+		s.within("WriteUsage", func() { sink.WriteUsage(u) })
+	}
+	return ok
+}
+
 // Metric shows the client a metrics event: false when the link shows none.
 func (s *Session) Metric(name string, value float64) bool {
 	sink, ok := s.link.(transport.MetricSink)

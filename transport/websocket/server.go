@@ -194,15 +194,14 @@ func (s *Server) resume(ctx context.Context, c *conn, hello *wire.Hello) (*line,
 	s.mu.Lock()
 	l := s.lines[hello.Resume.Session]
 	s.mu.Unlock()
-	unknown := &transport.RefusedError{Code: transport.RefusedUnknown, Reason: "the session is over, or was never here"}
-	if l == nil {
-		return nil, unknown
+	if l == nil { // it is another transport's
+		return nil, &transport.RefusedError{Code: transport.RefusedUnknown, Reason: "no session of this id is open here: begin a new one"}
 	}
 	if err := c.agree(hello.Audio); err != nil {
 		return nil, err
 	}
 	if !l.attach(c, hello.Resume) {
-		return nil, unknown
+		return nil, &transport.RefusedError{Code: transport.RefusedEnded, Reason: "the session has ended: begin a new one"}
 	}
 	s.counts.resumed.Add(1)
 	return l, nil

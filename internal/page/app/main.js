@@ -69,7 +69,7 @@ function facts() {
   const rows = [];
   if (client?.agreed) rows.push(["Session", client.session], ["Sound", `${client.agreed.audio.in} in, ${client.agreed.audio.out} out`]);
   if (sound) rows.push(["Way to the ear", `${Math.round(sound.latencyMs)} ms in this browser`]);
-  if (s) rows.push(["Server", s.build || "unknown"], ["You may choose", s.grants?.join(", ") || "nothing"]);
+  if (s) rows.push(["Server", s.build || "unknown"], ["You may choose", s.grants?.join(", ").replaceAll("_", " ") || "nothing"]);
   byId("facts").replaceChildren(...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
 

@@ -9,6 +9,7 @@ const REFUSALS = {
   stale_epoch: ["This session goes on elsewhere.", "Connect again to begin another one."],
   unsupported_codec: ["The server does not speak this device's sound format.", "Choose another loudspeaker under Settings, or reload the page."],
   unknown_session: ["The session is over.", "Connect again to begin another one."],
+  session_ended: ["The session is over.", "Connect again to begin another one, with a fresh token where this server wants one."],
   capacity: ["The server is full.", "Wait a moment and connect again."],
   draining: ["The server is about to end and takes no new sessions.", "Wait until it is back, or connect to another one."],
   internal_error: ["The server has failed.", "Try again in a moment; its log says why."],

@@ -122,7 +122,7 @@ export class View {
       el("span", { class: "total" }, parts.length === 0 ? "" : `${duration(total)}${whole ? "" : " so far"}`))];
     if (turn.interrupted) {
       const ms = Conversation.stopTime(turn);
-      children.push(el("p", { class: "bargein" }, ms === undefined ? "You interrupted" : `You interrupted: silent ${duration(ms)} after ${turn.noticedBy === "text" ? "you sent it" : "your voice was noticed"}`));
+      children.push(el("p", { class: "bargein" }, ms === undefined ? "You interrupted" : ms < 1 ? "You interrupted a pause" : `You interrupted: silent ${duration(ms)} after ${turn.noticedBy === "text" ? "you sent it" : "your voice was noticed"}`));
     }
     const bars = parts.map((part) => {
       const bar = el("i", { class: part.key });

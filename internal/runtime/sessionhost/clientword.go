@@ -10,6 +10,8 @@ import (
 	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/timebase"
 	"github.com/parley-voice/parley/internal/kernel/turn"
+	"github.com/parley-voice/parley/internal/runtime/invocation"
+	"github.com/parley-voice/parley/provider"
 	"github.com/parley-voice/parley/transport"
 )
 
@@ -193,6 +195,18 @@ func (s *Session) language() string {
 func (s *Session) showSpeech(began bool, at timebase.Samples) {
 	if sink, ok := s.link.(transport.SpeechSink); ok {
 		sink.WriteSpeech(transport.Speech{Began: began, Sample: int64(at)})
+	}
+}
+
+// called meets the end of a provider's call, nil when nothing is known of it: what it took is
+// measured, and what a language model has used is told to clients that ask for that.
+func (s *Session) called(end *invocation.End) {
+	s.meter.called(end)
+	if end == nil || end.Provider.Modality != provider.ModalityLLM || end.Turn == "" || end.Usage.InputTokens+end.Usage.OutputTokens <= 0 {
+		return
+	}
+	if sink, ok := s.link.(transport.UsageSink); ok {
+		sink.WriteUsage(transport.Usage{Turn: end.Turn, InputTokens: end.Usage.InputTokens, OutputTokens: end.Usage.OutputTokens})
 	}
 }
 

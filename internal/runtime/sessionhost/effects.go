@@ -206,11 +206,11 @@ func (s *Session) note(at timebase.Instant, in session.Input) {
 		s.notice.Text = s.content.text(in.Output.Handle)
 	case *session.InvocationEnd:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
-		s.meter.called(s.notice.Call)
+		s.called(s.notice.Call)
 		s.callOver(in.Invocation)
 	case *session.CancelAck:
 		s.notice.Call = s.graph.takeEnd(in.Invocation)
-		s.meter.called(s.notice.Call)
+		s.called(s.notice.Call)
 		s.callOver(in.Invocation)
 	case *session.Unscheduled:
 		s.callOver(in.Invocation)

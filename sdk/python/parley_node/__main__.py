@@ -71,6 +71,10 @@ def _manifest(options: Any) -> int:
     out = Path(options.out) if options.out else Path(options.file).resolve().parent / manifest.NAME
     out.write_text(text, encoding="utf-8")
     print(f"{out}: written; name it in the spec's node, and write it again whenever a file changes")
+    if (script := manifest.shim(options.python)) is not None:
+        print(f"note: {options.python} is {script} here, a script which a sandboxed node may not start: write it again with "
+              f"--python {sys.executable}, and grant the interpreter's folder in the spec's config: "
+              f"isolation: {{read: [{sys.base_prefix}]}}", file=sys.stderr)
     return 0
 
 

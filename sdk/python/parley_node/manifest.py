@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,6 +41,18 @@ def write(file: Path, include: Sequence[str] = (), python: str = "python3") -> s
         "files": [_entry(folder, path) for path in files],
     }
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+
+
+def shim(python: str) -> Path | None:
+    """The script that the name of an interpreter leads to on this machine, such as a version manager's; None where
+    it is the interpreter itself, or is not here. A sandboxed node may not start a script outside its package."""
+    # A version manager that started this process has put the interpreter's own folder in front.
+    own = str(Path(sys.executable).parent)
+    found = shutil.which(python, path=os.pathsep.join(p for p in os.get_exec_path() if p != own))
+    if found is None:
+        return None
+    with open(found, "rb") as file:
+        return Path(found) if file.read(2) == b"#!" else None
 
 
 def _imported(folder: Path) -> Iterable[Path]:

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import io
 import json
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -114,6 +115,17 @@ class Checks(unittest.TestCase):
         code, out = self.run_main("check", path)
         self.assertEqual(code, 1, out)
         self.assertIn("the node's process ended before it", out)
+
+    def test_manifest_tells_of_an_interpreter_that_is_a_script(self):
+        path = self.write()
+        script = path.with_name("python-of-a-version-manager")
+        script.write_text("#!/bin/sh\n", encoding="utf-8")
+        script.chmod(0o755)
+        code, out = self.run_main("manifest", path, "--python", script)
+        self.assertEqual(code, 0, out)
+        self.assertIn(f"--python {sys.executable}", out)
+        self.assertNotIn("note:", self.run_main("manifest", path, "--python", sys.executable)[1])
+        self.assertNotIn("note:", self.run_main("manifest", path, "--python", "/not/here")[1])
 
     def test_manifest_has_the_checksums(self):
         path = self.write()
