@@ -31,6 +31,13 @@ type HostileOptions struct {
 	Say          func(string)
 }
 
+// hostileFloor is the lateness below which nobody hears a difference, as neighbours have it, and
+// HostileMovePercent how much the others' may grow.
+const (
+	hostileFloor       = time.Millisecond
+	HostileMovePercent = 10
+)
+
 // HostileRow is what became of one act.
 type HostileRow struct {
 	Act   string `json:"act"`
@@ -46,6 +53,7 @@ type HostileRow struct {
 	// milliseconds, and how many of them failed or were refused.
 	Alone  float64 `json:"others_lateness_p99_alone_ms"`
 	Beside float64 `json:"others_lateness_p99_beside_ms"`
+	Growth float64 `json:"others_lateness_growth_percent"` // what is below hostileFloor counts as that much
 	Frames int64   `json:"others_frames_beside"`
 	Lost   int64   `json:"others_lost"`
 	Stolen bool    `json:"stolen"` // by other guests of the machine, too much to compare
@@ -150,6 +158,8 @@ func hostileAct(ctx context.Context, x *Crowd, o *HostileOptions, a hostile.Act)
 	}
 	row.Alone, row.Beside, row.Frames = alone.P99, beside.P99, beside.FramesOut
 	row.Lost = x.group.failed.Load() + sumOf(x.refusals.get()) - lost
+	floor := millis(int64(hostileFloor))
+	row.Growth = 100 * (max(row.Beside, floor)/max(row.Alone, floor) - 1)
 	row.Stolen = alone.Stolen > StolenLimit || beside.Stolen > StolenLimit
 	return row, rest(ctx, recovery)
 }
