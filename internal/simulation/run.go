@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 
 	"github.com/parley-voice/parley/internal/kernel/session"
-	"github.com/parley-voice/parley/internal/kernel/timebase"
 )
 
 // Options says what to simulate. The zero value runs one seed, the first.
@@ -52,37 +51,6 @@ type outcome struct {
 	digest                   [32]byte
 	decisions                int64
 	violation                *Violation
-}
-
-// runSeed runs the sessions of a seed once. tracing keeps what a failure shows.
-func (w *world) runSeed(seed, turns int64, faults FaultSet, tracing bool) (o outcome) {
-	w.digest.Reset()
-	w.steps, w.trace = 0, nil
-	if tracing {
-		w.trace = &trace{}
-	}
-	chance := timebase.NewRandom(uint64(seed))
-	chance.Uint64()
-	defer func() {
-		if p := recover(); p != nil {
-			o.violation = w.violation(seed, o.sessions, NoPanic, explain(p, tracing))
-		}
-	}()
-	for o.turns < turns && o.sessions < maxSessions {
-		if tracing {
-			w.trace.lines = w.trace.lines[:0]
-		}
-		w.session(chance.Uint64(), faults, turns-o.turns)
-		o.sessions++
-		o.add(w)
-		if b := w.watch.broken; b != nil {
-			o.violation = w.violation(seed, o.sessions, b.invariant, b.detail)
-			return o
-		}
-	}
-	o.steps = w.steps
-	o.digest, o.decisions = w.digest.Sum(), w.digest.Count()
-	return o
 }
 
 // explain says what a panic was; with its origin where the run is for showing.
@@ -187,9 +155,8 @@ func (r *batch) work() {
 			break
 		}
 		seed := r.options.First + n
-		one := first.runSeed(seed, r.options.Turns, r.options.Faults, false)
+		one, two := abreast(first, second, seed, r.options.Turns, r.options.Faults)
 		if one.violation == nil {
-			two := second.runSeed(seed, r.options.Turns, r.options.Faults, false)
 			one.violation = compare(seed, &one, &two)
 		}
 		if one.violation != nil {

@@ -15,8 +15,7 @@ func BenchmarkTurn(b *testing.B) {
 			turns--
 			continue
 		}
-		one := first.runSeed(seed, DefaultTurns, AllFaults, false)
-		two := second.runSeed(seed, DefaultTurns, AllFaults, false)
+		one, two := abreast(first, second, seed, DefaultTurns, AllFaults)
 		if v := compare(seed, &one, &two); v != nil || one.violation != nil {
 			b.Fatal(v, one.violation)
 		}

@@ -25,6 +25,7 @@ type world struct {
 	trace  *trace // nil unless a failure is being shown
 
 	now         timebase.Instant
+	until       timebase.Instant // the conversation goes on no longer, or comes to rest
 	passAt      timebase.Instant // what the step is told, now unless the clock went back
 	solo        bool             // the pass holds a single message that came alone
 	pausedUntil timebase.Instant
@@ -104,8 +105,8 @@ func newWorld() *world {
 	return w
 }
 
-// session runs one conversation of at most want turns.
-func (w *world) session(seed uint64, allowed FaultSet, want int64) {
+// enter begins one conversation of at most want turns.
+func (w *world) enter(seed uint64, allowed FaultSet, want int64) {
 	w.random = timebase.NewRandom(seed)
 	w.queue.reset()
 	w.egress.reset()
@@ -122,8 +123,12 @@ func (w *world) session(seed uint64, allowed FaultSet, want int64) {
 	w.drawClient(seed)
 	w.drawGraph(seed, allowed)
 	w.watch.begin(w)
+	w.until = horizon
 	w.open()
-	w.run()
+}
+
+// leave ends it.
+func (w *world) leave() {
 	w.afterwards()
 	if !w.blind {
 		w.watch.finish()
@@ -136,33 +141,34 @@ const patience = 8
 // horizon bounds the virtual time of one conversation.
 const horizon = timebase.Instant(3600 * timebase.Second)
 
-// run goes from event to event until the session has ended.
-func (w *world) run() {
-	until := horizon
-	for w.phase != over && !w.watch.failed() {
-		due := min(w.queue.next(), w.egress.nextReport(), w.deadline())
-		switch {
-		case w.phase == talking && (w.turns >= w.want && w.live == "" || w.denied > patience || due > until):
-			w.settle()
-			until = w.now.Add(settleBound)
-			continue
-		case w.phase == settling && due == timebase.Never:
-			if !w.blind {
-				w.watch.atRest(w)
-			}
-			w.close("caller_done")
-			continue
-		case w.phase == settling && due > until:
-			w.watch.restless(w)
-			return
-		case w.phase == closing && due == timebase.Never:
-			w.watch.stuck(w)
-			return
-		}
-		w.now = max(w.now, due, w.pausedUntil)
-		w.gather()
-		w.pass()
+// advance goes on to the next event, and says false when the session has ended.
+func (w *world) advance() bool {
+	if w.phase == over || w.watch.failed() {
+		return false
 	}
+	due := min(w.queue.next(), w.egress.nextReport(), w.deadline())
+	switch {
+	case w.phase == talking && (w.turns >= w.want && w.live == "" || w.denied > patience || due > w.until):
+		w.settle()
+		w.until = w.now.Add(settleBound)
+		return true
+	case w.phase == settling && due == timebase.Never:
+		if !w.blind {
+			w.watch.atRest(w)
+		}
+		w.close("caller_done")
+		return true
+	case w.phase == settling && due > w.until:
+		w.watch.restless(w)
+		return false
+	case w.phase == closing && due == timebase.Never:
+		w.watch.stuck(w)
+		return false
+	}
+	w.now = max(w.now, due, w.pausedUntil)
+	w.gather()
+	w.pass()
+	return true
 }
 
 // settleBound is how long a session may take to come to rest without faults: the hard
