@@ -57,6 +57,26 @@ const (
 // NewEdge makes an empty edge. The spec is shared and not changed.
 func NewEdge(s *Spec) *Edge { return &Edge{spec: s, rules: s.rules()} }
 
+// Touch reads what an offer of sound and its consumer need, and gives a sum that means
+// nothing: see session.Machine.Touch.
+func (e *Edge) Touch(depth int) int64 {
+	q := &e.lanes[Data]
+	if depth == 0 {
+		s := &e.stats
+		return int64(e.number+len(q.items)+len(e.waiting)+len(e.groups)) + int64(q.media) + e.credit + int64(e.stood) + e.runs[Control].first + e.runs[Data].first +
+			e.runs[Telemetry].first + e.ordinal[Data] + e.sampled[Data] + s.Offered[Data] + s.Dropped[ReasonCount-1] + s.Overflows + s.Markers + int64(s.LongestWait)
+	}
+	if depth > 1 {
+		return 0
+	}
+	sum := int64(e.spec.HighTime) + e.spec.FlowHigh[Data]
+	if q.len() > 0 {
+		it := q.at(0)
+		sum += it.Seq + int64(it.End) + int64(it.since)
+	}
+	return sum
+}
+
 // Spec gives what the edge obeys.
 func (e *Edge) Spec() *Spec { return e.spec }
 

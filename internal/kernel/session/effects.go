@@ -59,6 +59,9 @@ func (p *places[E]) place(recycle bool) *E {
 
 // Reset empties the list for the next step.
 func (fx *Effects) Reset() {
+	if len(fx.List) == 0 && len(fx.payloads) == 0 { // most frames of a caller decide nothing
+		return
+	}
 	clear(fx.List)
 	fx.List = fx.List[:0]
 	fx.signals.used, fx.decides.used, fx.turns.used, fx.refusals.used, fx.plays.used = 0, 0, 0, 0, 0

@@ -131,6 +131,9 @@ func (d *Digest) Reset() {
 
 // Add takes the decisions of a step.
 func (d *Digest) Add(list []Effect) {
+	if len(list) == 0 {
+		return
+	}
 	if d.sum == nil {
 		d.sum = sha256.New()
 	}

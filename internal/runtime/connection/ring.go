@@ -24,6 +24,7 @@ type Ring struct {
 	buf     []int16
 	head    timebase.Samples // position after the newest sample
 	readers []*Reader
+	roomy   timebase.Samples // up to here no reader is behind; it may be further
 	lost    timebase.Samples
 }
 
@@ -82,13 +83,21 @@ func (r *Ring) Skip(n timebase.Samples) timebase.Samples {
 	return at
 }
 
-// grow makes room for a slow reader, within bounds.
+// grow makes room for a slow reader, within bounds. Readers go forward only: where the
+// slowest was when it was looked last, there is room for a while.
 func (r *Ring) grow(n int) {
+	end := r.head + timebase.Samples(n)
+	if end <= r.roomy {
+		return
+	}
+	slowest := r.head
 	for _, reader := range r.readers {
 		for int(r.head-reader.at)+n > len(r.buf) && len(r.buf) < ringMax {
 			r.double()
 		}
+		slowest = min(slowest, reader.at)
 	}
+	r.roomy = slowest + timebase.Samples(len(r.buf))
 }
 
 func (r *Ring) double() {
@@ -125,6 +134,7 @@ func (r *Ring) Listen(from timebase.Samples) *Reader {
 		}
 	}
 	reader := &Reader{ring: r, at: max(from, oldest)}
+	r.roomy = min(r.roomy, reader.at+timebase.Samples(len(r.buf)))
 	reader.seen.Store(int64(reader.at))
 	r.readers = append(r.readers, reader)
 	return reader

@@ -19,6 +19,7 @@ type Witness struct {
 	session bool
 	fenced  [witnessDepth]uint32 // generations, the newest overwriting the oldest
 	count   int
+	newest  uint32 // the highest of them: a frame above it is of none
 	frames  int64
 	after   int64
 	turns   map[eventabi.TurnID]int64 // offences by turn; empty in a sound session
@@ -55,12 +56,16 @@ func (w *Witness) Fence(f transport.Fence) {
 	case !w.knows(f.Generation):
 		w.fenced[w.count%witnessDepth] = f.Generation
 		w.count++
+		w.newest = max(w.newest, f.Generation)
 	}
 	w.mu.Unlock()
 	w.sink.Fence(f)
 }
 
 func (w *Witness) knows(generation uint32) bool {
+	if generation > w.newest {
+		return false
+	}
 	for _, g := range w.fenced[:min(w.count, witnessDepth)] {
 		if g == generation {
 			return true

@@ -211,6 +211,7 @@ func (n *TTSNode) drop(reason string) {
 // second and not fifty.
 type coalescer struct {
 	pcm   []int16
+	more  []int16 // behind it, the piece that came last
 	count int64
 }
 
@@ -224,7 +225,15 @@ func (c *coalescer) add(pcm []int16) {
 	if len(c.pcm) == 0 {
 		c.pcm = pcm
 	} else {
-		c.pcm = append(c.pcm, pcm...)
+		c.join()
+		c.more = pcm
+	}
+}
+
+// join has what there is in one piece.
+func (c *coalescer) join() {
+	if len(c.more) > 0 {
+		c.pcm, c.more = append(c.pcm, c.more...), nil
 	}
 }
 
@@ -235,10 +244,19 @@ func (c *coalescer) next() []int16 {
 	if c.count == 0 {
 		want = firstChunk
 	}
-	if len(c.pcm) < want {
+	all := len(c.pcm) + len(c.more)
+	if all < want {
+		c.join()
 		return nil
 	}
-	n := min(len(c.pcm), laterChunk)
+	n := min(all, laterChunk)
+	if len(c.pcm) < n { // what is behind the chunk is not copied
+		out := append(make([]int16, 0, n), c.pcm...)
+		used := n - len(out)
+		out = append(out, c.more[:used]...)
+		c.pcm, c.more = c.more[used:], nil
+		return out
+	}
 	out := c.pcm[:n:n]
 	c.pcm = c.pcm[n:]
 	return out
@@ -246,6 +264,7 @@ func (c *coalescer) next() []int16 {
 
 // rest gives what has not left.
 func (c *coalescer) rest() []int16 {
+	c.join()
 	out := c.pcm
 	c.pcm = nil
 	return out

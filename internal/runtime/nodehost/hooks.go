@@ -195,7 +195,8 @@ func (i *Instance) nextEvent() bool {
 		}
 		return true
 	}
-	if due := node.Instant(i.rang.Swap(0)); due != 0 {
+	if i.rang.Load() != 0 {
+		due := node.Instant(i.rang.Swap(0))
 		i.event = node.Event{Kind: eventabi.KindControl, Type: node.TypeTimer, Class: eventabi.ClassMetadata, At: due}
 		return i.call(&i.event)
 	}

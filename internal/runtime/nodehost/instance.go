@@ -79,7 +79,7 @@ type Instance struct {
 
 	// turnstile admits one hook at a time; dead is closed by the first failure and by
 	// the end of Stop.
-	turnstile chan struct{}
+	turnstile turnstile
 	dead      chan struct{}
 	state     atomic.Int32
 	phase     phase       // guarded by the turnstile
@@ -134,7 +134,7 @@ func New(s Settings) (*Instance, error) {
 		settings:  s,
 		token:     node.NewCancelToken(s.Parent),
 		finishes:  s.Node.Declaration().Mode == node.CancelSoft,
-		turnstile: make(chan struct{}, 1),
+		turnstile: turnstile{freed: make(chan struct{}, 1)},
 		dead:      make(chan struct{}),
 	}
 	i.worker = s.Exec.Task(s.ID, s.Counted, i.run)
@@ -159,6 +159,13 @@ func New(s Settings) (*Instance, error) {
 
 // Alive says that the instance takes events.
 func (i *Instance) Alive() bool { return i.state.Load() == alive }
+
+// Touch reads what an event needs, and gives a sum that means nothing. Who is about to bring
+// events to many instances has the processor bring all of them from memory at once with it.
+func (i *Instance) Touch() int64 {
+	return int64(len(i.settings.ID)+len(i.settings.Turn)) + int64(i.settings.Limits.Event) + i.settings.Seed + int64(len(i.context.Session)+len(i.context.Node)) +
+		int64(i.state.Load()) + int64(i.watch.budget) + int64(i.work.Load()) + i.late.Load()
+}
 
 // Late counts what the node emitted after its turn was cancelled.
 func (i *Instance) Late() int64 { return i.late.Load() }
@@ -191,31 +198,20 @@ func (i *Instance) call(ev *node.Event) bool {
 
 // enter waits for the turnstile, or for the instance's end.
 func (i *Instance) enter() bool {
-	select { // of one case, which costs a fraction of two; mostly nobody is in there
-	case i.turnstile <- struct{}{}:
-		if i.Alive() {
-			return true
-		}
-		<-i.turnstile
-		return false
-	default:
-	}
-	select {
-	case i.turnstile <- struct{}{}:
-		if i.Alive() {
-			return true
-		}
-		<-i.turnstile
-		return false
-	case <-i.dead:
+	if !i.turnstile.try() && !i.turnstile.wait(i.dead) {
 		return false
 	}
+	if i.Alive() {
+		return true
+	}
+	i.turnstile.leave()
+	return false
 }
 
 // leave lets the next hook in. It is here that a failed instance stops whose hook came back
 // late.
 func (i *Instance) leave() {
-	<-i.turnstile
+	i.turnstile.leave()
 	if i.owed.Load() {
 		i.release()
 	}
@@ -224,9 +220,7 @@ func (i *Instance) leave() {
 // release runs the Stop that a failed instance is owed, once none of its hooks runs any more.
 // One that never comes back is never stopped: nothing may run beside it.
 func (i *Instance) release() {
-	select {
-	case i.turnstile <- struct{}{}:
-	default:
+	if !i.turnstile.try() {
 		return // whoever is in there does it on leaving
 	}
 	if i.owed.Swap(false) && i.phase == phaseRunning {
@@ -235,7 +229,7 @@ func (i *Instance) release() {
 			i.context.Telemetry.Count("node_stop_failed", 1)
 		}
 	}
-	<-i.turnstile
+	i.turnstile.leave()
 	if i.owed.Load() {
 		i.release()
 	}

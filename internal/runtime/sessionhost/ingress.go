@@ -44,11 +44,12 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
 		c.Audio(CallerAudio, int64(at), pcm)
 	}
-	heard, listened := s.graph.positions()
 	s.graph.hear()
-	switch s.driver.post(s, item{kind: kindFrame, frame: session.AudioIn{
-		Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm)), Heard: heard, Listened: listened,
-	}}) {
+	frame := session.AudioIn{Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm))}
+	if s.virtual { // else they are the owner's to look up when it takes the frame: it needs them anyway
+		frame.Heard, frame.Listened = s.graph.positions()
+	}
+	switch s.driver.post(s, item{kind: kindFrame, frame: frame}) {
 	case first: // the owner comes, and wakes those who listen
 		return
 	case lost:

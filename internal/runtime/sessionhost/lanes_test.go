@@ -191,6 +191,47 @@ func TestDeadlineTakesAlongWhatCameBefore(t *testing.T) {
 	s.close(t, list...)
 }
 
+// An owner that is behind does not go round and round: the kernels of sessions whose deadline
+// has passed hear of it though each slot brings something that is due, and once.
+func TestDeadlinesAreHeardWhenTheOwnerIsBehind(t *testing.T) {
+	s := newStill()
+	l, list := booked(t, s, 5*clockEvery, nil)
+	due := timebase.Instant(0)
+	for _, x := range list {
+		frame(x)
+	}
+	s.round()
+	for _, x := range list {
+		due = max(due, x.born.Add(timebase.Span(x.machine.Deadline())))
+	}
+	if due == timebase.Never {
+		t.Fatal("the sessions have no deadline")
+	}
+	l.passes = nil
+	s.instant.Store(int64(due))
+	reads, still := 0, s.clock
+	s.clock = func() timebase.Instant { // a slot goes by for every few sessions
+		if reads++; reads < 10_000 {
+			s.instant.Add(int64(wheelSlot))
+		}
+		return still()
+	}
+	s.round()
+	s.clock = still
+	if reads >= 10_000 {
+		t.Errorf("the round did not end: the same deadlines were due over and over")
+	}
+	for _, x := range list {
+		if x.woken || x.machine.Deadline() <= due-x.born {
+			t.Errorf("the kernel of %s has not heard of its deadline", x.ID())
+		}
+	}
+	if len(l.passes) != len(list) {
+		t.Errorf("%d passes for the deadlines of %d sessions", len(l.passes), len(list))
+	}
+	s.close(t, list...)
+}
+
 // Telemetry is served from what is left, and what does not fit is counted and told.
 func TestTelemetryComesLast(t *testing.T) {
 	s := newStill()

@@ -20,6 +20,9 @@ type item struct {
 	posted timebase.Instant // of control, on the driver's clock
 }
 
+// bare says that an item is a frame's descriptor.
+func (it *item) bare() bool { return it.input == nil && it.ask == nil }
+
 // kind says which bound an item counts against.
 type kind uint8
 

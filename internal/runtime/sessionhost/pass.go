@@ -54,6 +54,9 @@ func (s *Session) tick(at timebase.Instant) (more bool) {
 	}
 	s.meter.turn(at)
 	if len(s.feedback) > 0 || at >= s.machine.Deadline() {
+		// Until the kernel has heard of it nothing but the next frame is due: a deadline that has
+		// passed would be due again in each slot, ahead of the kernels of all sessions.
+		s.driver.rearm(s, s.egress.NextTick().Add(timebase.Span(s.born)))
 		return true
 	}
 	s.rearm()

@@ -43,9 +43,7 @@ func (i *ingress) Played(p transport.Playout) {
 }
 
 // acknowledged says that the client tells how far it has played.
-func (s *Session) acknowledged() bool {
-	return s.settings.Ack == transport.AckClient || s.settings.Ack == transport.AckGateway
-}
+func (s *Session) acknowledged() bool { return s.acks }
 
 // put keeps a report, and says whether the owner is to be told.
 func (q *playouts) put(p transport.Playout) bool {

@@ -63,7 +63,6 @@ type Session struct {
 	link     transport.Link
 	witness  *connection.Witness
 	fences   connection.Fences
-	ring     connection.Ring
 	content  *content
 	taps     taps
 	tools    toolbox
@@ -71,13 +70,19 @@ type Session struct {
 	playouts playouts
 	wall     int64 // the wall clock at instant 0, Unix milliseconds
 	talk     *Conversation
-	graph    *graph
 	done     chan struct{}
-	gone     func()      // told before done is closed; nil = nobody
-	open     atomic.Bool // ingress is taken
+	gone     func() // told before done is closed; nil = nobody
 	epoch    atomic.Int64
-	box      mailbox
-	counts   counts
+
+	// What a caller frame touches on its way in lies together.
+	graph   *graph
+	open    atomic.Bool // ingress is taken
+	virtual bool        // time is
+	acks    bool        // the client tells how far it has played
+	ring    connection.Ring
+	box     mailbox
+	counts  counts
+
 	standing standing
 	fenceMu  sync.Mutex
 	fenceAge map[uint32]timebase.Span  // generations fenced ahead of the kernel, and how long it took
@@ -86,14 +91,29 @@ type Session struct {
 	spoken   atomic.Pointer[string] // the language that the client chose; nil = the settings'
 
 	// What follows belongs to the owner.
-	machine   *session.Machine
+	// First what every frame touches.
+	busy     bool // somebody attends to it; of the shard, as the next three
+	missed   bool // it was to be attended to meanwhile
+	woken    bool // it stands in the queue of those whose kernel has to hear of something
+	over     bool
+	deciding bool // the pass holds more than caller frames
+	exile    int  // turns that it has off the owner yet
+	last     timebase.Instant
+	wanted   timebase.Instant // when the shard is to turn to the session again, on its clock
+	readNext timebase.Instant // when the wall clock is read again
+	machine  *session.Machine
+	egress   *connection.Egress
+	pending  []session.Input // collected for the next pass
+	frames   []session.AudioIn
+	feedback []session.Input
+	again    []session.Input
+	controls []timebase.Instant // when the control of the next pass was posted
+	took     []timebase.Span    // of the fences of the pass under way
+	stepping []session.Input    // what the kernel is working on
+	timer    wheelNode          // of a shard
+
 	fx        session.Effects
 	digest    session.Digest
-	egress    *connection.Egress
-	pending   []session.Input // collected for the next pass
-	frames    []session.AudioIn
-	feedback  []session.Input
-	again     []session.Input
 	playing   []connection.Report // scratch, as the next
 	progress  []session.Delivery
 	snapshots session.Snapshots
@@ -101,25 +121,13 @@ type Session struct {
 	refreshed timebase.Instant
 	fresh     bool // snapshots were taken once
 	reading   session.ClockReading
-	readNext  timebase.Instant // when the wall clock is read again
-	touched   bool             // of virtual time
-	wanted    timebase.Instant // when the shard is to turn to the session again, on its clock
-	busy      bool             // somebody attends to it; of the shard, as the next two
-	missed    bool             // it was to be attended to meanwhile
-	exile     int              // turns that it has off the owner yet, of
-	sentence  int
-	controls  []timebase.Instant // when the control of the next pass was posted
-	last      timebase.Instant
-	took      []timebase.Span // of the fences of the pass under way
-	stepping  []session.Input // what the kernel is working on
-	deciding  bool            // the pass holds more than caller frames
+	touched   bool // of virtual time
+	sentence  int  // turns that it had off the owner when it last was banished
 	clock     func() timebase.Instant
 	lost      bool // the recorder failed
 	faulted   bool
-	over      bool
 	reason    string
 	notice    Notice
-	timer     wheelNode                       // of a shard
 	alarm     *event                          // of virtual time
 	interim   map[eventabi.InvocationID]int64 // latest text of each utterance
 	turns     map[eventabi.InvocationID]eventabi.TurnID
@@ -195,7 +203,8 @@ func newSession(s Settings, d driver) *Session {
 	x.ctx, x.stop = context.WithCancel(context.Background())
 	x.epoch.Store(int64(s.Bootstrap.Epoch))
 	x.exec = d.executor(x)
-	x.clock = x.exec.Now
+	x.clock, x.virtual = x.exec.Now, x.exec.Virtual()
+	x.acks = s.Ack == transport.AckClient || s.Ack == transport.AckGateway
 	x.timer.session = x
 	x.taps.s, x.meter.s = x, x
 	x.tools.open(s.Tools)

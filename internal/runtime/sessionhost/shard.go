@@ -41,6 +41,7 @@ type shard struct {
 	items   []item
 	crowd   crowd
 	alarm   *alarm // nil = timers serve
+	fetched int64  // what was read ahead; it means nothing
 }
 
 // The queues of an owner, in the order in which they are served.
@@ -55,8 +56,9 @@ const (
 
 // queue is a list of sessions, first in, first out.
 type queue struct {
-	list []*Session
-	head int
+	list    []*Session
+	head    int
+	fetched int // up to here
 }
 
 func (q *queue) push(s *Session) { q.list = append(q.list, s) }
@@ -67,7 +69,7 @@ func (q *queue) pop() *Session {
 	s := q.list[q.head]
 	q.list[q.head] = nil
 	if q.head++; q.head == len(q.list) {
-		q.list, q.head = q.list[:0], 0
+		q.list, q.head, q.fetched = q.list[:0], 0, 0
 	}
 	return s
 }
@@ -174,6 +176,7 @@ func (h *shard) round(term int64) (over, relieved bool) {
 			}
 			return over, false
 		}
+		h.fetch(which)
 		if h.serve(which, h.queues[which].pop(), now) {
 			left = 0
 		}
@@ -212,6 +215,9 @@ func (h *shard) gather(lane flow.Lane) {
 
 // serve gives a session its turn. long says that it may have taken a while.
 func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
+	if which == queueWoken {
+		s.woken = false
+	}
 	if s.busy {
 		s.missed = true
 		s.box.unlist(listedOn(which))
@@ -219,7 +225,7 @@ func (h *shard) serve(which int, s *Session, now timebase.Instant) (long bool) {
 	}
 	if which == queueDue && s.exile == 0 {
 		if h.attend(s, func() bool { return s.tick(now - s.born) }) {
-			h.queues[queueWoken].push(s)
+			h.wake(s)
 		}
 		return false
 	}
@@ -247,6 +253,9 @@ func (h *shard) collect(which int, s *Session) bool {
 	all := on == unlisted
 	items, lost, more := s.box.take(on, all, h.items)
 	for i := range items {
+		if it := &items[i]; it.bare() {
+			it.frame.Heard, it.frame.Listened = s.graph.positions()
+		}
 		s.collect(&items[i])
 	}
 	clear(items)
@@ -297,9 +306,17 @@ func (h *shard) settled(s *Session) {
 	s.busy = false
 	h.wheel.arm(&s.timer, s.wanted)
 	if s.missed && !s.over {
-		h.queues[queueWoken].push(s)
+		h.wake(s)
 	}
 	s.missed = false
+}
+
+// wake has the session's kernel hear of what was due, once.
+func (h *shard) wake(s *Session) {
+	if !s.woken {
+		s.woken = true
+		h.queues[queueWoken].push(s)
+	}
 }
 
 // sleep waits until something is due or comes.
