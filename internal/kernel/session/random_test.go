@@ -25,6 +25,7 @@ type drunk struct {
 	seen    []Effect // everything decided so far, when kept
 	keep    bool
 	digest  Digest
+	slowly  bool // caller frames have no path of their own
 }
 
 func newDrunk(seed uint64, keep bool) *drunk {
@@ -53,7 +54,12 @@ func newDrunk(seed uint64, keep bool) *drunk {
 
 func (d *drunk) step(in ...Input) {
 	d.fx.Reset()
-	d.machine.Step(d.at, in, &d.fx)
+	if d.slowly {
+		d.machine.now = max(d.machine.now, d.at)
+		d.machine.fullPass(in, &d.fx)
+	} else {
+		d.machine.Step(d.at, in, &d.fx)
+	}
 	d.digest.Add(d.fx.List)
 	if d.keep {
 		d.seen = append(d.seen, d.fx.List...)
@@ -565,6 +571,50 @@ func TestSameInputsSameDecisions(t *testing.T) {
 		if a.digest.Sum() != b.digest.Sum() {
 			t.Errorf("seed %d: two runs differ", seed)
 		}
+	}
+}
+
+// frames takes a pass of caller frames and nothing else, with listeners that read on, or not.
+func (d *drunk) frames() {
+	var in []Input
+	at := d.machine.heard
+	d.at = d.at.Add(timebase.Span(d.random.Below(int64(30 * timebase.Millisecond))))
+	for range 1 + d.random.Below(6) {
+		read := at - timebase.Samples(d.random.Below(8)*timebase.FrameSamples)
+		in = append(in, &AudioIn{Epoch: pick[eventabi.Epoch](d, 1, 1, 1, 1, 1, 2), Sample: at, Samples: timebase.FrameSamples, Heard: max(0, read), Listened: max(0, read)})
+		at += timebase.FrameSamples
+		d.at = d.at.Add(20 * timebase.Millisecond)
+	}
+	d.step(in...)
+}
+
+// The path of caller frames is a short cut: a pass of them decides what it would decide by the
+// long way, and leaves behind what that leaves.
+func TestFramesTakeAShortCut(t *testing.T) {
+	cut := 0
+	for seed := range uint64(200) {
+		a, b := newDrunk(seed, false), newDrunk(seed, false)
+		b.slowly = true
+		for n := range 60 {
+			for _, d := range []*drunk{a, b} {
+				if d.random.Chance(1, 3) {
+					d.stagger(1)
+				} else {
+					d.frames()
+				}
+			}
+			if a.machine.State() == controlplane.SessionActive && len(a.fx.List) == 0 {
+				cut++
+			}
+			if a.digest.Sum() != b.digest.Sum() || a.machine.deadline != b.machine.deadline || a.machine.Sequence() != b.machine.Sequence() ||
+				a.machine.counters != b.machine.counters || a.at != b.at {
+				t.Fatalf("seed %d, pass %d: deadline %d by the short way, %d by the long one; sequence %d and %d", seed, n,
+					a.machine.deadline, b.machine.deadline, a.machine.Sequence(), b.machine.Sequence())
+			}
+		}
+	}
+	if cut < 1000 {
+		t.Errorf("%d passes decided nothing: there was hardly a short cut to be tried", cut)
 	}
 }
 

@@ -193,14 +193,34 @@ func (m *Machine) Touch(depth int) int64 {
 // decisions to fx. Instants do not go back: an earlier one counts as the present.
 func (m *Machine) Step(at timebase.Instant, in []Input, fx *Effects) {
 	m.now = max(m.now, at)
-	if len(in) == 1 && m.now < m.deadline {
-		if frame, ok := in[0].(*AudioIn); ok && m.frame(frame) {
-			if len(m.edges.log.List) == 0 {
-				return
-			}
-			in = in[1:] // it was taken; what it made happen at its edges is decided below
+	if m.now < m.deadline {
+		taken := m.framesTaken(in)
+		if taken > 0 && taken == len(in) && len(m.edges.log.List) == 0 {
+			return
 		}
+		in = in[taken:] // what they made happen at their edges is decided below
 	}
+	m.fullPass(in, fx)
+}
+
+// framesTaken takes caller frames by their own path, where a pass holds nothing else, up to
+// the first that makes something happen. It gives how many.
+func (m *Machine) framesTaken(in []Input) (taken int) {
+	if !framesOnly(in) {
+		return 0
+	}
+	for taken < len(in) && len(m.edges.log.List) == 0 {
+		frame, ok := in[taken].(*AudioIn)
+		if !ok || !m.frame(frame) {
+			break
+		}
+		taken++
+	}
+	return taken
+}
+
+// fullPass is a pass but for the caller frames that were no news.
+func (m *Machine) fullPass(in []Input, fx *Effects) {
 	m.fx, m.fenced, m.cause = fx, false, ""
 	if !framesOnly(in) {
 		m.looked = m.now

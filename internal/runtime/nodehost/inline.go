@@ -47,6 +47,9 @@ func (i *Instance) KickHere() {
 	}
 }
 
+// Inline says that its events run on the goroutine of whoever kicks it by KickHere.
+func (i *Instance) Inline() bool { return i.inline.Load() }
+
 // allowInline is said when the node has begun: Init and Start may take their time and are
 // the pool's.
 func (i *Instance) allowInline() {

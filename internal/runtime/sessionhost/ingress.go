@@ -44,7 +44,7 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
 		c.Audio(CallerAudio, int64(at), pcm)
 	}
-	s.graph.hear()
+	ear := s.graph.hear()
 	frame := session.AudioIn{Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm))}
 	if s.virtual { // else they are the owner's to look up when it takes the frame: it needs them anyway
 		frame.Heard, frame.Listened = s.graph.positions()
@@ -55,6 +55,9 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 	case lost:
 		s.counts.dropped.Add(1)
 	case taken, merged:
+		if ear != nil && ear.Inline() && s.graph.sound == nil { // the owner that comes is who listens
+			return
+		}
 	}
 	s.graph.audioCame()
 }
