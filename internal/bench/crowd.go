@@ -204,11 +204,11 @@ func (c *crowds) curve() (rows []Result, err error) {
 		if err != nil {
 			return rows, err
 		}
-		cost := median(r.of(func(w *load.Window) float64 { return w.PerSession }))
-		row := Result{
-			ID: "curve", Subject: fmt.Sprintf("%d sessions: frame lateness p99", n), Denominator: "floor p99", Unit: "ns",
-			Note: fmt.Sprintf("%d sessions: %.0f us of a processor for a second of a session, %.2f cores", n, cost,
-				median(r.of(func(w *load.Window) float64 { return w.Cores }))),
+		row := Result{ID: "curve", Subject: fmt.Sprintf("%d sessions: frame lateness p99", n), Denominator: "floor p99", Unit: "ns"}
+		if len(r.windows) > 0 {
+			row.Note = fmt.Sprintf("%d sessions: %.0f us of a processor for a second of a session, %.2f cores", n,
+				median(r.of(func(w *load.Window) float64 { return w.PerSession })),
+				median(r.of(func(w *load.Window) float64 { return w.Cores })))
 		}
 		rows = append(rows, r.row(row, r.floors, r.of(lateness)))
 		rows[len(rows)-1].Met = true

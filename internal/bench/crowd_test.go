@@ -57,6 +57,17 @@ func TestCrowdRows(t *testing.T) {
 	if r := rows[1]; r.Met || r.Void != 15 || r.Note != crowdVoidNote {
 		t.Errorf("all void: %+v", r)
 	}
+	for _, n := range []int{100, 300, 3000} {
+		c.runs[n] = &crowdRun{sessions: n, void: 3}
+	}
+	if rows, err = c.curve(); err != nil || len(rows) != 5 {
+		t.Fatalf("%d rows of the curve, %v", len(rows), err)
+	}
+	for i, void := range []int{3, 3, 0, 3, 15} {
+		if r := rows[i]; r.Void != void || (r.Note == crowdVoidNote) != (void > 0) {
+			t.Errorf("the curve with void windows: %+v", r)
+		}
+	}
 	for carried, met := range map[int64]bool{500_000: true, 100_000: false} {
 		c.runs[10000] = &crowdRun{sessions: 10000, floors: []float64{1e6}, windows: []load.Window{window(1, 0.001, carried)}}
 		if rows, err = c.frameCost(); err != nil || rows[0].Met != met || rows[0].Ratio <= 0 {
