@@ -29,11 +29,29 @@ func TestVoidRunsAreRepeated(t *testing.T) {
 			return 0.5
 		}
 		return 0
-	}}.withDefaults()
+	}, Pause: func(time.Duration) {}}.withDefaults()
 	value := 0.0
 	r := pair(o, Result{Limit: 10}, func() float64 { return 1 }, func() float64 { value++; return value })
 	if r.Void != 1 || r.Value != 3 { // 1 is void; 2, 3, 4 count
 		t.Errorf("void %d, median %v", r.Void, r.Value)
+	}
+}
+
+// TestVoidRunsAreGivenUp: where every run is void, each is repeated so often and no more, with a
+// pause that grows, and the row says what it is.
+func TestVoidRunsAreGivenUp(t *testing.T) {
+	var said int
+	var waited []time.Duration
+	o := Options{
+		Runs: 2, Stole: func() float64 { return 0.5 }, Say: func(string) { said++ }, Pause: func(d time.Duration) { waited = append(waited, d) },
+	}.withDefaults()
+	runs := 0
+	r := pair(o, Result{Limit: 10}, func() float64 { return 2 }, func() float64 { runs++; return 4 })
+	if runs != voids*2 || r.Void != runs || said != runs || len(waited) != runs-1 || waited[0] != time.Second || waited[4] != longestPause {
+		t.Errorf("%d runs, %d void, %d told, pauses %v", runs, r.Void, said, waited)
+	}
+	if r.Met || r.Value != 4 || r.Base != 2 || r.Note != voidNote {
+		t.Errorf("a void row: %+v", r)
 	}
 }
 

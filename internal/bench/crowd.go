@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-voice/parley/internal/load"
@@ -81,7 +82,7 @@ func (c *crowds) at(n, runs int) (r *crowdRun, err error) {
 	r = &crowdRun{sessions: n}
 	c.runs[n] = r
 	ctx, each := context.Background(), max(c.o.Each, leastWindow)
-	for len(r.windows) < runs && r.void < 3*runs {
+	for row := 0; len(r.windows) < runs && r.void < voids*runs; {
 		late, err := c.floor.measure(ctx, each)
 		if err != nil {
 			_ = x.Close() // the fault before counts
@@ -93,9 +94,11 @@ func (c *crowds) at(n, runs int) (r *crowdRun, err error) {
 			return nil, err
 		}
 		if w.Void() {
-			r.void++
+			r.void, row = r.void+1, row+1
+			c.o.again(fmt.Sprintf("%d sessions", n), r.void, row, voids*runs)
 			continue
 		}
+		row = 0
 		r.floors, r.windows = append(r.floors, float64(percentile(late, 99))), append(r.windows, w)
 	}
 	return r, x.Close()
@@ -234,6 +237,7 @@ func collecting(o Options, m *load.Machine) ([]Result, error) {
 	each := max(o.Each, leastWindow)
 	var fault error
 	var disturbed bool // by other processes of the machine, since it was asked last
+	var others float64 // cores that they used
 	if stole := o.Stole; stole != nil {
 		o.Stole = func() float64 {
 			share := stole()
@@ -271,14 +275,15 @@ func collecting(o Options, m *load.Machine) ([]Result, error) {
 			if err != nil {
 				fault = err
 			}
-			disturbed = disturbed || w.Void()
+			disturbed, others = disturbed || w.Void(), w.Others
 			return max(lateness(&w), 1)
 		}
 	}
 	result := pair(o, row, measure(false), measure(true))
-	if result.Note == "" {
-		result.Note = row.Note
+	if result.Note == voidNote {
+		result.Note += fmt.Sprintf("; so is one in which other processes used more than 5 %% of it, and in the last they used %.2f cores", others)
 	}
+	result.Note = strings.TrimPrefix(result.Note+"; "+row.Note, "; ")
 	runtime.KeepAlive(ballast)
 	if err := x.Close(); err != nil {
 		fault = err

@@ -5,6 +5,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os/exec"
 	"slices"
 	"time"
@@ -20,7 +21,8 @@ type Options struct {
 	Now   func() time.Time
 	Stole func() float64 // share of stolen time since the last call, negative = unknown
 	Only  func(id string) bool
-	Say   func(string) // progress
+	Say   func(string)        // progress
+	Pause func(time.Duration) // before a void run is repeated; nil = time.Sleep
 	// Sessions is how many callers the case sockets has; 0 = DefaultSessions. Part makes the
 	// command that runs ServePart, CallPart, NodePart or EchoPart as a process of its own; nil = the
 	// cases cannot be measured. WarmUp is how long its callers talk before they are measured; 0 = 12 s.
@@ -43,6 +45,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}
+	}
+	if o.Pause == nil {
+		o.Pause = time.Sleep
 	}
 	if o.Sessions <= 0 {
 		o.Sessions = DefaultSessions
@@ -90,11 +95,27 @@ func perOp(each time.Duration, work loop) float64 {
 	}
 }
 
+// voids is how many void runs there may be for each that counts, before a case is given up:
+// each is repeated as often as a load's window is.
+const voids = 3
+
+// longestPause is the most that is waited for a noisy neighbour to go.
+const longestPause = 8 * time.Second
+
+// again says that a run was void, and has the next one wait if there is one: the longer the
+// more were void in a row.
+func (o *Options) again(what string, void, row, most int) {
+	o.Say(fmt.Sprintf("%s: void, too much of the processor was somebody else's (%d of at most %d)", what, void, most))
+	if void < most {
+		o.Pause(min(time.Second<<min(row-1, 8), longestPause))
+	}
+}
+
 // pair measures subject and denominator alternately and fills value, base and ratio.
 func pair(o Options, r Result, base, subject func() float64) Result {
 	var values, bases, ratios, stolen []float64
 	r.StolenPct = -1
-	for len(ratios) < o.Runs && r.Void < 3*o.Runs {
+	for row := 0; len(ratios) < o.Runs && r.Void < voids*o.Runs; {
 		if o.Stole != nil {
 			o.Stole()
 		}
@@ -103,9 +124,12 @@ func pair(o Options, r Result, base, subject func() float64) Result {
 		if o.Stole != nil {
 			share := o.Stole()
 			if share > StolenLimit {
-				r.Void++
+				r.Value, r.Base, r.Ratio = v, b, v/b
+				r.Void, row = r.Void+1, row+1
+				o.again(r.ID, r.Void, row, voids*o.Runs)
 				continue
 			}
+			row = 0
 			stolen = append(stolen, 100*share)
 		}
 		values, bases, ratios = append(values, v), append(bases, b), append(ratios, v/b)
@@ -123,7 +147,7 @@ func pair(o Options, r Result, base, subject func() float64) Result {
 	return r
 }
 
-const voidNote = "every run was void: more than 1 % of the processor was stolen by other guests; repeat on a quieter machine"
+const voidNote = "every run was void, and what is shown, if anything, is the last of them: more than 1 % of the processor was stolen by other guests; repeat on a quieter machine"
 
 func median(list []float64) float64 {
 	sorted := slices.Clone(list)

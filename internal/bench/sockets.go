@@ -146,17 +146,21 @@ func (c *crowds) overSockets(n int) (r *socketRun, err error) {
 	defer func() { err = errors.Join(err, callers.end()) }()
 	time.Sleep(crowdRamp + c.o.WarmUp)
 	r = &socketRun{}
-	for each := max(c.o.Each, leastWindow); len(r.socket) < c.o.Runs && r.void < 3*c.o.Runs; {
+	each, row := max(c.o.Each, leastWindow), 0
+	for most := voids * c.o.Runs; len(r.socket) < c.o.Runs && r.void < most; {
 		late, err := c.floor.measure(ctx, each)
 		if err != nil {
 			return nil, err
 		}
-		if err := r.measure(server, callers, each, c.machine(), len(r.socket) == 0 && r.void == 3*c.o.Runs-1); err != nil {
+		if err := r.measure(server, callers, each, c.machine(), len(r.socket) == 0 && r.void == most-1); err != nil {
 			return nil, err
 		}
 		if len(r.socket) > len(r.floors) {
-			r.floors = append(r.floors, float64(percentile(late, 99)))
+			r.floors, row = append(r.floors, float64(percentile(late, 99))), 0
+			continue
 		}
+		row++
+		c.o.again(fmt.Sprintf("%d sessions over WebSocket", n), r.void, row, most)
 	}
 	return r, nil
 }
