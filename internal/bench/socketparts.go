@@ -140,9 +140,11 @@ func (x *callers) call(ctx context.Context, seed uint64) error {
 	defer x.open.Add(-1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	// The end of the context closes the connection; the library does not watch it for each message.
+	defer context.AfterFunc(ctx, func() { _ = c.CloseNow() })()
 	go func() {
 		defer stop()
-		x.listen(ctx, c)
+		x.listen(context.Background(), c)
 	}()
 	return x.speak(ctx, c, seed)
 }
@@ -177,7 +179,7 @@ func (x *callers) speak(ctx context.Context, c *websocket.Conn, seed uint64) err
 			}
 		}
 		data = wire.AppendAudio(data[:0], &wire.Audio{Kind: wire.KindCaller, Sequence: uint32(n), Position: n * transport.FrameSamples, Payload: payload}) //nolint:gosec // it goes round
-		if err := c.Write(ctx, websocket.MessageBinary, data); err != nil {
+		if err := c.Write(context.Background(), websocket.MessageBinary, data); err != nil {
 			return err
 		}
 		x.sent.Add(1)

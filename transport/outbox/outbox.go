@@ -56,6 +56,7 @@ type Outbox struct {
 	writing *Message // by the writer, now
 	settled chan struct{}
 	began   time.Time // when writing began
+	watched bool      // the timer of watch runs
 	closing bool      // Send takes nothing more
 	err     error     // why nothing is written any more
 	spare   [][]byte  // Data of audio that is done with

@@ -10,6 +10,7 @@ import (
 // run is the writer: it ends when the outbox has failed, or is closed and empty.
 func (o *Outbox) run() {
 	defer close(o.done)
+	defer o.watch.Stop()
 	var m Message
 	for o.take(&m) {
 		err := o.config.Write(o.ctx, &m)
@@ -29,7 +30,10 @@ func (o *Outbox) take(m *Message) bool {
 		case o.queue.len() > 0:
 			*m = o.queue.pop()
 			o.writing, o.began = m, time.Now()
-			o.watch.Reset(o.config.Timeout)
+			if !o.watched {
+				o.watched = true
+				o.watch.Reset(o.config.Timeout)
+			}
 			o.mu.Unlock()
 			return true
 		case o.closing:
@@ -46,7 +50,6 @@ func (o *Outbox) take(m *Message) bool {
 func (o *Outbox) wrote(m *Message, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.watch.Stop()
 	o.writing = nil
 	if o.settled != nil {
 		close(o.settled)
@@ -64,12 +67,20 @@ func (o *Outbox) wrote(m *Message, err error) {
 	o.recycle(m)
 }
 
-// overdue is called when a write takes too long. The timer of a write that has just
-// ended may still come: it is told by the instant.
+// overdue is called when a write may have taken too long. One timer looks after all writes,
+// and is set anew when it has come, not for each of them.
 func (o *Outbox) overdue() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.writing != nil && time.Since(o.began) >= o.config.Timeout {
-		o.fail(fmt.Errorf("%w: %v", ErrTimeout, o.config.Timeout))
+	o.watched = false
+	if o.writing == nil || o.err != nil {
+		return
 	}
+	left := o.config.Timeout - time.Since(o.began)
+	if left <= 0 {
+		o.fail(fmt.Errorf("%w: %v", ErrTimeout, o.config.Timeout))
+		return
+	}
+	o.watched = true
+	o.watch.Reset(left)
 }

@@ -38,11 +38,15 @@ type conn struct {
 	pace   bucket
 	faults int
 	heard  atomic.Bool // something came since the last ping
+
+	writing atomic.Bool // the outbox's writer has a message on its way
+	guarded bool        // what ends a write is in place; of the writer
 }
 
 func newConn(s *Server, ws *websocket.Conn, r *raw, zip bool) (*conn, error) {
 	ws.SetReadLimit(wire.MaxAudio)
 	c := &conn{server: s, ws: ws, raw: r, zip: zip, pace: newBucket(s.config.Rate)}
+	r.timed = zip
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	out, err := outbox.New(outbox.Config{
 		Write: c.write, Audio: s.config.Audio, Control: s.config.Control, Timeout: s.config.Write, Failed: c.failed,
@@ -56,8 +60,27 @@ func newConn(s *Server, ws *websocket.Conn, r *raw, zip bool) (*conn, error) {
 	return c, nil
 }
 
-// write puts a message on the wire; the outbox calls it.
+// write puts a message on the wire; the outbox calls it. Its context is the outbox's own, the
+// same for all writes: that it ends is looked after once, and not by the library for each
+// message.
 func (c *conn) write(ctx context.Context, m *outbox.Message) error {
+	if !c.guarded {
+		c.guarded = true
+		context.AfterFunc(ctx, transport.Contain(c.broken, func() {
+			if c.writing.Load() {
+				c.cut()
+			}
+		}))
+	}
+	c.writing.Store(true)
+	defer c.writing.Store(false)
+	if err := context.Cause(ctx); err != nil { // it ended before the mark stood
+		return err
+	}
+	return c.put(context.Background(), m)
+}
+
+func (c *conn) put(ctx context.Context, m *outbox.Message) error {
 	if !c.zip {
 		return c.ws.Write(ctx, kindOf(m), m.Data)
 	}
@@ -211,7 +234,9 @@ func (c *conn) serve(l *line) {
 				return
 			}
 		}
-		kind, data, err := c.next(c.ctx)
+		// Without a context, which the library would have watched for each message: whoever ends
+		// that of the connection cuts it, and a read of what was cut returns.
+		kind, data, err := c.next(context.Background())
 		if err != nil {
 			// 1000 is a client that says goodbye; a page that is closed or reloaded sends 1001
 			// and may come back.

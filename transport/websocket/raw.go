@@ -30,13 +30,17 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.wire, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(h.wire, 4096)), nil
 }
 
-// raw is a connection that knows how long it was waited for.
+// raw is a connection that knows how long it was waited for, if it is told to.
 type raw struct {
 	net.Conn
+	timed            bool         // somebody wants to know
 	reading, writing atomic.Int64 // nanoseconds
 }
 
 func (r *raw) Read(b []byte) (int, error) {
+	if !r.timed {
+		return r.Conn.Read(b)
+	}
 	began := time.Now()
 	n, err := r.Conn.Read(b)
 	r.reading.Add(int64(time.Since(began)))
@@ -44,6 +48,9 @@ func (r *raw) Read(b []byte) (int, error) {
 }
 
 func (r *raw) Write(b []byte) (int, error) {
+	if !r.timed {
+		return r.Conn.Write(b)
+	}
 	began := time.Now()
 	n, err := r.Conn.Write(b)
 	r.writing.Add(int64(time.Since(began)))
