@@ -126,7 +126,20 @@ func (d *Digest) Reset() {
 	if d.sum != nil {
 		d.sum.Reset()
 	}
-	d.n = 0
+	d.n, d.c.buf = 0, d.c.buf[:0]
+}
+
+// gathered is how many bytes of decisions go into the hash at once, about: it takes whole
+// blocks, and what is less costs it as much.
+const gathered = 512
+
+// hash has the hash take what was gathered.
+func (d *Digest) hash() {
+	if d.sum == nil {
+		d.sum = sha256.New()
+	}
+	_, _ = d.sum.Write(d.c.buf) // a hash's Write never fails
+	d.c.buf = d.c.buf[:0]
 }
 
 // Add takes the decisions of a step.
@@ -134,15 +147,12 @@ func (d *Digest) Add(list []Effect) {
 	if len(list) == 0 {
 		return
 	}
-	if d.sum == nil {
-		d.sum = sha256.New()
-	}
-	d.c.mode, d.c.buf = modeEncode, d.c.buf[:0]
+	d.c.mode = modeEncode
 	for _, e := range list {
 		d.c.record(e)
 	}
-	if len(d.c.buf) > 0 {
-		_, _ = d.sum.Write(d.c.buf) // a hash's Write never fails
+	if len(d.c.buf) >= gathered {
+		d.hash()
 	}
 	d.n += int64(len(list))
 }
@@ -150,9 +160,7 @@ func (d *Digest) Add(list []Effect) {
 // AddMarshalled takes one decision that Marshal has written already; it counts as Add
 // would count the decision itself.
 func (d *Digest) AddMarshalled(b []byte) {
-	if d.sum == nil {
-		d.sum = sha256.New()
-	}
+	d.hash()
 	_, _ = d.sum.Write(b) // a hash's Write never fails
 	d.n++
 }
@@ -162,9 +170,7 @@ func (d *Digest) Count() int64 { return d.n }
 
 // Sum gives the digest of everything so far.
 func (d *Digest) Sum() [sha256.Size]byte {
-	if d.sum == nil {
-		d.sum = sha256.New()
-	}
+	d.hash()
 	var out [sha256.Size]byte
 	d.sum.Sum(out[:0])
 	return out
