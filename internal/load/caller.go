@@ -56,6 +56,8 @@ type caller struct {
 	due     time.Time // of the next call, while it waits at the door
 	session *sessionhost.Session
 	line    *line
+	in      transport.Ingress // the line's, and over: beside what each frame needs
+	over    atomic.Int64      // the last of its calls that has ended
 	slot    int
 	frames  int // of the phase under way that are left
 	talks   bool
@@ -121,8 +123,9 @@ type line struct {
 	crowd *Crowd
 	group *group
 	in    transport.Ingress
-	block func() error // nil = takes frames at once
-	ended atomic.Bool
+	block func() error  // nil = takes frames at once
+	over  *atomic.Int64 // where it says that it has ended; nil = nobody looks
+	call  int64         // of its caller
 
 	// Of the goroutine that writes.
 	generation uint32
@@ -167,6 +170,10 @@ func (*line) Fence(transport.Fence) {}
 
 // Close says that the session has ended.
 func (l *line) Close(string) error {
-	l.ended.Store(true)
+	for l.over != nil {
+		if last := l.over.Load(); last >= l.call || l.over.CompareAndSwap(last, l.call) {
+			break
+		}
+	}
 	return nil
 }

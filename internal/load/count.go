@@ -47,7 +47,7 @@ type watched struct {
 // leave takes what a call counted, once it is over, and has the caller call again.
 func (x *Crowd) leave(c *caller) {
 	s := c.session
-	c.session, c.line = nil, nil
+	c.session, c.line, c.in = nil, nil, nil
 	x.work.Go(func() {
 		select {
 		case <-s.Done():

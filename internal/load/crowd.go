@@ -197,14 +197,14 @@ const retryAfter = 5 * time.Second
 func (x *Crowd) call(c *caller) {
 	c.calls++
 	x.offered.Add(1)
-	l := &line{crowd: x, group: c.group}
+	l := &line{crowd: x, group: c.group, over: &c.over, call: int64(c.calls)}
 	s := x.settings(c, l)
 	opened, err := x.host.Open(context.Background(), s)
 	var refusal *sessionhost.Refusal
 	switch {
 	case err == nil:
 		x.opened.Add(1)
-		c.session, c.line = opened, l
+		c.session, c.line, c.in = opened, l, l.in
 		c.begin()
 		x.drivers[c.number%len(x.drivers)].join(c)
 		return
@@ -335,14 +335,14 @@ func (d *driver) turn(slot int) {
 	sent := int64(0)
 	for i := 0; i < len(list); {
 		c := list[i]
-		if c.line.ended.Load() {
+		if c.over.Load() >= int64(c.calls) {
 			last := len(list) - 1
 			list[i], list[last] = list[last], nil
 			list = list[:last]
 			d.crowd.leave(c)
 			continue
 		}
-		c.step(c.line.in)
+		c.step(c.in)
 		sent++
 		i++
 	}

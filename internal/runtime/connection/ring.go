@@ -102,8 +102,9 @@ func (r *Ring) grow(n int) {
 
 func (r *Ring) double() {
 	bigger := make([]int16, 2*len(r.buf))
-	for at := max(0, r.head-timebase.Samples(len(r.buf))); at < r.head; at++ {
-		bigger[int(at)&(len(bigger)-1)] = r.buf[int(at)&(len(r.buf)-1)]
+	for at := max(0, r.head-timebase.Samples(len(r.buf))); at < r.head; {
+		from := r.buf[int(at)&(len(r.buf)-1):]
+		at += timebase.Samples(copy(bigger[int(at)&(len(bigger)-1):], from[:min(len(from), int(r.head-at))]))
 	}
 	r.buf = bigger
 }

@@ -38,11 +38,8 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 	}
 	s.counts.frames.Add(1)
 	at := s.ring.Write(pcm)
-	if s.settings.Frames != nil {
-		s.settings.Frames(CallerAudio, s.Now(), int64(at), pcm)
-	}
-	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
-		c.Audio(CallerAudio, int64(at), pcm)
+	if s.shown {
+		s.show(CallerAudio, s.Now(), int64(at), pcm)
 	}
 	ear := s.graph.hear()
 	frame := session.AudioIn{Transport: sequence, Sample: at, Samples: timebase.Samples(len(pcm))}
@@ -60,6 +57,16 @@ func (i *ingress) Audio(sequence int64, pcm []int16) {
 		}
 	}
 	s.graph.audioCame()
+}
+
+// show gives a frame to those who look at frames or keep them.
+func (s *Session) show(d Direction, at timebase.Instant, sample int64, pcm []int16) {
+	if s.settings.Frames != nil {
+		s.settings.Frames(d, at, sample, pcm)
+	}
+	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
+		c.Audio(d, sample, pcm)
+	}
 }
 
 // Gap keeps the place of caller audio that did not come: what was not concealed is

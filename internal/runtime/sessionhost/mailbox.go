@@ -287,4 +287,4 @@ func (b *mailbox) move(list *[]item, n int, batch []item) []item {
 }
 
 // keptItems is how many items an empty mailbox keeps room for: more was a flood.
-const keptItems = 16
+const keptItems = 32

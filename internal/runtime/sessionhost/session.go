@@ -79,6 +79,7 @@ type Session struct {
 	open    atomic.Bool // ingress is taken
 	virtual bool        // time is
 	acks    bool        // the client tells how far it has played
+	shown   bool        // somebody looks at frames, or keeps them
 	ring    connection.Ring
 	box     mailbox
 	counts  counts
@@ -204,6 +205,8 @@ func newSession(s Settings, d driver) *Session {
 	x.epoch.Store(int64(s.Bootstrap.Epoch))
 	x.exec = d.executor(x)
 	x.clock, x.virtual = x.exec.Now, x.exec.Virtual()
+	_, keeps := s.Recorder.(ContentRecorder)
+	x.shown = keeps || s.Frames != nil
 	x.acks = s.Ack == transport.AckClient || s.Ack == transport.AckGateway
 	x.timer.session = x
 	x.taps.s, x.meter.s = x, x
@@ -378,13 +381,8 @@ type lastHop struct{ session *Session }
 func (t *lastHop) WriteFrame(f *transport.Frame) error {
 	s := t.session
 	err := s.witness.WriteFrame(f)
-	at := timebase.Instant(f.At)
-	sample := int64(timebase.SamplesIn(timebase.Span(f.At)))
-	if s.settings.Frames != nil {
-		s.settings.Frames(AgentAudio, at, sample, f.PCM)
-	}
-	if c, ok := s.settings.Recorder.(ContentRecorder); ok {
-		c.Audio(AgentAudio, sample, f.PCM)
+	if s.shown {
+		s.show(AgentAudio, timebase.Instant(f.At), int64(timebase.SamplesIn(timebase.Span(f.At))), f.PCM)
 	}
 	return err
 }
