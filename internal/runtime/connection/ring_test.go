@@ -3,6 +3,7 @@
 package connection
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/parley-voice/parley/internal/kernel/timebase"
@@ -185,5 +186,52 @@ func TestReaderSkipsAheadOfTheSound(t *testing.T) {
 	feed(&r, 100)
 	if n, at := live.Read(buf, -1); n != 50 || at != 250 || buf[0] != 250 {
 		t.Errorf("read %d from %d, %d", n, at, buf[0])
+	}
+}
+
+// A ring grows when a reader would lose sound otherwise, and at no other time, though it does
+// not look at its readers with each frame.
+func TestRingGrowsForTheSlowest(t *testing.T) {
+	random := timebase.NewRandom(11)
+	grown := 0
+	for range 40 {
+		var r Ring
+		var readers []*Reader
+		piece := make([]int16, 400)
+		for range 1500 {
+			switch n := random.Below(12); {
+			case n == 0 && len(readers) < 3:
+				readers = append(readers, r.Listen(max(0, r.Head()-timebase.Samples(random.Below(6000)))))
+			case n == 1 && len(readers) > 0:
+				i := int(random.Below(int64(len(readers))))
+				readers[i].Close()
+				readers = slices.Delete(readers, i, i+1)
+			case n < 7 && len(readers) > 0:
+				readers[random.Below(int64(len(readers)))].Read(piece[:1+random.Below(400)], -1)
+			default:
+				size := len(r.buf)
+				if size == 0 {
+					size = ringMin
+				}
+				frame := 1 + int(random.Below(400))
+				for _, reader := range readers {
+					for int(r.head-reader.at)+frame > size && size < ringMax {
+						size *= 2
+						grown++
+					}
+				}
+				if random.Below(10) == 0 {
+					r.Skip(timebase.Samples(frame))
+				} else {
+					r.Write(piece[:frame])
+				}
+				if len(r.buf) != size {
+					t.Fatalf("the ring holds %d samples, want %d", len(r.buf), size)
+				}
+			}
+		}
+	}
+	if grown == 0 {
+		t.Error("no ring grew")
 	}
 }

@@ -450,3 +450,41 @@ func TestMetadataIsASignOfLife(t *testing.T) {
 		}
 	})
 }
+
+// The pieces of a synthesiser become chunks of a length that does not depend on where the pieces
+// end, with every sample in its place.
+func TestCoalescerKeepsEverySample(t *testing.T) {
+	random := timebase.NewRandom(5)
+	for range 200 {
+		var c coalescer
+		var said, heard []int16
+		take := func(chunk []int16, last bool) {
+			want := laterChunk
+			if c.count == 0 {
+				want = firstChunk
+			}
+			if len(chunk) == 0 || len(chunk) > laterChunk || !last && len(chunk) < want {
+				t.Fatalf("chunk %d has %d samples", c.count, len(chunk))
+			}
+			heard = append(heard, chunk...)
+			c.count++
+		}
+		for range 1 + random.Below(8) {
+			piece := make([]int16, random.Below(int64(3*laterChunk)))
+			for i := range piece {
+				piece[i] = int16(random.Below(1 << 15)) //nolint:gosec // it fits
+			}
+			said = append(said, piece...)
+			c.add(piece)
+			for chunk := c.next(); chunk != nil; chunk = c.next() {
+				take(chunk, false)
+			}
+		}
+		if rest := c.rest(); len(rest) > 0 {
+			take(rest, true)
+		}
+		if !slices.Equal(said, heard) {
+			t.Fatalf("%d samples came out of %d, or in another order", len(heard), len(said))
+		}
+	}
+}

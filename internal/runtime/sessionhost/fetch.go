@@ -46,7 +46,7 @@ func (s *Session) touchDue(depth int) (sum int64) {
 	switch depth {
 	case 0:
 		sum = s.touchOwn()
-		if s.settings.Recorder != nil || s.settings.Frames != nil {
+		if s.shown {
 			sum++
 		}
 	case 1:
@@ -62,7 +62,7 @@ func (s *Session) touchData(depth int) (sum int64) {
 	switch depth {
 	case 0:
 		sum = s.touchOwn()
-		if s.settings.Recorder != nil || s.settings.Waits != nil || s.settings.Graph != nil {
+		if s.settings.Recorder != nil || s.settings.Waits != nil || s.graph == nil {
 			sum++
 		}
 	case 1:
