@@ -53,17 +53,9 @@ type mirror struct {
 // openMirror makes the device. It needs a network of one's own.
 func openMirror(t *testing.T) *mirror {
 	t.Helper()
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := openTUN("mirror0")
 	if err != nil {
 		t.Skipf("no TUN device may be opened here (/dev/net/tun: %v); TestEquivalence loses and reorders packets without", err)
-	}
-	r, err := unix.NewIfreq("mirror0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, r); err != nil {
-		t.Fatalf("TUNSETIFF: %v", err)
 	}
 	m := &mirror{
 		tun: os.NewFile(uintptr(fd), "/dev/net/tun"), chance: rand.New(rand.NewPCG(4, 711)),
@@ -80,6 +72,23 @@ func openMirror(t *testing.T) *mirror {
 		reading.Wait()
 	})
 	return m
+}
+
+func openTUN(name string) (int, error) {
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	r.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, r); err != nil {
+		_ = unix.Close(fd)
+		return 0, err
+	}
+	return fd, nil
 }
 
 func (m *mirror) read() {

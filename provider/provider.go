@@ -106,6 +106,7 @@ type Word struct {
 // Usage is what a call consumed, where the engine says so.
 type Usage struct {
 	InputTokens, OutputTokens int
+	CachedTokens              int // of InputTokens, what the engine remembered from a call before
 	Characters                int
 	AudioSamples              int64
 }

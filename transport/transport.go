@@ -152,6 +152,7 @@ type UsageSink interface {
 type Usage struct {
 	Turn                      eventabi.TurnID
 	InputTokens, OutputTokens int
+	CachedTokens              int // of InputTokens
 }
 
 // MetricSink is implemented by links whose client is shown what was measured.

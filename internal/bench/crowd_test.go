@@ -31,9 +31,11 @@ func TestFloor(t *testing.T) {
 }
 
 func TestBareFrames(t *testing.T) {
-	in, out := bareFrames(Options{Each: time.Millisecond, Now: time.Now}.withDefaults())
-	if in <= 0 || out <= 0 {
-		t.Errorf("%v ns a caller frame, %v ns an agent frame", in, out)
+	for _, sessions := range []int{1, 100} {
+		in, out := bareFrames(Options{Each: time.Millisecond, Now: time.Now}.withDefaults(), sessions)
+		if in <= 0 || out <= 0 {
+			t.Errorf("%d: %v ns a caller frame, %v ns an agent frame", sessions, in, out)
+		}
 	}
 }
 

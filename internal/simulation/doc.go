@@ -12,8 +12,8 @@
 //
 //  1. A seed, the number of turns and the set of faults decide everything. Workers, the
 //     machine's speed and the clock decide nothing.
-//  2. Every seed is run twice, the whole world anew; the digests of all decisions must be
-//     equal. The watch stands by at the first run: an equal second one tells it nothing.
+//  2. Every seed is run twice, the whole world anew, the two side by side, event by event; the
+//     digests of all decisions must be equal. The watch stands by at the first run: an equal second one tells it nothing.
 //  3. The watch knows inputs, effects, what reached the sink, and what the kernel says of
 //     its deadline and of the clocks; never the kernel's own state. It restates the
 //     specification instead of repeating the implementation.

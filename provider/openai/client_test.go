@@ -118,13 +118,13 @@ func TestStreamsAReply(t *testing.T) {
 		sse(w,
 			`{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}`,
 			delta("Once "), delta("upon ☀ a time"), `{"choices":[{"index":1,"delta":{"content":"another choice"}}]}`,
-			finish("stop"), `{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4}}`, "[DONE]")
+			finish("stop"), `{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":3}}}`, "[DONE]")
 	})
 	r := generate(t.Context(), t, c, prompt())
 	if r.outcome.Class != provider.OutcomeSuccess || strings.Join(r.deltas, "|") != "Once |upon ☀ a time" {
 		t.Fatalf("%+v", r)
 	}
-	if r.usage.InputTokens != 7 || r.usage.OutputTokens != 4 {
+	if r.usage.InputTokens != 7 || r.usage.CachedTokens != 3 || r.usage.OutputTokens != 4 {
 		t.Errorf("usage %+v", r.usage)
 	}
 	if got.Header.Get("Authorization") != "Bearer "+secret || got.Header.Get("Accept") != "text/event-stream" {

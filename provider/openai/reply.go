@@ -93,6 +93,7 @@ func (r *reply) take(c completion) (o provider.Outcome, bad bool) {
 	}
 	if c.Usage != nil {
 		r.usage.InputTokens, r.usage.OutputTokens = c.Usage.PromptTokens, c.Usage.CompletionTokens
+		r.usage.CachedTokens = c.Usage.PromptDetails.CachedTokens
 	}
 	for _, choice := range c.Choices {
 		if choice.Index != 0 {

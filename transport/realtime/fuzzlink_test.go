@@ -26,6 +26,7 @@ func (nobody) EndOfUtterance(eventabi.IdempotencyKey) {}
 func (nobody) Cancel(transport.Request)               {}
 func (nobody) Played(transport.Playout)               {}
 func (nobody) Context(transport.Context)              {}
+func (nobody) Forget(transport.Forget)                {}
 func (nobody) Respond(eventabi.IdempotencyKey)        {}
 func (nobody) Configure(transport.Wishes)             {}
 func (nobody) ToolResult(transport.ToolResult)        {}
@@ -88,6 +89,7 @@ func FuzzLink(f *testing.F) {
 	for _, seed := range []string{
 		"\x00\x05\x03\x04\x08\x09\x06", "\x00\x04\x01\x04\x05\x24\x02\x07", "\x00\x0a\x0c\x0b\x04\x06", "\x00\x0a\x04\x0b\x0c\x08\x0d",
 		"\x00\x04\x20\x24\x06\x26\x08\x28\x09", "\x0e\x0f\x10\x00\x0e\x02\x07\x08",
+		"\x0e\x10\x14\x8f\x00\x04\x34\x15\x06\x08\x14", "\x00\x0a\x14\x0b\x04\x06\x08\x14\x14",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -159,6 +161,16 @@ func perform(c *conn, op byte) {
 		c.mu.Unlock()
 	case 19:
 		signal(eventabi.SignalAbort, "provider_failure")
+	case 20:
+		c.mu.Lock()
+		id := "none"
+		if n := len(c.items.list); n > 0 {
+			id = c.items.list[int(op>>5)%n].id
+		}
+		c.mu.Unlock()
+		_ = c.refer(&event{Type: evItemDelete, ItemID: &id})
+	case 21:
+		c.WriteUsage(transport.Usage{Turn: turn, InputTokens: 3, OutputTokens: 1})
 	}
 }
 
@@ -167,6 +179,7 @@ func judge(t *testing.T, list []map[string]any) {
 	t.Helper()
 	active, seen := "", map[string]bool{}
 	begun := map[string]bool{} // items of the response that have not ended
+	gone := map[string]bool{}  // items that were deleted
 	for i, e := range list {
 		kind, _ := e["type"].(string)
 		id, _ := e["event_id"].(string)
@@ -177,6 +190,11 @@ func judge(t *testing.T, list []map[string]any) {
 		r, _ := e["response"].(map[string]any)
 		item, _ := e["item"].(map[string]any)
 		itemID, _ := item["id"].(string)
+		if of, _ := e["item_id"].(string); gone[of] || gone[itemID] {
+			t.Fatalf("event %d, %s, is of an item that was deleted", i, kind)
+		} else if kind == evItemDeleted {
+			gone[of] = true
+		}
 		switch kind {
 		case evResponseCreated:
 			if active != "" {

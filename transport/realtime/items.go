@@ -363,6 +363,9 @@ func (c *conn) underWay(it *item) bool {
 	if it.of.Role == transport.ForgetAgent {
 		id = eventabi.TurnID(it.of.Name)
 	}
+	if c.active != nil && slices.Contains(c.active.output, it) {
+		return true
+	}
 	return id != "" && slices.ContainsFunc(c.turns, func(t *turn) bool { return t.id == id && !t.over() })
 }
 

@@ -96,7 +96,10 @@ func (t *turn) used() any {
 	}
 	return object{
 		"total_tokens": u.InputTokens + u.OutputTokens, "input_tokens": u.InputTokens, "output_tokens": u.OutputTokens,
-		"input_token_details":  object{"text_tokens": u.InputTokens, "audio_tokens": 0, "image_tokens": 0},
+		"input_token_details": object{
+			"text_tokens": u.InputTokens, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": u.CachedTokens,
+			"cached_tokens_details": object{"text_tokens": u.CachedTokens, "audio_tokens": 0, "image_tokens": 0},
+		},
 		"output_token_details": object{"text_tokens": u.OutputTokens, "audio_tokens": 0},
 	}
 }
@@ -107,6 +110,7 @@ func (c *conn) WriteUsage(u transport.Usage) {
 	defer c.mu.Unlock()
 	t := c.turnOf(u.Turn)
 	t.usage.InputTokens += u.InputTokens
+	t.usage.CachedTokens += u.CachedTokens
 	t.usage.OutputTokens += u.OutputTokens
 }
 

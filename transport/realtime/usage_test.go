@@ -13,7 +13,7 @@ import (
 // no engine has said.
 func TestUsage(t *testing.T) {
 	c, s := start(t, event{"type": "realtime"})
-	for _, used := range [][]transport.Usage{{{Turn: "t1", InputTokens: 20, OutputTokens: 7}, {Turn: "t1", InputTokens: 30, OutputTokens: 5}}, nil} {
+	for _, used := range [][]transport.Usage{{{Turn: "t1", InputTokens: 20, OutputTokens: 7}, {Turn: "t1", InputTokens: 30, CachedTokens: 16, OutputTokens: 5}}, nil} {
 		turn := map[bool]string{true: "t2", false: "t1"}[used == nil]
 		speak(s, eventabi.TurnID(turn), 1, "Hello.", 320)
 		if at(c.await("response.created"), "response", "usage") != nil {
@@ -35,6 +35,9 @@ func TestUsage(t *testing.T) {
 			if got := at(done, "response", "usage", path); got != want {
 				t.Errorf("%s is %v; want %v", path, got, want)
 			}
+		}
+		if got := at(done, "response", "usage", "input_token_details", "cached_tokens"); got != 16.0 {
+			t.Errorf("of the cache are %v", got)
 		}
 		if got := at(done, "response", "usage", "output_token_details", "text_tokens"); got != 12.0 {
 			t.Errorf("of the text are %v", got)

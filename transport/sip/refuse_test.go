@@ -61,7 +61,7 @@ func TestTurnedDown(t *testing.T) {
 			t.Errorf("%s: tells too much:\n%s", c.name, res)
 		}
 	}
-	if n := s.Stats(); n.Open != 0 || n.Refused != 10 || len(host.Sessions()) != 0 {
+	if n := s.Stats(); n.Open != 0 || n.Refused != 11 || len(host.Sessions()) != 0 {
 		t.Errorf("%+v, %d sessions", n, len(host.Sessions()))
 	}
 }

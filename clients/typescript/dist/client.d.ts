@@ -3,6 +3,8 @@ import { type AudioBegin, type Fence, type Format, type Frame, type Metric, type
 export interface Socket {
     binaryType: string;
     readonly bufferedAmount: number;
+    /** 1 while it is open; one that does not say is taken to be. */
+    readonly readyState?: number;
     onopen: ((event: any) => void) | null;
     onmessage: ((event: any) => void) | null;
     onclose: ((event: any) => void) | null;
@@ -159,6 +161,8 @@ export declare class ParleyClient {
     /** Says goodbye and ends the session. */
     close(): void;
     private write;
+    /** The connection, while it takes something: one that is closing takes nothing, and complains. */
+    private get ready();
     private encode;
     /** Sends a message that has to arrive, now or when the connection is back. */
     private deliver;

@@ -16,6 +16,8 @@ export class RefusedError extends Error {
 }
 /** Closes a connection whose session goes on elsewhere: 1000 would end it. */
 const MOVED = 3000;
+/** WebSocket.OPEN. */
+const OPEN = 1;
 /** Codes of a refusal after which coming back may help. */
 const PASSING = new Set(["capacity", "draining", "internal_error"]);
 /** Bytes that may wait in the socket before sound is dropped: control must not wait behind it. */
@@ -96,12 +98,13 @@ export class ParleyClient {
         const { sequence, position } = this;
         this.sequence++;
         this.position += samples;
-        if (this.welcome === undefined || this.socket === undefined || this.socket.bufferedAmount > BUFFERED) {
+        const socket = this.ready;
+        if (socket === undefined || socket.bufferedAmount > BUFFERED) {
             this.counts.away++;
             return;
         }
         this.counts.sent++;
-        this.socket.send(encodeAudio(sequence, position, payload));
+        socket.send(encodeAudio(sequence, position, payload));
     }
     /** Sends an utterance that was typed. */
     text(text) {
@@ -187,8 +190,11 @@ export class ParleyClient {
     }
     // ---- messages ----
     write(message) {
-        if (this.welcome !== undefined)
-            this.socket?.send(this.encode(message));
+        this.ready?.send(this.encode(message));
+    }
+    /** The connection, while it takes something: one that is closing takes nothing, and complains. */
+    get ready() {
+        return this.welcome !== undefined && (this.socket?.readyState ?? OPEN) === OPEN ? this.socket : undefined;
     }
     encode(message) {
         return this.options.encoding === "binary" ? encodeBinary(message) : JSON.stringify(message);
@@ -203,8 +209,7 @@ export class ParleyClient {
         const key = `${this.prefix}-${++this.number}`;
         const said = this.encode({ ...message, key });
         this.pending.set(key, said);
-        if (this.welcome !== undefined)
-            this.socket?.send(said);
+        this.ready?.send(said);
     }
     get patience() {
         return this.options.patienceMs ?? 10_000;

@@ -11,6 +11,8 @@ import {
 export interface Socket {
   binaryType: string;
   readonly bufferedAmount: number;
+  /** 1 while it is open; one that does not say is taken to be. */
+  readonly readyState?: number;
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
   onclose: ((event: any) => void) | null;
@@ -82,6 +84,9 @@ export interface Stats {
 
 /** Closes a connection whose session goes on elsewhere: 1000 would end it. */
 const MOVED = 3000;
+
+/** WebSocket.OPEN. */
+const OPEN = 1;
 
 /** Codes of a refusal after which coming back may help. */
 const PASSING = new Set(["capacity", "draining", "internal_error"]);
@@ -170,12 +175,13 @@ export class ParleyClient {
     const { sequence, position } = this;
     this.sequence++;
     this.position += samples;
-    if (this.welcome === undefined || this.socket === undefined || this.socket.bufferedAmount > BUFFERED) {
+    const socket = this.ready;
+    if (socket === undefined || socket.bufferedAmount > BUFFERED) {
       this.counts.away++;
       return;
     }
     this.counts.sent++;
-    this.socket.send(encodeAudio(sequence, position, payload));
+    socket.send(encodeAudio(sequence, position, payload));
   }
 
   /** Sends an utterance that was typed. */
@@ -275,7 +281,12 @@ export class ParleyClient {
   // ---- messages ----
 
   private write(message: FromClient): void {
-    if (this.welcome !== undefined) this.socket?.send(this.encode(message));
+    this.ready?.send(this.encode(message));
+  }
+
+  /** The connection, while it takes something: one that is closing takes nothing, and complains. */
+  private get ready(): Socket | undefined {
+    return this.welcome !== undefined && (this.socket?.readyState ?? OPEN) === OPEN ? this.socket : undefined;
   }
 
   private encode(message: FromClient): string | ArrayBuffer {
@@ -291,7 +302,7 @@ export class ParleyClient {
     const key = `${this.prefix}-${++this.number}`;
     const said = this.encode({ ...message, key } as FromClient);
     this.pending.set(key, said);
-    if (this.welcome !== undefined) this.socket?.send(said);
+    this.ready?.send(said);
   }
 
   private get patience(): number {

@@ -148,6 +148,27 @@ test("close does not wait for a connection", options, async (t) => {
   assert.equal((await next("ended")).reason, "closed");
 });
 
+test("a connection that is closing takes nothing, and what has to arrive is kept", options, async (t) => {
+  let closing = false, sent = 0;
+  class Closing extends WebSocket {
+    get readyState() { return closing ? 2 : super.readyState; }
+    send(data) {
+      if (closing) sent++;
+      super.send(data);
+    }
+  }
+  const { client } = caller(t, { webSocket: Closing });
+  await client.connect();
+  closing = true;
+  client.sendAudio(new Int16Array(320));
+  client.stop();
+  client.text("kept");
+  assert.equal(sent, 0);
+  assert.equal(client.stats.away, 1);
+  assert.ok(client.stats.pending >= 1);
+  closing = false;
+});
+
 test("a message that is not taken is told", options, async (t) => {
   const { client, next } = caller(t);
   await client.connect();

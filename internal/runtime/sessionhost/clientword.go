@@ -206,7 +206,8 @@ func (s *Session) called(end *invocation.End) {
 		return
 	}
 	if sink, ok := s.link.(transport.UsageSink); ok {
-		sink.WriteUsage(transport.Usage{Turn: end.Turn, InputTokens: end.Usage.InputTokens, OutputTokens: end.Usage.OutputTokens})
+		u := &end.Usage
+		sink.WriteUsage(transport.Usage{Turn: end.Turn, InputTokens: u.InputTokens, CachedTokens: u.CachedTokens, OutputTokens: u.OutputTokens})
 	}
 }
 

@@ -18,7 +18,9 @@
 // first: control, frames that are due, deadlines, data, telemetry. What it finds for a
 // session becomes one pass of its kernel, in the order in which it came. An owner that has
 // frames of several sessions naps to the end of its slot of a millisecond: frames and metrics
-// wait for that, everything else wakes it. What may take time
+// wait for that, everything else wakes it. The memory of the sessions that come next it fetches
+// together (fetch.go): of thousands none is in a cache, and waiting for it would be most of what a
+// frame costs. What may take time
 // (a recogniser, a model, a synthesiser, a detector) runs on other goroutines and
 // answers through the mailbox: the work of nodes in one execution pool that all sessions
 // share, what it refuses included. An endpointer that is declared inline runs on the owner. A session that holds its owner up is left behind with

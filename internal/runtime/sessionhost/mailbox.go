@@ -286,5 +286,6 @@ func (b *mailbox) move(list *[]item, n int, batch []item) []item {
 	return batch
 }
 
-// keptItems is how many items an empty mailbox keeps room for: more was a flood.
-const keptItems = 32
+// keptItems is how many items an empty mailbox keeps room for, as many as a turn takes: more was
+// a flood.
+const keptItems = maxTaken

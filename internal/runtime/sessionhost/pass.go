@@ -140,6 +140,13 @@ func (s *Session) pass(at timebase.Instant) {
 // carry is older than the present one.
 func (s *Session) prepare(at timebase.Instant) []session.Input {
 	in := s.again[:0]
+	if s.plain = s.heardOnly(at); s.plain { // most passes: there is nothing that the kernel has to know before
+		in = append(in, s.pending...)
+		s.again, s.deciding = in, false
+		clear(s.pending)
+		s.pending = s.pending[:0]
+		return in
+	}
 	s.readClock(at)
 	s.listening(at)
 	var k looked
@@ -170,6 +177,12 @@ func (s *Session) prepare(at timebase.Instant) []session.Input {
 	clear(s.feedback)
 	s.pending, s.feedback = s.pending[:0], s.feedback[:0]
 	return in
+}
+
+// heardOnly says that a pass is of caller frames alone, and that no reading of the clock is due
+// and no turn waits to be opened.
+func (s *Session) heardOnly(at timebase.Instant) bool {
+	return len(s.frames) == len(s.pending) && len(s.feedback) == 0 && at < s.readNext && !s.machine.Waiting()
 }
 
 // looked is what a pass holds: the bootstrap, something that can open a turn, something
@@ -203,6 +216,10 @@ func (k *looked) look(list []session.Input) {
 // settle does what a pass decided: the fences, the record, and then everything else in
 // order.
 func (s *Session) settle(at timebase.Instant, in []session.Input) {
+	if s.plain && len(s.fx.List) == 0 {
+		s.unmoved(at, in)
+		return
+	}
 	s.took = s.took[:0]
 	for _, e := range s.fx.List {
 		f, ok := e.(*session.Fence)
@@ -233,6 +250,17 @@ func (s *Session) settle(at timebase.Instant, in []session.Input) {
 	clear(in)
 	s.frames = s.frames[:0]
 	s.deliveries()
+}
+
+// unmoved ends a pass of caller frames that decided nothing: it is kept, and shown to those who
+// look at edges.
+func (s *Session) unmoved(at timebase.Instant, in []session.Input) {
+	s.record(at, in, nil)
+	if s.settings.Waits != nil {
+		s.settings.Waits(at, s.machine)
+	}
+	clear(in)
+	s.frames = s.frames[:0]
 }
 
 // record keeps a pass. The first failure is told to the kernel; the recorder is still

@@ -98,6 +98,7 @@ type Session struct {
 	woken    bool // it stands in the queue of those whose kernel has to hear of something
 	over     bool
 	deciding bool // the pass holds more than caller frames
+	plain    bool // it holds caller frames and nothing that the shell adds
 	exile    int  // turns that it has off the owner yet
 	last     timebase.Instant
 	wanted   timebase.Instant // when the shard is to turn to the session again, on its clock
