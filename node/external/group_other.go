@@ -18,5 +18,11 @@ func (*controlGroup) remove() {}
 // sweep has nothing to look at.
 func (*process) sweep() {}
 
+// mayFork says that nobody knows of descendants.
+func (*process) mayFork() bool { return true }
+
+// putBehind is for systems that tell what a process uses.
+func (*process) putBehind(bool) {}
+
 // measure has nothing to look at: what a process uses is not held to its limits here.
 func (*process) measure() (usage, bool) { return usage{}, false }

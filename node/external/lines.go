@@ -22,21 +22,50 @@ type lines struct {
 	second  time.Time
 	said    int
 	dropped int64
+
+	moment time.Time // since when reads and bytes are counted
+	reads  int
+	bytes  int
 }
 
 const (
 	maxLine        = 1024 // bytes of a line; the rest of it is dropped
 	maxLinesSecond = 50
+	// What is read in a moment: a child that writes more, or in smaller pieces, waits until it is
+	// over. Reading a line from a child that does nothing but write costs the host as much as
+	// writing costs the child.
+	moment         = 20 * time.Millisecond
+	maxReadsMoment = 16
+	maxBytesMoment = 32 << 10 // 1.6 MB/s
 )
 
 func newLines(log *slog.Logger) *lines { return &lines{log: log} }
 
 // Write takes what the child writes to its output. It never fails: a child must not be stopped by
-// what it says.
+// what it says. It returns late where there is too much, so that the child has to wait.
 func (l *lines) Write(b []byte) (int, error) {
+	l.take(b)
+	time.Sleep(l.pause(len(b), time.Now()))
+	return len(b), nil
+}
+
+// pause counts a read, and says how long the next one has to wait.
+func (l *lines) pause(n int, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(b)
+	if now.Sub(l.moment) >= moment {
+		l.moment, l.reads, l.bytes = now, 0, 0
+	}
+	l.reads++
+	if l.bytes += n; l.reads < maxReadsMoment && l.bytes < maxBytesMoment {
+		return 0
+	}
+	return moment - now.Sub(l.moment)
+}
+
+func (l *lines) take(b []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for len(b) > 0 {
 		end := bytes.IndexByte(b, '\n')
 		part := b
@@ -53,7 +82,6 @@ func (l *lines) Write(b []byte) (int, error) {
 		l.line()
 		b = b[end+1:]
 	}
-	return n, nil
 }
 
 // line says the line that is there. The lock is held.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/parley-voice/parley/node/external/sandbox"
 )
 
@@ -70,6 +72,37 @@ func (p *process) measure() (u usage, ok bool) {
 		}
 	}
 	return u, ok
+}
+
+// putBehind has the process and its descendants run when nobody else wants the processor, or again as
+// others do: for that the host needs a right (CAP_SYS_NICE) which few have, and without it what once
+// took too much stays where it is. Threads and processes that it starts inherit it.
+func (p *process) putBehind(behind bool) {
+	pids := []int{p.pid}
+	if p.mayFork() {
+		pids = p.relatives()
+	}
+	policy := uint32(unix.SCHED_NORMAL)
+	if behind {
+		policy = unix.SCHED_IDLE
+	}
+	for _, pid := range pids {
+		tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+		if err != nil {
+			continue // it has ended
+		}
+		for _, e := range tasks {
+			tid, err := strconv.Atoi(e.Name())
+			if err != nil {
+				continue
+			}
+			a, err := unix.SchedGetAttr(tid, 0)
+			if err == nil && a.Policy != policy && (a.Policy == unix.SCHED_NORMAL || a.Policy == unix.SCHED_IDLE) {
+				a.Policy = policy
+				_ = unix.SchedSetAttr(tid, a, 0)
+			}
+		}
+	}
 }
 
 // relatives lists the process and its descendants.

@@ -28,8 +28,13 @@ func (p *process) watch() {
 		}
 		p.watchWire()
 		p.watchInstances()
-		if n%sampleEvery == 0 {
+		switch {
+		case n%sampleEvery == 0:
 			p.watchResources(&m)
+		case !p.mayFork(): // one look is cheap
+			if u, ok := p.measure(); ok {
+				p.rank(&m, u.cpu)
+			}
 		}
 		now := p.bytes.Load()
 		if most := p.program.plan.limits.outputBytesPerSec; now-bytes > most {
@@ -100,6 +105,7 @@ type meter struct {
 	at   time.Duration
 	cpu  time.Duration // used at at
 	over time.Duration // since when it uses too much
+	rank allowance
 }
 
 // usage is what the process and its descendants use, as far as they are seen.
@@ -128,6 +134,7 @@ func (p *process) watchResources(m *meter) {
 		}
 	}
 	m.at, m.cpu = now, u.cpu
+	p.rank(m, u.cpu)
 	switch {
 	case u.memory > l.memory<<20:
 		p.end(p.program.fault(protocol.CodeLimit, "limits.memory_mb: it uses %d MB, %d is what it may", u.memory>>20, l.memory))
@@ -135,5 +142,13 @@ func (p *process) watchResources(m *meter) {
 		p.end(p.program.fault(protocol.CodeLimit, "limits.tasks: it has %d threads and processes, %d is what it may", u.tasks, l.tasks))
 	case m.over != 0 && now-m.over > cpuWindow:
 		p.end(p.program.fault(protocol.CodeLimit, "limits.cpu_units: it used more than %d for %v, the last %d", l.cpu, cpuWindow, p.cpu.Load()))
+	}
+}
+
+// rank puts a process that uses more than its processor time behind everybody else, and back where
+// it stood when it no longer does, as far as the host may.
+func (p *process) rank(m *meter, cpu time.Duration) {
+	if m.rank.use(p.now(), cpu, p.program.plan.limits.cpu) {
+		p.putBehind(m.rank.behind)
 	}
 }
