@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -25,19 +26,48 @@ func StolenTime() func() float64 {
 	}
 }
 
-// tick is the unit of /proc/stat (USER_HZ, a hundred a second on every Linux).
+// tick is the unit of /proc/stat and of /proc/PID/stat (USER_HZ, a hundred a second on every
+// Linux).
 const tick = 10 * time.Millisecond
 
-// BusyTime gives the processor time that all processes of the machine have used so far,
-// by /proc/stat; 0 where there is none.
+// BusyTime gives the processor time that all processes of the machine that can be seen have
+// used so far, those included that have ended and were waited for; 0 where there is no /proc.
+// The columns of /proc/stat do not serve: most kernels fill them by looking who runs when the
+// clock ticks, and a program that wakes by the clock is met far too often or never. What each
+// process has used is measured.
 func BusyTime() time.Duration {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
 	var busy int64
-	for i, n := range readStat() {
-		if i < 3 || i == 5 || i == 6 { // user, nice, system, interrupts
-			busy += n
+	for _, e := range entries {
+		if name := e.Name(); name[0] >= '1' && name[0] <= '9' {
+			busy += spentBy(name)
 		}
 	}
 	return time.Duration(busy) * tick
+}
+
+// spentBy gives what a process and its children that were waited for have used, in ticks:
+// the fields 14 to 17 of /proc/PID/stat.
+func spentBy(pid string) (spent int64) {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return 0 // it has ended
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // from the third on
+	if len(fields) < 15 {
+		return 0
+	}
+	for _, f := range fields[11:15] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0
+		}
+		spent += n
+	}
+	return spent
 }
 
 func readSteal() (steal, total int64) {
