@@ -52,6 +52,7 @@ noisy machine is no fault of the code. With --strict it is 1.`,
 	strict := flags.Bool("strict", false, "exit with 1 when a target is missed")
 	must(cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.IDs(), cobra.ShellCompDirectiveNoFileComp)))
 	cmd.RunE = func(*cobra.Command, []string) error {
+		shortSlices() // as a server has them
 		if err := benchUsage(only, runs, *sessions, each); err != nil {
 			return err
 		}
