@@ -20,7 +20,7 @@ func TestBusyTime(t *testing.T) {
 	const most = 10
 	for try := range most {
 		busy, own := BusyTime(), ProcessorTime()
-		for ProcessorTime()-own < 200*time.Millisecond { //nolint:revive // it only takes time
+		for ProcessorTime()-own < 200*time.Millisecond {
 		}
 		if grown := BusyTime() - busy; grown >= 180*time.Millisecond {
 			return
