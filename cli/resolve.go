@@ -63,6 +63,7 @@ type resolvedEdge struct {
 	Events []string `json:"events,omitempty"`
 	When   []string `json:"when,omitempty"`
 	Rank   int64    `json:"rank,omitempty"`
+	Room   int64    `json:"max_queue_items,omitempty"` // of what waits in a turn
 }
 
 func graphOf(e *pipeline.Effective) *resolvedGraph {
@@ -74,7 +75,7 @@ func graphOf(e *pipeline.Effective) *resolvedGraph {
 		})
 	}
 	for _, edge := range e.Graph().Edges {
-		out := resolvedEdge{ID: string(edge.ID), From: string(edge.From), To: string(edge.To), Events: edge.Events, Rank: edge.Rank}
+		out := resolvedEdge{ID: string(edge.ID), From: string(edge.From), To: string(edge.To), Events: edge.Events, Rank: edge.Rank, Room: edge.Room}
 		for _, t := range edge.When {
 			out.When = append(out.When, t.Attribute+" "+string(t.Op)+" "+t.Value)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/parley-voice/parley/api/controlplane"
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/api/schema"
+	"github.com/parley-voice/parley/internal/kernel/session"
 	"github.com/parley-voice/parley/internal/kernel/turn"
 )
 
@@ -163,8 +164,17 @@ func (e *edgeWork) withoutQueue() {
 		case v.kind == emptySetting:
 		case ofRoute(field):
 			e.values[field] = v
+		case known && field == roomField && e.work.declared.waitsInTurn(e.id):
+			e.values[field] = v
+			e.work.declared.edge(e.id).Room = v.number()
+			if v.number() > session.MaxGraphItems {
+				e.fault(v.source, field, CodeNoQueue, v.text, "is %s, but at most %d texts wait for a node in a turn; say fewer, or leave it out", v.text, session.MaxGraphItems)
+			}
+		case known && e.work.declared.waitsInTurn(e.id):
+			e.fault(v.source, field, CodeNoQueue, v.text, "bounds a queue, but this edge has none of its own: what %s gives waits in the turn for %s, whose budgets say for how long; say how much may wait with %s, or leave this out",
+				e.given["from"].text, e.given["to"].text, roomField)
 		case known:
-			e.fault(v.source, field, CodeNoQueue, v.text, "bounds a queue, but this edge has none of its own: what %s gives goes to %s at once, or waits in the turn, whose budgets bound it; bound the edges to vad, stt and speaker nodes, and those out of stt and segmenter nodes",
+			e.fault(v.source, field, CodeNoQueue, v.text, "bounds a queue, but this edge has none of its own: what %s gives goes to %s at once; bound the edges to vad, stt and speaker nodes, and those out of stt and segmenter nodes",
 				e.given["from"].text, e.given["to"].text)
 		}
 	}

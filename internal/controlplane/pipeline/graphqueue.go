@@ -62,6 +62,23 @@ func (d *declared) queueOf(e *graph.Edge) queue {
 	return queue{}
 }
 
+// roomField says how many texts may wait in a turn for the node at the end of an edge.
+const roomField = "max_queue_items"
+
+// waitsInTurn says of an edge without a queue that what comes along it waits in the turn, for a
+// node that is still at the one before.
+func (d *declared) waitsInTurn(id string) bool {
+	e := d.edge(id)
+	if e == nil || d.queueOf(e).id != "" {
+		return false
+	}
+	to := d.node(string(e.To))
+	if to == nil || d.inSound(to) || to.Scope == graph.ScopeSession {
+		return false
+	}
+	return to.Role == graph.RoleWork || to.Role == graph.RoleModel || to.Role == graph.RoleSynthesiser
+}
+
 // edge finds an edge of the declared graph.
 func (d *declared) edge(id string) *graph.Edge {
 	if d == nil {

@@ -95,6 +95,9 @@ func (c *compiler) checkEdges() {
 		if len(e.When) > MaxTests {
 			c.add(CodeBounds, edgePath(e, "when"), strconv.Itoa(len(e.When)), "an edge has at most %d conditions: leave some out", MaxTests)
 		}
+		if e.Room < 0 || e.Room > MaxRoom {
+			c.add(CodeBounds, edgePath(e, "max_queue_items"), strconv.FormatInt(e.Room, 10), "1 to %d items may wait: give one of these, or leave it out", MaxRoom)
+		}
 		for k := range e.When {
 			c.condition(e, &e.When[k])
 		}

@@ -149,6 +149,7 @@ func (c *compiler) lay() {
 			g.dormant.add(i)
 		}
 	}
+	c.rooms()
 	g.peers = make([]nodeSet, n)
 	for i := range g.nodes {
 		role := g.nodes[i].Role
@@ -167,6 +168,24 @@ func (c *compiler) lay() {
 		}
 	}
 	g.closure(g.reach, -1)
+}
+
+// rooms finds how much may wait for each node: the smallest that its edges say, or those of the
+// node that it stands in for.
+func (c *compiler) rooms() {
+	g := &c.g
+	g.rooms = make([]int32, len(g.nodes))
+	for e := range g.edges {
+		room, to := int32(min(max(g.edges[e].Room, 0), MaxRoom)), g.to(e)
+		if room > 0 && (g.rooms[to] == 0 || room < g.rooms[to]) {
+			g.rooms[to] = room
+		}
+	}
+	for i, of := range g.of {
+		if of >= 0 && g.rooms[i] == 0 {
+			g.rooms[i] = g.rooms[of]
+		}
+	}
 }
 
 // closure finds what each node leads to, itself included, as if one of them (-1 = none) let
@@ -313,6 +332,10 @@ func fingerprint(nodes []Node, edges []Edge) string {
 		}
 		list(e.Events)
 		number(e.Rank)
+		if e.Room != 0 {
+			text("room")
+			number(e.Room)
+		}
 		for _, t := range e.When {
 			for _, s := range []string{t.Attribute, string(t.Op), t.Value} {
 				text(s)

@@ -43,6 +43,7 @@ type Graph struct {
 	// they take items in one order. 0 = it has an order of its own.
 	peers   []nodeSet
 	letters int // the dead letter node, -1 = none
+	rooms   []int32 // how many items may wait for each node; 0 = as many as the run allows
 }
 
 // nodeSet is a set of nodes by number.

@@ -92,6 +92,10 @@ type Edge struct {
 	Events   []string // types that go along it; empty = all that From gives and To takes
 	When     []Test   // all have to hold; empty = always
 	Rank     int64    // out of a select, edges are tried from the smallest rank on, then by id
+	// Room is how many items may wait for To, whichever edge they came along: of all edges to a
+	// node the smallest counts, and never more than the run allows; 0 = as many as that. What is
+	// held back there until it is its turn does not count.
+	Room int64
 }
 
 // Test is a condition over one attribute of an event (F-018).

@@ -423,7 +423,7 @@ func (r *Run) Check() string {
 			return "a node has more than one item in hand: " + id
 		case waiting[i] > 0 && hand[i] == 0 && !r.paused.has(i) && r.g.peers[i] == 0:
 			return "something waits for a node that has nothing in hand: " + id
-		case waiting[i] > r.room+1+MaxEdges || held[i] > r.room+MaxEdges:
+		case waiting[i] > r.roomOf(i)+1+MaxEdges || held[i] > r.room+MaxEdges:
 			return "more waits than may: " + id
 		}
 	}

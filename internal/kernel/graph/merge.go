@@ -124,7 +124,7 @@ func (r *Run) roomBehind(to int, it *Item, at int) bool {
 	case r.g.passes(n):
 		return r.fits(n, it, at)
 	}
-	return r.waiting[n] < r.room
+	return r.waiting[n] < r.roomOf(n)
 }
 
 // onward lets an item go on behind a merge.

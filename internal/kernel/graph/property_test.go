@@ -54,6 +54,9 @@ func randomGraph(rng *dice, rules []MergeRule) *Graph {
 			for k := range 1 + rng.IntN(3) {
 				to := ids[from+1+rng.IntN(len(ids)-from-1)]
 				e := Edge{ID: eventabi.EdgeID(fmt.Sprintf("%s-%s-%d", ids[from], to, k)), From: ids[from], To: to, Rank: int64(rng.IntN(3))}
+				if rng.IntN(3) == 0 {
+					e.Room = 1 + int64(rng.IntN(3))
+				}
 				if rng.IntN(4) == 0 {
 					e.When = []Test{{"n", OpLess, fmt.Sprint(rng.IntN(10))}}
 				}

@@ -124,9 +124,17 @@ func (r *Run) fits(i int, it *Item, at int) bool {
 			if !r.fits(n, it, at) {
 				return false
 			}
-		case r.waiting[n] >= r.room:
+		case r.waiting[n] >= r.roomOf(n):
 			return false
 		}
 	}
 	return true
+}
+
+// roomOf is how many items may wait for a node.
+func (r *Run) roomOf(n int) int32 {
+	if room := r.g.rooms[n]; room > 0 {
+		return min(room, r.room)
+	}
+	return r.room
 }

@@ -22,7 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "write what runs decide into the scrip
 //
 //	base                              caller, ear, mind, cutter, mouth and speaker; caller-ear, mind-cutter and mouth-speaker
 //	node ID ROLE [merge= of= on= type=]   type: what a work node takes and gives
-//	edge FROM TO [id= rank= events= when=attribute,op,value]
+//	edge FROM TO [id= rank= room= events= when=attribute,op,value]
 //	begin                             compile, and start a run
 //	emit NODE TYPE [cause= attribute=value]
 //	done NODE SEQ, end NODE, fail NODE TRIGGER, cancel NODE, pause ROLE, resume ROLE
@@ -205,6 +205,8 @@ func parseEdge(f []string) Edge {
 			e.ID = eventabi.EdgeID(value)
 		case "rank":
 			e.Rank, _ = strconv.ParseInt(value, 10, 64)
+		case "room":
+			e.Room, _ = strconv.ParseInt(value, 10, 64)
 		case "events":
 			e.Events = strings.Split(value, ",")
 		case "when":

@@ -101,6 +101,7 @@ func (in *GraphEdge) code(c *coder) {
 	texts(c, "event", &e.Events)
 	codeTests(c, &e.When)
 	num(c, "rank", &e.Rank)
+	num(c, "room", &e.Room)
 }
 
 func (in *NodeOutput) code(c *coder) {

@@ -70,9 +70,11 @@ type servedNode struct {
 	candidate int64
 }
 
+// MaxGraphItems is how many items may wait for one node of a graph in a turn.
+const MaxGraphItems = 512
+
 // The bounds of a run.
 const (
-	maxGraphItems   = 512  // that wait for one node
 	maxGraphSays    = 8192 // items of one turn
 	maxAheadOfVoice = 8    // pieces that wait for a synthesiser: the handoff's max_pending_segments
 	maxNodeOutputs  = 64   // of one item
@@ -84,7 +86,7 @@ const (
 // begin is the run of a turn. It keeps the memory of the one before.
 func (g *graphSetup) begin() *graphRun {
 	g.items += g.exec.Seq()
-	g.exec.Begin(g.compiled, maxGraphItems)
+	g.exec.Begin(g.compiled, MaxGraphItems)
 	g.log.Reset()
 	clear(g.says)
 	return &graphRun{exec: &g.exec, log: &g.log, base: g.items, says: g.says[:0]}
