@@ -207,7 +207,11 @@ func (w *work) provenance() controlplane.Table[string] {
 		case section == "edges" && !ofRoute(fieldOf(rest)) && layer != string(Profile):
 			if w.declared != nil {
 				if id, field := head(rest); !outsideGraph(id) {
-					rest = join(string(w.declared.queueAt(id).id)) + "." + field
+					queue := w.declared.queueAt(id).id
+					if queue == "" { // how much waits in a turn is part of the graph
+						continue
+					}
+					rest = join(string(queue)) + "." + field
 				}
 			}
 			entries = append(entries, controlplane.Entry[string]{Key: "edge_buffer_policies." + rest, Value: layer})

@@ -280,7 +280,7 @@ func checkEffective(t interface{ Fatalf(string, ...any) }, n *Normalizer, e *Eff
 		path := planPath(e, v.Path)
 		switch {
 		case strings.HasPrefix(path, "quotas."), path == "profile", path == "tuning", strings.HasSuffix(path, "turn_hard_cap_ms"),
-			strings.HasPrefix(path, "nodes."), ofSpecAlone(sectionOf(path)),
+			strings.HasPrefix(path, "nodes."), strings.HasPrefix(path, "edges."), ofSpecAlone(sectionOf(path)),
 			strings.HasPrefix(path, "edge_buffer_policies.") && ofRoute(fieldOf(fieldOf(path))): // no field of the plan
 		case controlplane.Origin(e.Flow.Provenance, path) != string(v.Source.Layer):
 			t.Fatalf("the plan says of %s that it is from %q; it is from %s", path, controlplane.Origin(e.Flow.Provenance, path), v.Source.Layer)

@@ -79,13 +79,18 @@ func planOf(t failer, e *Effective) controlplane.ResolvedTurnPlan {
 }
 
 // planPath is where a value of the document stands in a plan: of an edge, under the edge that
-// has its queue.
+// has its queue. How much waits in a turn for a node is part of the graph and keeps its path.
 func planPath(e *Effective, path string) string {
 	section, rest := head(path)
 	if section != "edges" {
 		return path
 	}
 	id, field := head(rest)
+	for _, edge := range e.Graph().Edges {
+		if string(edge.ID) == id && field == roomField && edge.Room > 0 && !slices.ContainsFunc(e.Edges, func(q Edge) bool { return string(q.ID) == id }) {
+			return path
+		}
+	}
 	for _, edge := range e.Edges {
 		if string(edge.ID) == id {
 			id = string(edge.Queue)
