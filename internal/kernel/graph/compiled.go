@@ -42,7 +42,7 @@ type Graph struct {
 	// peers are, of a model and of a synthesiser, all nodes of its role where there are several:
 	// they take items in one order. 0 = it has an order of its own.
 	peers   []nodeSet
-	letters int // the dead letter node, -1 = none
+	letters int     // the dead letter node, -1 = none
 	rooms   []int32 // how many items may wait for each node; 0 = as many as the run allows
 }
 
