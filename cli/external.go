@@ -185,7 +185,7 @@ func runHostile(ctx context.Context, env *environment, f *hostileFlags) error {
 		},
 		Config: func(act string) json.RawMessage { return hostile.Config(act, program, nodeHostile) },
 		Acts:   acts, Sessions: f.sessions, Each: f.each,
-		Machine: load.Machine{ProcessorTime: bench.ProcessorTime, Busy: bench.BusyTime, Stolen: bench.StolenTime()},
+		Machine: load.Machine{ProcessorTime: bench.ProcessorTime, Busy: bench.BusyTime(), Stolen: bench.StolenTime()},
 		Say:     func(what string) { fmt.Fprintln(env.stderr, what) },
 	})
 	if f.asJSON {

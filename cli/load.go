@@ -104,7 +104,7 @@ func runLoad(ctx context.Context, env *environment, f *loadFlags, args []string)
 		}
 		runs = append(runs, run)
 	}
-	machine := load.Machine{ProcessorTime: bench.ProcessorTime, Busy: bench.BusyTime, Stolen: bench.StolenTime()}
+	machine := load.Machine{ProcessorTime: bench.ProcessorTime, Busy: bench.BusyTime(), Stolen: bench.StolenTime()}
 	reports := []*load.Report{}
 	var faults []error
 	for _, run := range runs {

@@ -47,7 +47,7 @@ func (c *crowds) close() {
 }
 
 func (c *crowds) machine() *load.Machine {
-	return &load.Machine{ProcessorTime: ProcessorTime, Busy: BusyTime, Stolen: c.o.Stole}
+	return &load.Machine{ProcessorTime: ProcessorTime, Busy: BusyTime(), Stolen: c.o.Stole}
 }
 
 // start opens a crowd and waits until its callers are in the middle of their talks.
