@@ -24,12 +24,12 @@ func TestAllowance(t *testing.T) {
 	}{
 		"within its limit":        {300, again(500, 6*ms), 0, 0},
 		"a tenth more is let":     {1000, again(500, 22*ms), 0, 0},
-		"steps of the clock":      {10, append(again(9, 0), 10*ms, 10*ms), 0, 0},
-		"a burst":                 {1000, append(append(again(5, 40*ms), again(10, 0)...), again(5, 40*ms)...), 0, 0},
-		"a core, of three tenths": {300, again(20, 20*ms), 3, 0},
-		"two cores, of one":       {1000, again(20, 40*ms), 7, 0},
-		"it pays back":            {500, append(again(20, 20*ms), again(100, 0)...), 7, 37},
-		"it pays for a second":    {500, append(again(1000, 40*ms), again(100, 0)...), 2, 1050},
+		"some waking up":          {10, append(again(9, 0), 5*ms, 5*ms), 0, 0},
+		"a burst":                 {1000, append(append(again(3, 40*ms), again(10, 0)...), again(3, 40*ms)...), 0, 0},
+		"a core, of three tenths": {300, again(20, 20*ms), 2, 0},
+		"two cores, of one":       {1000, again(20, 40*ms), 4, 0},
+		"it pays back":            {500, append(again(20, 20*ms), again(100, 0)...), 4, 37},
+		"it pays for a second":    {500, append(again(1000, 40*ms), again(100, 0)...), 1, 1050},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a allowance
@@ -51,5 +51,18 @@ func TestAllowance(t *testing.T) {
 				t.Errorf("behind from %d to %d, want %d to %d", from, before, c.from, c.before)
 			}
 		})
+	}
+}
+
+// Who comes after one that has failed has no burst.
+func TestSuspect(t *testing.T) {
+	const ms = time.Millisecond
+	a := suspect(300)
+	a.use(time.Second, 0, 300)
+	if a.use(time.Second+20*ms, 6*ms, 300); a.behind {
+		t.Error("it stands behind though it keeps to its limit")
+	}
+	if a.use(time.Second+40*ms, 26*ms, 300); !a.behind {
+		t.Error("it does not stand behind at the first look at which it is ahead")
 	}
 }

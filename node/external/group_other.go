@@ -4,6 +4,8 @@
 
 package external
 
+import "time"
+
 // pinThread is for systems that tie a child's life to a thread.
 func pinThread() (unpin func()) { return func() {} }
 
@@ -20,6 +22,9 @@ func (*process) sweep() {}
 
 // mayFork says that nobody knows of descendants.
 func (*process) mayFork() bool { return true }
+
+// spent has nothing to look at, either.
+func (*process) spent() (time.Duration, bool) { return 0, false }
 
 // putBehind is for systems that tell what a process uses.
 func (*process) putBehind(bool) {}

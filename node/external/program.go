@@ -189,6 +189,13 @@ func (g *program) start(before *process, wait time.Duration) {
 	g.note(err)
 }
 
+// failing says that the process before has failed, and none has run well since.
+func (g *program) failing() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.streak > 0
+}
+
 // mind waits for the end of a process.
 func (g *program) mind(p *process) {
 	<-p.gone

@@ -19,6 +19,9 @@ func (p *process) watch() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var m meter
+	if p.program.failing() {
+		m.rank = suspect(p.program.plan.limits.cpu)
+	}
 	bytes := int64(0)
 	for n := 1; ; n++ {
 		select {
@@ -28,13 +31,11 @@ func (p *process) watch() {
 		}
 		p.watchWire()
 		p.watchInstances()
-		switch {
-		case n%sampleEvery == 0:
+		if n%sampleEvery == 0 {
 			p.watchResources(&m)
-		case !p.mayFork(): // one look is cheap
-			if u, ok := p.measure(); ok {
-				p.rank(&m, u.cpu)
-			}
+		}
+		if cpu, ok := p.spent(); ok {
+			p.rank(&m, cpu)
 		}
 		now := p.bytes.Load()
 		if most := p.program.plan.limits.outputBytesPerSec; now-bytes > most {
@@ -134,7 +135,9 @@ func (p *process) watchResources(m *meter) {
 		}
 	}
 	m.at, m.cpu = now, u.cpu
-	p.rank(m, u.cpu)
+	if p.mayFork() {
+		p.rank(m, u.cpu)
+	}
 	switch {
 	case u.memory > l.memory<<20:
 		p.end(p.program.fault(protocol.CodeLimit, "limits.memory_mb: it uses %d MB, %d is what it may", u.memory>>20, l.memory))
