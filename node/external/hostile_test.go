@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/parley-voice/parley/api/eventabi"
 	"github.com/parley-voice/parley/node"
@@ -24,16 +25,37 @@ import (
 // how an instance says that it has failed.
 func act(t *testing.T, n node.Node, h *host) error {
 	t.Helper()
+	return actUnless(t, n, h, func() bool { return false })
+}
+
+// provoke gives a node so many events that it acts.
+func provoke(n node.Node, h *host) error {
 	for i := range int64(hostile.After) {
 		if err := n.OnEvent(h.context, audio(i*node.FrameSamples)); err != nil {
 			return err
 		}
 	}
-	until(t, "something has become of it", func() bool {
+	return nil
+}
+
+// errHarmless is what has become of a node that is let be.
+var errHarmless = errors.New("it does no harm")
+
+// actUnless is act for a node that may turn out to be harmless.
+func actUnless(t *testing.T, n node.Node, h *host, harmless func() bool) error {
+	t.Helper()
+	if err := provoke(n, h); err != nil {
+		return err
+	}
+	failed := func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return len(h.wakes) > 0
-	})
+	}
+	until(t, "something has become of it", func() bool { return failed() || harmless() })
+	if !failed() {
+		return errHarmless
+	}
 	return n.OnEvent(h.context, &node.Event{Kind: eventabi.KindControl, Type: node.TypeTimer, Class: eventabi.ClassMetadata})
 }
 
@@ -116,8 +138,11 @@ func becomes(t *testing.T, level sandbox.Level, groups, name string, w outcome) 
 	if w.code == protocol.CodeLimit { // on a busy machine its time would be over before it has used up the rest
 		config = bytes.Replace(config, []byte(`"time_ms":400`), []byte(`"time_ms":5000`), 1)
 	}
-	if name == "threads" { // and many neighbours leave four threads less than they would use
+	switch { // and many neighbours leave four threads less than they would use
+	case name == "threads":
 		config = bytes.Replace(config, []byte(`"cpu_units":300`), []byte(`"cpu_units":100`), 1)
+	case w.code == protocol.CodeLimit: // who stands behind for its time is slow in using up the rest
+		config = bytes.Replace(config, []byte(`"cpu_units":300`), []byte(`"cpu_units":8000`), 1)
 	}
 	n, h := open(t, k, config, "")
 	var pid int
@@ -129,7 +154,16 @@ func becomes(t *testing.T, level sandbox.Level, groups, name string, w outcome) 
 			pid = max(pid, s.PID)
 		}
 	}
-	err := act(t, n, h)
+	began := time.Now()
+	err := actUnless(t, n, h, func() bool { // on a busy machine nothing is left for it, and so it breaks no limit
+		return name == "threads" && time.Since(began) > 10*time.Second && standsBehind(pid)
+	})
+	if errors.Is(err, errHarmless) {
+		if err := other.OnEvent(beside.context, segment("still here")); err != nil {
+			t.Errorf("the node beside: %v", err)
+		}
+		return
+	}
 	e := (*external.Error)(nil)
 	if !errors.As(err, &e) || e.Code != w.code && e.Code != w.or || !strings.Contains(e.Detail, w.detail) {
 		t.Errorf("got %v, want %s: ... %s\n%s", err, w.code, w.detail, log)
