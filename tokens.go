@@ -26,6 +26,13 @@ type TokenError = fleet.TokenError
 type Tokens struct {
 	authority *fleet.Authority
 	now       func() time.Time
+	pipeline  eventabi.PipelineVersion // that sessions run; empty = whichever a token says
+}
+
+// For gives the same tokens for a host whose sessions run one version of a pipeline: a token for
+// another is refused.
+func (t *Tokens) For(pipeline eventabi.PipelineVersion) *Tokens {
+	return &Tokens{authority: t.authority, now: t.now, pipeline: pipeline}
 }
 
 // ReadTokens makes Tokens from a key file: PEM or JSON Web Keys, of Ed25519, the newest
@@ -110,7 +117,7 @@ func (t *Tokens) Check(text string) (TokenClaims, error) {
 
 // Authenticate lets in who has a token for the offered session and transport.
 func (t *Tokens) Authenticate(_ context.Context, o transport.Offer) (Grant, error) {
-	c, err := t.authority.Check(o.Token, fleet.Expect{Session: o.Session, Transport: string(o.Kind)}, t.now())
+	c, err := t.authority.Check(o.Token, fleet.Expect{Session: o.Session, Pipeline: t.pipeline, Transport: string(o.Kind)}, t.now())
 	if err != nil {
 		return Grant{}, refusedToken(err)
 	}

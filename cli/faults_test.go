@@ -615,6 +615,8 @@ func TestServeRefusesTokens(t *testing.T) {
 	refused("tampered", "token_invalid", &wire.Hello{Token: head + "." + other + "." + signature, Resume: resume})
 	refused("of another session", "token_invalid", &wire.Hello{Token: issue("--session", "s-2"), Resume: resume})
 	refused("of another tenant", "token_invalid", &wire.Hello{Token: issue("--session", "s-1", "--tenant", "evil"), Resume: resume})
+	refused("for another pipeline", "token_invalid", &wire.Hello{Token: issue("--session", "s-3", "--pipeline", "other-2")})
+	refused("of an epoch that nobody knows", "stale_epoch", &wire.Hello{Token: issue("--session", "s-1", "--tenant", "acme", "--epoch", "999"), Resume: resume})
 	refused("of a session that is open", "invalid_request", &wire.Hello{Token: mine})
 	until(t, "the end of the brief token", func() bool {
 		b := barge(t, p, "/v1/ws", &wire.Hello{Token: brief})

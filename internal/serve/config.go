@@ -30,6 +30,11 @@ type Config struct {
 	Origins   []string `set:"origins" doc:"Further origins whose pages may connect, such as https://app.example."`
 	Hosts     []string `set:"hosts" doc:"Further names that requests may call this server by."`
 
+	TLS struct {
+		Certificate string             `set:"certificate" doc:"File with a certificate and those that it was signed by, in PEM: the server speaks https and wss then, and no other. It is read anew when it changes."`
+		Key         settings.Reference `set:"key" doc:"The certificate's private key, in PEM."`
+	} `set:"tls"`
+
 	Auth struct {
 		Mode        string             `set:"mode" doc:"development: everybody on this machine may talk, and the page gets a token. token: a signed token is needed." enum:"development,token"`
 		Keys        settings.Reference `set:"keys" doc:"The key file (parley token keygen): Ed25519, PEM or JSON Web Keys, the newest first. Development mode makes a key of its own without one."`
@@ -41,7 +46,7 @@ type Config struct {
 
 	Session struct {
 		Tenant   string `set:"tenant" doc:"The tenant of development mode, and of calls that have no token of their own."`
-		Pipeline string `set:"pipeline" doc:"The pipeline version of those."`
+		Pipeline string `set:"pipeline" doc:"The pipeline version of those; a token has to say the same."`
 		Max      int64  `set:"max" doc:"Sessions at a time; 0 = what the processors carry." min:"0" max:"20000"`
 		Keep     int64  `set:"keep_ended" doc:"Sessions that ended and are still listed." min:"1" max:"10000"`
 		Drain    int64  `set:"drain_timeout_ms" doc:"How long sessions may finish when the process is asked to end." min:"0" max:"600000"`
@@ -162,6 +167,9 @@ func (c *Config) Problems() (list []settings.Problem) {
 	}
 	if c.Development() && c.PublicURL != "" && !loopbackURL(c.PublicURL) {
 		problem("public_url", "%q would lead everybody to this server, and development mode lets everybody in: use auth.mode token", c.PublicURL)
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		problem("tls.key", "certificate and key go together: set both tls.certificate and tls.key (as file://PATH or env://NAME), or neither")
 	}
 	if c.Auth.Mode == ModeToken && c.Auth.Keys == "" {
 		problem("auth.keys", "auth.mode token needs a key file: make one with parley token keygen, and set file://PATH")

@@ -5,6 +5,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,6 +74,7 @@ type Server struct {
 	metrics *metricSet
 
 	listener net.Listener
+	shows    *certificate // nil = it speaks http
 	http     *http.Server
 	served   chan error
 
@@ -105,10 +107,14 @@ func New(c *Config, p Program) (*Server, error) {
 		p.Getenv = os.Getenv
 	}
 	s := &Server{config: c, program: p, served: make(chan error, 1), drawing: make(chan struct{}, 1)}
-	var err error
-	if s.tokens, err = readTokens(c, p.Getenv); err != nil {
+	tokens, err := readTokens(c, p.Getenv)
+	if err != nil {
 		return nil, err
 	}
+	if s.shows, err = readCertificate(c, &p); err != nil {
+		return nil, err
+	}
+	s.tokens = tokens.For(eventabi.PipelineVersion(c.Session.Pipeline))
 	if c.Auth.Operator != "" {
 		if s.secret, err = c.Auth.Operator.Resolve(p.Getenv); err != nil {
 			return nil, fmt.Errorf("serve: auth.operator_token: %w", err)
@@ -165,9 +171,11 @@ func (s *Server) Listen(ctx context.Context) error {
 		IdleTimeout: time.Duration(h.IdleTimeout) * time.Millisecond, ErrorLog: slog.NewLogLogger(s.program.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
-	go func() {
-		s.served <- s.http.Serve(&limited{Listener: l, room: make(chan struct{}, h.Connections), refused: &s.overflow})
-	}()
+	var door net.Listener = &limited{Listener: l, room: make(chan struct{}, h.Connections), refused: &s.overflow}
+	if s.shows != nil {
+		door = tls.NewListener(door, s.shows.config())
+	}
+	go func() { s.served <- s.http.Serve(door) }()
 	return nil
 }
 
@@ -184,7 +192,11 @@ func (s *Server) URL() string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
+	scheme := "http"
+	if s.shows != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + "/"
 }
 
 // Start takes sessions: the runtime's engines are warm. The runtime is the server's to

@@ -22,6 +22,7 @@ const Kind transport.Kind = "realtime"
 const (
 	protocol      = "realtime"
 	protocolToken = "openai-insecure-api-key."
+	shortLived    = "ek_"
 	protocolBeta  = "openai-beta.realtime-v1"
 )
 
@@ -128,15 +129,14 @@ func (s *Server) check(r *http.Request, o transport.Offer) error {
 	return s.config.Check(ctx, o)
 }
 
-// token is the client's, of its header or its subprotocols.
+// token is the client's, of its header or its subprotocols. Clients in browsers want the mark of
+// OpenAI's short-lived keys in front of it.
 func token(r *http.Request, offered []string) string {
-	if t := socket.Bearer(r); t != "" {
-		return t
-	}
+	t := socket.Bearer(r)
 	for _, p := range offered {
-		if t, ok := strings.CutPrefix(p, protocolToken); ok {
-			return t
+		if of, ok := strings.CutPrefix(p, protocolToken); ok && t == "" {
+			t = of
 		}
 	}
-	return ""
+	return strings.TrimPrefix(t, shortLived)
 }

@@ -33,7 +33,7 @@ func TestBegins(t *testing.T) {
 		t.Fatalf("%d offers before any event", n)
 	}
 	c.send(event{"type": "session.update", "event_id": "u", "session": event{
-		"type": "realtime", "model": "gpt-realtime", "instructions": "Be kind.", "tracing": "auto", "tool_choice": "auto",
+		"type": "realtime", "model": "gpt-realtime", "instructions": "Be kind.", "tracing": "auto", "tool_choice": "required",
 		"audio": event{
 			"input": event{
 				"format": event{"type": "audio/pcm", "rate": 24000}, "noise_reduction": nil,
@@ -49,6 +49,7 @@ func TestBegins(t *testing.T) {
 	}{
 		{[]any{"instructions"}, "Be kind."},
 		{[]any{"tracing"}, "auto"},
+		{[]any{"tool_choice"}, "required"},
 		{[]any{"id"}, at(created, "session", "id")},
 		{[]any{"audio", "output", "voice"}, "alloy"},
 		{[]any{"audio", "input", "turn_detection", "eagerness"}, "low"},
@@ -88,7 +89,7 @@ func TestBeginsByItself(t *testing.T) {
 func TestTokenOfABrowser(t *testing.T) {
 	host := transporttest.NewHost(t, transporttest.Config{})
 	c := dial(t, serve(t, realtime.Config{Idle: time.Millisecond}, host),
-		http.Header{"Protocols": {"realtime", "openai-insecure-api-key." + transporttest.Token, "openai-agents-sdk.0.20.0"}})
+		http.Header{"Protocols": {"realtime", "openai-insecure-api-key.ek_" + transporttest.Token, "openai-agents-sdk.0.20.0"}})
 	if c.socket.Subprotocol() != "realtime" {
 		t.Errorf("the subprotocol is %q", c.socket.Subprotocol())
 	}
@@ -147,7 +148,7 @@ func TestFaults(t *testing.T) {
 		{`{"event_id":"e","type":"session.update","session":{"output_modalities":["smell"]}}`, "invalid_value", "session.output_modalities"},
 		{`{"event_id":"e","type":"session.update","session":{"tools":[{"type":"mcp","server_url":"x"}]}}`, "unsupported_parameter", "session.tools[0].type"},
 		{`{"event_id":"e","type":"session.update","session":{"tools":[{"type":"function"}]}}`, "invalid_value", "session.tools[0].name"},
-		{`{"event_id":"e","type":"session.update","session":{"tool_choice":"required"}}`, "unsupported_parameter", "session.tool_choice"},
+		{`{"event_id":"e","type":"session.update","session":{"tool_choice":{"type":"mcp","server_label":"s"}}}`, "unsupported_parameter", "session.tool_choice"},
 		{`{"event_id":"e","type":"session.update","session":{"audio":{"input":{"format":{"type":"audio/mp3"}}}}}`, "invalid_value", "session.audio.input.format.type"},
 		{`{"event_id":"e","type":"session.update","session":{"audio":{"input":{"format":{"type":"audio/pcm","rate":7}}}}}`, "invalid_value", "session.audio.input.format.rate"},
 		{`{"event_id":"e","type":"session.update","session":{"audio":{"input":{"turn_detection":{"type":"psychic"}}}}}`, "invalid_value", "session.audio.input.turn_detection.type"},

@@ -194,11 +194,16 @@ func readTool(path string, raw json.RawMessage) (t tool, f *fault) {
 	return t, nil
 }
 
-// readChoice: a model that must call a tool is not something that Parley can promise.
+// readChoice: that a model has to call a tool, or a certain one, is kept, and the model chooses all
+// the same: an update that says so has instructions and tools besides, which count.
 func (s *settings) readChoice(path string, raw json.RawMessage) *fault {
 	var word string
-	if json.Unmarshal(raw, &word) != nil || word != "auto" && word != "none" {
-		return unsupported(path, "use 'auto' or 'none'; a call cannot be forced")
+	var named struct{ Type, Name string }
+	switch {
+	case json.Unmarshal(raw, &word) == nil && (word == "auto" || word == "none" || word == "required"):
+	case word == "" && json.Unmarshal(raw, &named) == nil && named.Type == "function" && named.Name != "":
+	default:
+		return unsupported(path, "use 'auto', 'none', 'required' or a function by its name")
 	}
 	s.choice, s.noTools = slices.Clone(raw), word == "none"
 	return nil

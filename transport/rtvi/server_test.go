@@ -228,6 +228,18 @@ func TestCough(t *testing.T) {
 	}
 }
 
+// Who is turned away at a full server, or put off, is told that there will be no answer.
+func TestNoAnswer(t *testing.T) {
+	c, s := start(t, true, "")
+	for _, signal := range []eventabi.Signal{eventabi.SignalReject, eventabi.SignalDefer} {
+		s.Emit(signal, "", "capacity:processors")
+		e := c.await("error")
+		if text, _ := at(e, "data", "error").(string); !strings.Contains(text, "capacity:processors") || at(e, "data", "fatal") != false {
+			t.Errorf("%s: the client is told %v", signal, e)
+		}
+	}
+}
+
 // Each stretch of sound is led by silence, at the client's rate; no frame behind it is.
 func TestLead(t *testing.T) {
 	c, s := start(t, true, "&audio_out_sample_rate=16000")

@@ -69,8 +69,9 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 	case eventabi.SignalEndOfUtterance:
 		c.utteranceOver()
 		return
-	case eventabi.SignalReject, eventabi.SignalDefer:
+	case eventabi.SignalReject, eventabi.SignalDefer: // what was said gets no turn
 		c.restore()
+		c.fault("there is no answer: " + e.Reason)
 	}
 	if e.TurnID == "" {
 		return
@@ -101,8 +102,7 @@ func (c *conn) WriteSignal(e *eventabi.Envelope) {
 		if t.reason == reasonCancelled {
 			c.cut(t)
 		} else if t.reason != "" && t == c.told {
-			text := "the answer could not be given: " + t.reason
-			c.emit(outError, object{"error": text, "message": text, "fatal": false})
+			c.fault("the answer could not be given: " + t.reason)
 		}
 	}
 	if t == c.told && t.over() {
@@ -122,6 +122,11 @@ func (c *conn) restore() {
 	if !c.Later(func() { c.Tell(func(in transport.Ingress) { in.Configure(transport.Wishes{TextOnly: &written}) }) }) {
 		c.server.count(func(s *Stats) { s.Flooded++ })
 	}
+}
+
+// fault tells the client of what went wrong, and goes on; the lock is held.
+func (c *conn) fault(text string) {
+	c.emit(outError, object{"error": text, "message": text, "fatal": false})
 }
 
 // tellOf has messages be of a turn from now on; the lock is held.
