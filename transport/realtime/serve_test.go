@@ -44,7 +44,7 @@ func TestParleyServeTLS(t *testing.T) {
 	if !strings.HasPrefix(w.https, "https://") {
 		t.Fatalf("it serves %s", w.https)
 	}
-	w.https = strings.TrimSuffix(w.https, "/realtime")
+	w.url, w.https = "wss"+strings.TrimPrefix(w.https, "https"), strings.TrimSuffix(w.https, "/realtime")
 	if saw := w.talk(t, dir, recordings(t), "node", "openai.mjs"); saw["words"] == "" || saw["text"] == "" {
 		t.Errorf("the client saw %v", saw)
 	}
