@@ -139,7 +139,7 @@ arm64: engines build ## the same decisions on arm64 as here: scripts, simulation
 	@GO=$(GO) scripts/arm64.sh $(PARLEY)
 
 .PHONY: verify
-verify: test cross fuzz ## make test, and what is too slow for every change
+verify: test cross fuzz clients ## make test, and what is too slow for every change
 	$(say) 'go.mod is tidy and the modules are what go.sum says'
 	@$(GO) mod tidy -diff
 	@$(GO) mod verify

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	typescript "github.com/parley-voice/parley/clients/typescript"
+	"github.com/parley-voice/parley/internal/thirdparty"
 	"github.com/parley-voice/parley/transport/transporttest"
 )
 
@@ -49,6 +50,7 @@ func profile(t *testing.T) string {
 func TestBrowserAudio(t *testing.T) {
 	chromium, err := browser()
 	if err != nil {
+		thirdparty.Needed(t, "no browser: %v", err)
 		t.Skipf("no browser: %v: install Chromium (TestClientInNode needs none)", err)
 	}
 	s := newScript(t)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/parley-voice/parley/api/eventabi"
 	typescript "github.com/parley-voice/parley/clients/typescript"
+	"github.com/parley-voice/parley/internal/thirdparty"
 	"github.com/parley-voice/parley/transport"
 	"github.com/parley-voice/parley/transport/transporttest"
 	"github.com/parley-voice/parley/transport/websocket"
@@ -39,6 +40,7 @@ func TestFilesAreThere(t *testing.T) {
 func TestClientInNode(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
+		thirdparty.Needed(t, "no node: %v", err)
 		t.Skipf("no node: %v: install Node 20 or later (TestFilesAreThere needs none)", err)
 	}
 	files, err := filepath.Glob("test/*.test.mjs")
@@ -63,10 +65,12 @@ func TestClientInNode(t *testing.T) {
 func TestDistIsFresh(t *testing.T) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
+		thirdparty.Needed(t, "no npm: %v", err)
 		t.Skipf("no npm: %v: install Node 20 or later (TestFilesAreThere needs none)", err)
 	}
 	if _, err := os.Stat("node_modules/typescript"); err != nil {
 		if out, err := command(t, npm, "ci").CombinedOutput(); err != nil {
+			thirdparty.Needed(t, "the compiler cannot be had: %v", err)
 			t.Skipf("the compiler cannot be had: %v (TestFilesAreThere needs none)\n%s", err, out)
 		}
 	}

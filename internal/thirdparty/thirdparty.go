@@ -46,11 +46,18 @@ func Python(folder string) Program {
 // Unable skips a test that cannot run its client.
 func Unable(tb testing.TB, format string, args ...any) {
 	tb.Helper()
+	Needed(tb, format, args...)
+	tb.Logf(format, args...)
+	tb.Skip("TestConformance covers the protocol without (" + Required + "=required makes it a failure)")
+}
+
+// Needed fails a test that cannot run its client where clients are required; elsewhere the test
+// skips, and names what covers it.
+func Needed(tb testing.TB, format string, args ...any) {
+	tb.Helper()
 	if os.Getenv(Required) == "required" {
 		tb.Fatalf(format, args...)
 	}
-	tb.Logf(format, args...)
-	tb.Skip("TestConformance covers the protocol without (" + Required + "=required makes it a failure)")
 }
 
 // Browser finds a Chromium.
