@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-
-	"github.com/parley-voice/parley/internal/thirdparty"
 )
 
 // Axe gives the source of axe-core, which judges whether everybody can use a page. It is got
@@ -31,7 +29,6 @@ func Axe(t *testing.T) string {
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		thirdparty.Needed(t, "no npm: %v", err)
 		t.Skipf("no npm: %v: install Node 20 or later", err)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), Patience)
@@ -39,7 +36,6 @@ func Axe(t *testing.T) string {
 	run := exec.CommandContext(ctx, npm, "ci")
 	run.Dir = dir
 	if out, err := run.CombinedOutput(); err != nil {
-		thirdparty.Needed(t, "axe-core cannot be had: %v", err)
 		t.Skipf("axe-core cannot be had: %v\n%s", err, out)
 	}
 	if text, err = os.ReadFile(source); err != nil {
